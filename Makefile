@@ -1,0 +1,49 @@
+# The daily commands. PYTHON chooses the interpreter, PROFILE how hard Hypothesis looks (quick, full, deep).
+PYTHON  ?= python
+PROFILE ?= quick
+WORKERS ?= 2
+
+# One thread a worker: workers that each start a BLAS thread a core only wait for one another.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
+PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help check test lint types bench demo pictures ops size ci
+
+help:      ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
+
+check: lint types  ## what every commit passes: ruff, mypy, the quick tests
+	$(PARALLEL) -q -m "not slow"
+
+test:      ## all tests and docstring examples
+	$(PARALLEL)
+
+lint:      ## ruff
+	$(PYTHON) -m ruff check .
+
+types:     ## mypy --strict
+	$(PYTHON) -m mypy
+
+bench:     ## the benchmarks, alone on the machine: no workers
+	$(PYTEST) tests/benchmarks --benchmark-only
+
+demo:      ## the demo, into autodiff-demo/
+	$(PYTHON) -m autodiff demo
+
+pictures:  ## rewrite the golden pictures, then show what changed
+	$(PYTHON) -m pytest --rewrite-golden
+	git --no-pager diff --stat
+
+ops:       ## regenerate docs/operations.md; written aside first, so that a failure leaves the old table
+	@mkdir -p docs
+	$(PYTHON) -m autodiff ops --markdown > docs/operations.md.new || { rm -f docs/operations.md.new; exit 1; }
+	mv docs/operations.md.new docs/operations.md
+
+size:      ## lines of each module that are neither blank nor only a comment
+	@find autodiff -name '*.py' | sort | xargs awk '!/^[ \t]*(#|$$)/ { n[FILENAME]++; all++ } \
+	    END { for (f in n) printf "%6d  %s\n", n[f], f | "sort -k2"; close("sort -k2"); printf "%6d  all\n", all }'
+
+ci:        ## everything, in a new virtual environment
+	.ci/run
