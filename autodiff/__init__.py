@@ -1,0 +1,31 @@
+"""Reverse-mode automatic differentiation of NumPy code, with a graph that you can see."""
+
+from . import errors, ops
+from .flow import GradientFlow
+from .graph import Graph, Node, check
+from .makers import primitive
+from .op import Op
+from .tensor import Tensor
+from .transforms import (
+    checkpoint,
+    elementwise_grad,
+    flow,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    name,
+    scope,
+    stop_gradient,
+    trace,
+    value_and_grad,
+    vjp,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow", "grad",
+    "hessian", "hvp", "jacobian", "jvp", "name", "ops", "primitive", "scope", "stop_gradient", "trace", "value_and_grad", "vjp",
+]  # fmt: skip

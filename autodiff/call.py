@@ -1,0 +1,350 @@
+"""The door: one traced call of a user's function.
+
+Here containers are flattened, arguments are refused by name, results are stripped of their tensors and seeds are
+checked. Inside there are only nodes and arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+from .errors import DtypeError, NotScalarError, SeedError, message
+from .graph import LITERAL
+from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced
+from .sweep import deltas, tangents
+from .tensor import Tensor
+
+
+def _has_derivative(x: Any) -> bool:
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.dtype.kind in "fc" and not isinstance(x, np.ma.MaskedArray)
+    return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.dtype.kind in "fc")
+
+
+def _differentiable(x: Any, call: Call, i: int) -> Any:
+    """A differentiable argument as an array or a NumPy scalar; refused by name where it has no derivative."""
+    if _has_derivative(x):
+        if isinstance(x, Traced):
+            return x.value if x.recorder is CONSTANTS else x
+        return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)[()]
+    what, instead = _describe(x)
+    raise DtypeError(
+        message(f"{call.where(i)} is {what}", "derivatives are defined on real and complex numbers", instead)
+    )
+
+
+def _describe(x: Any) -> tuple[str, str]:
+    if isinstance(x, np.ma.MaskedArray):
+        return "a masked array", "pass x.filled(0.0), and np.where(mask, …) inside the function"
+    if isinstance(x, (bool, int)):
+        return f"the {type(x).__name__} {x!r}", f"pass {float(x)!r}"
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return f"a {type(x).__name__}", "pass a float, an array of floats, or a dict, list or tuple of those"
+    if dtype.kind in "iub":
+        if np.ndim(x) == 0:
+            return f"the {dtype} {x}", f"pass {float(x)!r}"
+        return f"an array of {dtype}", "pass x.astype(float), or make it with dtype=float"
+    return f"an array of dtype {dtype}", "pass an array of floats"
+
+
+def name_of(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of f's positional parameters, as far as they can be known."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return [f"argument{i}" for i in range(count)]
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
+    return [named[i] if i < len(named) else f"{rest}[{i - len(named)}]" for i in range(count)]
+
+
+def _two(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
+    if isinstance(out, tuple) and len(out) == 2:
+        return out
+    raise TypeError(
+        message(
+            f"has_aux=True, but {name_of(f)} returned a {type(out).__name__}",
+            "with has_aux the function returns (output, whatever else)",
+            "return a pair, or leave has_aux out",
+        )
+    )
+
+
+def _constant(y: Any, f: Callable[..., Any]) -> Any:
+    """A result that does not depend on the arguments, as the array that its node holds."""
+    y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
+    array = y if isinstance(y, Traced) else np.asarray(y)[()]
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(
+            message(
+                f"{name_of(f)} returned a {type(y).__name__}",
+                "a graph computes numbers and arrays",
+                "return numbers, arrays, or containers of them",
+            )
+        )
+    return array
+
+
+def strip_one(x: Any, trace: Trace) -> Any:
+    return x.value if isinstance(x, Traced) and (x.recorder is trace or x.recorder is CONSTANTS) else x
+
+
+def _strip(tree: Any, trace: Trace) -> Any:
+    """What a trace's tensors hold, in the same containers."""
+    return optree.tree_map(lambda x: strip_one(x, trace), tree, namespace="autodiff")
+
+
+class Call:
+    """One traced call of a function: its arguments' leaves, its trace, and the nodes of its results.
+
+    Leaves are read back through ``graph.arguments``, never through the tensor objects: a function that writes
+    ``x[0] = 1`` lets its argument's object stand for another node.
+    """
+
+    __slots__ = ("argnums", "aux", "f", "nodes", "out", "out_tree", "trace", "tree", "values")
+
+    def __init__(self, f: Callable[..., Any], argnums: int | Sequence[int] | None, args: tuple[Any, ...]) -> None:
+        self.f = f
+        if argnums is None:
+            self.argnums = tuple(range(len(args)))
+        else:
+            given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+            for n in given:
+                if not isinstance(n, int) or not -len(args) <= n < len(args):
+                    raise TypeError(
+                        message(
+                            f"argnums={argnums!r}, but {name_of(f)} was called with {len(args)} positional arguments",
+                            "only arguments passed by position can be differentiated",
+                            "pass that argument by position, or change argnums",
+                        )
+                    )
+            self.argnums = tuple(n % len(args) for n in given)
+
+    def run(
+        self,
+        trace: Trace,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        has_aux: bool = False,
+        own: bool = False,
+        lenient: bool = False,
+    ) -> Call:
+        """Call the function with its chosen arguments traced.
+
+        With `own` the arrays are copied, so that they may be written into later; with `lenient` what has no derivative
+        stays as it is instead of being refused.
+        """
+        self.trace = trace
+        flat, self.tree = optree.tree_flatten(tuple(args[n] for n in self.argnums), namespace="autodiff")
+        self.values: list[Any] = []
+        leaves = []
+        for i, x in enumerate(flat):
+            if lenient and not _has_derivative(x):
+                leaves.append(x)
+                continue
+            value = _differentiable(x, self, i)
+            if own and type(value) is np.ndarray:
+                value = value.copy()
+            self.values.append(value)
+            leaves.append(trace.leaf(value))
+        given = list(args)
+        for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
+            given[n] = x
+        depth = TRACING.set(TRACING.get() + 1)
+        try:
+            out = self.f(*given, **kwargs)
+            if has_aux:
+                out, aux = _two(out, self.f)
+                self.aux = _strip(aux, trace)
+            if type(out) is Tensor:
+                self.out, self.out_tree = [out], None
+            else:
+                self.out, self.out_tree = optree.tree_flatten(out, namespace="autodiff")
+            if trace.full:
+                self._finish(leaves)
+            self.nodes = [
+                None if not isinstance(y, Traced) or y.recorder is not trace
+                else y.index if y.index >= 0 else trace.place(y)
+                for y in self.out
+            ]  # fmt: skip
+        finally:
+            TRACING.reset(depth)
+            trace.close()
+        self.out = [strip_one(y, trace) for y in self.out]
+        return self
+
+    def _finish(self, leaves: list[Any]) -> None:
+        """In a full trace every argument gets a node and a name, and every result a node."""
+        graph = self.trace.graph
+        for place, index in enumerate(graph.arguments):
+            if index == LITERAL:
+                self.trace.pending.append((LITERAL, place))
+                self.trace.place(self.trace._tensor(self.values[place], -len(self.trace.pending)))
+        names = iter(self._leaf_names(leaves))
+        for index in graph.arguments:
+            graph.names[index] = next(names)
+        graph.title = name_of(self.f)
+        self.out = [
+            y if isinstance(y, Traced) and y.recorder is self.trace
+            else self.trace.record(CONSTANT, (LITERAL,), (_constant(y, self.f),), None, _constant(y, self.f))
+            for y in self.out
+        ]  # fmt: skip
+        graph.tree = self.out_tree
+
+    def _leaf_names(self, leaves: list[Any]) -> list[str]:
+        """For each traced leaf the name of its argument and its path in it: w, params['w'], layers[0].bias."""
+        paths = optree.treespec_accessors(self.tree)
+        names = _argument_names(self.f, max(self.argnums, default=-1) + 1)
+        return [
+            names[self.argnums[path[0].entry]] + path[1:].codify("")
+            for path, leaf in zip(paths, leaves, strict=True)
+            if isinstance(leaf, Traced) and leaf.recorder is self.trace
+        ]
+
+    def where(self, i: int) -> str:
+        """Leaf number i in words, for an error message."""
+        path = optree.treespec_accessors(self.tree)[i]
+        n = self.argnums[path[0].entry]
+        return f"argument {n} ({_argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
+
+    def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
+        """One reverse sweep; the δ of each argument, in the containers of the arguments."""
+        start: dict[int, Any] = {}
+        for node, seed in zip(self.nodes, seeds, strict=True):
+            if node is not None:
+                start[node] = start[node] + seed if node in start else seed
+        delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
+        found: list[Any] = []
+        taken = {id(seed) for seed in seeds}
+        for index, value in zip(self.trace.graph.arguments, self.values, strict=True):
+            d = delta[index] if 0 <= index < len(delta) else None
+            if d is None:
+                d = np.zeros(value.shape, value.dtype)
+            elif type(d) is np.ndarray and (d.base is not None or not d.flags.writeable or id(d) in taken):
+                d = d.copy()
+            taken.add(id(d))
+            found.append(d if not isinstance(d, np.ndarray) or d.ndim else d[()])
+        return optree.tree_unflatten(self.tree, found)
+
+
+def rebuild(call: Call) -> Any:
+    """The function's result without this call's tensors, in its own containers."""
+    return call.out[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, call.out)
+
+
+def scalar_seed(call: Call) -> list[Any]:
+    """The seed 1 of a real scalar output; anything else is refused with the three ways on."""
+    f = name_of(call.f)
+    if len(call.out) != 1 or call.out_tree is not None and not optree.treespec_is_leaf(call.out_tree):
+        raise NotScalarError(
+            message(
+                f"grad: {f} returned a container with {len(call.out)} results",
+                "a gradient belongs to one real number",
+                "return one number (others with has_aux=True), or use ad.vjp(f, x), which takes a seed for each",
+            )
+        )
+    y = call.out[0]
+    shape, dtype = np.shape(y), getattr(y, "dtype", None)
+    if shape != ():
+        raise NotScalarError(
+            message(
+                f"grad: {f} returned an array of shape {shape}",
+                "a gradient belongs to one real number",
+                "sum it (np.sum(y)), ask for the whole ad.jacobian(f), or give a seed: y, pullback = ad.vjp(f, x); "
+                "pullback(np.ones_like(y))",
+            )
+        )
+    if not isinstance(y, (Traced, np.generic, np.ndarray, int, float, complex)):
+        raise NotScalarError(
+            message(f"grad: {f} returned a {type(y).__name__}", "a gradient belongs to one real number",
+                    "return a number")  # fmt: skip
+        )
+    if np.iscomplexobj(y) or (dtype is not None and dtype.kind == "c"):
+        raise NotScalarError(
+            message(
+                f"grad: {f} returned a complex number",
+                "a gradient belongs to one real number",
+                "take its real part: for a holomorphic f, grad(lambda z: np.real(f(z))) is f′(z)",
+            )
+        )
+    return [np.ones((), dtype)[()] if dtype is not None else 1.0]
+
+
+def seeds(call: Call, given: Any) -> list[Any]:
+    """Seeds for every result, checked one by one against it."""
+    if call.out_tree is None:
+        flat = [given]
+    else:
+        try:
+            flat = call.out_tree.flatten_up_to(given)
+        except (ValueError, TypeError) as error:
+            raise SeedError(
+                message(
+                    f"the seed does not have the containers that {name_of(call.f)} returned",
+                    str(error),
+                    "give one seed for each result, in the same containers",
+                )
+            ) from None
+    return [_seed(seed, y, f"the seed for what {name_of(call.f)} returned") for seed, y in zip(flat, call.out, strict=True)]
+
+
+def _seed(seed: Any, y: Any, what: str) -> Any:
+    """A seed (or tangent) with exactly the shape, and safely the dtype, of what it belongs to."""
+    shape = np.shape(y)
+    dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    if np.shape(seed) != shape:
+        raise SeedError(
+            message(
+                f"{what} has shape {np.shape(seed)}, not {shape}",
+                "a seed is a δ, and a δ has the shape of its node",
+                "np.broadcast_to(seed, y.shape) says that stretching is meant",
+            )
+        )
+    weak = type(seed) in (int, float) or (type(seed) is complex and dtype.kind == "c")
+    array = seed if hasattr(seed, "dtype") else np.asarray(seed)
+    if array.dtype.kind not in "biufc" or not (weak or np.can_cast(array.dtype, dtype, "safe")):
+        raise SeedError(
+            message(
+                f"{what} is {array.dtype}, which does not go into {dtype} without loss",
+                "a seed is a δ, and a δ has the dtype of its node",
+                f"seed.astype(np.{dtype})" if array.dtype.kind in "biufc" else "give numbers",
+            )
+        )
+    if dtype.kind not in "fc":
+        dtype = np.dtype(float)
+    if isinstance(array, Traced):
+        return array if array.dtype == dtype else array.astype(dtype)
+    return np.array(array, dtype)[()] if not shape else np.array(array, dtype)
+
+
+def forward_sweep(call: Call, directions: tuple[Any, ...]) -> Any:
+    """One forward sweep of a traced call: the tangent of its result, in the result's containers."""
+    try:
+        flat = call.tree.flatten_up_to(directions)
+    except (ValueError, TypeError) as error:
+        raise SeedError(
+            message("the tangents do not have the containers of the arguments", str(error),
+                    "give one tangent for each argument, in the same containers")  # fmt: skip
+        ) from None
+    graph = call.trace.graph
+    start = {
+        index: _seed(t, value, "the tangent of " + call.where(i))
+        for i, (index, t, value) in enumerate(zip(graph.arguments, flat, call.values, strict=True))
+    }
+    tangent = tangents(graph, call.trace.values, start)
+    found = []
+    for node, y in zip(call.nodes, call.out, strict=True):
+        t = None if node is None else tangent[node]
+        found.append(np.zeros(np.shape(y), getattr(y, "dtype", float))[()] if t is None else t)
+    return found[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, found)

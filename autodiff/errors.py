@@ -1,0 +1,123 @@
+"""One class a mistake: what happened, where, why, and what to type instead.
+
+Every message has the same four parts, built by :func:`message`. The line named in it is the user's own: the innermost
+frame outside this package and outside NumPy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable
+from types import FrameType
+
+import numpy
+
+_INSIDE = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, numpy.__file__)
+)
+
+
+def is_inside(filename: str) -> bool:
+    """Whether a source file belongs to this package or to NumPy, and so is not the user's own."""
+    return filename.startswith(_INSIDE) or filename.startswith("<__array_function__")
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of the user's own code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def user_line() -> str | None:
+    """``file:line`` of the user's own code that is now running, None where there is none."""
+    frame = user_frame()
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that are spelled most like `name`, best first."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+
+
+def message(what: str, why: str, instead: str) -> str:
+    """What happened, where, why, and what to type instead, in that order."""
+    line = user_line()
+    where = f"\n  where:   {line}" if line else ""
+    return f"{what}{where}\n  why:     {why}\n  instead: {instead}"
+
+
+class AutodiffError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class LostHistoryError(AutodiffError, TypeError):
+    """A tensor was about to become a plain number or array, and its derivative would have been lost.
+
+    Wrong: ``grad(lambda x: math.sin(float(x)))``. Right: ``grad(lambda x: np.sin(x))``; where the derivative is not
+    wanted, ``float(ad.stop_gradient(x))``.
+    """
+
+
+class NotScalarError(AutodiffError, TypeError):
+    """`grad` was asked for the gradient of something that is not one real number.
+
+    Wrong: ``grad(lambda x: x * 2)(np.ones(3))``. Right: sum it, ask for the ``jacobian``, or give a seed to ``vjp``.
+    """
+
+
+class DtypeError(AutodiffError, TypeError):
+    """An argument has no derivative by its very type: integers, booleans, objects, strings, dates, masked arrays.
+
+    Wrong: ``grad(f)(3)``. Right: ``grad(f)(3.0)``.
+    """
+
+
+class SeedError(AutodiffError, ValueError):
+    """The first δ (or tangent) does not have the shape or the kind of number of what it belongs to."""
+
+
+class NoRuleError(AutodiffError, NotImplementedError):
+    """A function has no derivative rule; raised at the call, never later in a sweep."""
+
+
+class KeywordError(AutodiffError, TypeError):
+    """An operation was called with a keyword that its rule does not understand; nothing is ever ignored."""
+
+
+class RuleError(AutodiffError, TypeError):
+    """A rule returned something that cannot be a δ of its argument: wrong count, shape or kind of number."""
+
+
+class ViewWriteError(AutodiffError, TypeError):
+    """A write would, in NumPy, have shown through another live tensor (a view, or the base of one)."""
+
+
+class ClosedTraceError(AutodiffError, RuntimeError):
+    """A tensor was used after the function that it was traced in had returned."""
+
+
+class GraphError(AutodiffError, ValueError):
+    """A graph breaks one of its own rules; raised by ``check(graph)``."""
+
+
+class LoadError(AutodiffError, ValueError):
+    """A file is not a graph that this version can read."""
+
+
+class UnknownNameError(AutodiffError, KeyError):
+    """A name that nothing bears; the message lists the nearest ones."""
+
+    def __str__(self) -> str:  # KeyError would print the repr, with its line breaks escaped
+        return str(self.args[0]) if self.args else ""
+
+
+class PictureError(AutodiffError, ValueError):
+    """A picture cannot be drawn as asked: unknown format or option, too large to read, nothing to render with."""
+
+
+class CheckError(AutodiffError, AssertionError):
+    """A check of a derivative failed; the message carries the numbers."""

@@ -1,0 +1,459 @@
+"""The five makers: each states what kind of function an operation is and derives the rest.
+
+=============  =================================================  ====================================================
+maker          for                                                the author writes
+=============  =================================================  ====================================================
+elementwise    pointwise functions                                the NumPy function; one local derivative an argument
+linear         reshape, transpose, sum, index, concatenate, …     forward; adjoint; examples
+bilinear       matmul, tensordot, einsum, …                       forward; two adjoints; examples
+op             the rest                                           forward; a vjp an argument or one joint vjp; a jvp
+flat           floor, sign, comparisons, argmax, …                forward: its derivative is zero by nature
+=============  =================================================  ====================================================
+
+A rule is written in this package's own operations, which on plain arrays are NumPy's functions. Its parameters stand
+in the order ``d`` (or ``t``), ``y``, the arguments; the keyword settings that it declares are the ones that the
+operation accepts. A linear map's adjoint is its transpose, without conjugation: see "Conventions" in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from .errors import RuleError, message
+from .graph import OPERATIONS
+from .op import FUNCTIONS, UFUNCS, Op, apply, binary_path, register, unary_path
+from .rules import Rule, keywords
+
+REAL = (-3.0, 3.0)
+"""The interval to draw from where a function is smooth everywhere."""
+
+
+class Example(NamedTuple):
+    """One call that every law is run on: the shapes of the arrays, the settings, and how to draw each array.
+
+    `draw` takes a numpy.random.Generator and a shape, and returns a float64 array at which the operation is smooth;
+    None draws from the standard normal distribution. A tuple gives one for each argument.
+    """
+
+    shapes: tuple[Any, ...]
+    params: dict[str, Any]
+    draw: Any = None
+
+
+def at(*shapes: Any, draw: Any = None, **params: Any) -> Example:
+    """An example in one line: ``at((3, 4), axis=0)``."""
+    return Example(shapes, params, draw)
+
+
+def _numpy_signature(functions: tuple[Any, ...], forward: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of NumPy's parameters in order, for settings that were passed by position."""
+    for function in (*functions, forward):
+        if isinstance(function, np.ufunc):
+            continue
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            continue
+        return tuple(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL and p.kind is not p.VAR_KEYWORD)
+    return ()
+
+
+def _numpy_defaults(functions: tuple[Any, ...]) -> dict[str, Any]:
+    """NumPy's own defaults: a setting passed at its default is the same as one not passed."""
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            continue
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {"out": None}
+
+
+def _accepted(rules: Iterable[Rule | None]) -> frozenset[str]:
+    """The settings that all the rules declare; a rule that forgot one of another's is a mistake in the declaration."""
+    found: frozenset[str] | None = None
+    for rule in rules:
+        if rule is None:
+            continue
+        declared = keywords(rule)
+        if declared is None:
+            continue
+        declared -= {"wanted"}
+        if found is not None and declared != found:
+            raise TypeError(f"rules of one operation declare different settings: {set(found)} and {set(declared)}")
+        found = declared
+    return found or frozenset()
+
+
+def _enter(op: Op) -> Op:
+    """Register an operation, and let NumPy's functions lead to it."""
+    register(op)
+    if op.kind == "elementwise" and isinstance(op.forward, np.ufunc) and not op.accepts:
+        if op.arity == 1:
+            op.call = unary_path(op)
+        elif op.arity == 2:
+            op.call = binary_path(op)[0]
+    for function in op.numpy:
+        if isinstance(function, np.ufunc):
+            UFUNCS[function] = op.call
+        else:
+            FUNCTIONS[function] = op.from_numpy
+    return op
+
+
+def _name(forward: Callable[..., Any], name: str | None) -> str:
+    return name or forward.__name__
+
+
+def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count."""
+    if np.isfinite(term).all():
+        return term
+    return np.where(d == 0, np.zeros((), term.dtype), term)
+
+
+def guard_whole(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """Zero where the whole of d is zero; all that can be said of an operation that mixes its elements."""
+    if np.isfinite(term).all() or np.any(d != 0):
+        return term
+    return np.zeros_like(term)
+
+
+def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """Drop from a bilinear sum the products of a zero in d with an inf or nan in the other operand.
+
+    The sum is taken again over the finite part of the other operand; an element keeps its inf or nan only if one of
+    its products has a non-zero d.
+    """
+    if np.isfinite(term).all():
+        return term
+    other = args[1 - k]
+    bad = ~np.isfinite(other)
+    clean, marks = list(args), list(args)
+    clean[1 - k] = np.where(bad, np.zeros((), other.dtype), other)
+    marks[1 - k] = bad.astype(float)
+    touched = rule((d != 0).astype(float), y, *marks, **params) != 0
+    return np.where(touched, term, rule(d, y, *clean, **params))
+
+
+def elementwise(
+    forward: Callable[..., Any],
+    *local: Rule | None,
+    name: str | None = None,
+    smooth: Any = (REAL,),
+    numpy: tuple[Any, ...] | None = None,
+    jvps: tuple[Rule | None, ...] | None = None,
+    formulas: tuple[str, ...] = (),
+    edges: tuple[Any, ...] = (),
+    masks: bool = False,
+    bounded: bool = False,
+    note: str = "",
+) -> Op:
+    """A pointwise function of broadcast arguments.
+
+    Parameters
+    ----------
+    forward : callable
+        A NumPy ufunc, or a function of arrays.
+    *local : callable
+        For each argument, ``(d, y, *args) -> d · ∂y/∂arg``. Being linear and pointwise in d, the same rule carries
+        tangents forward; broadcasting is undone by the sweep, once, for every operation.
+    smooth : tuple of (low, high)
+        For each argument the interval in which the function is smooth; the laws draw from it. Fewer than the
+        arguments: the last one holds for the rest.
+    jvps : tuple of callable, optional
+        Forward rules, where the function is not holomorphic and the two differ (abs, real, conj …).
+    edges : tuple of (arguments, derivatives)
+        What the derivative is at corners and ties, by convention: executed as tests, printed in the table.
+    masks : bool
+        The rule makes exact zeros for a branch that was not taken.
+    bounded : bool
+        The local derivatives are constant or read no value, so no 0·inf can arise and no guard is needed.
+    """
+    arity = len(local)
+    smooth = tuple(smooth) if isinstance(smooth[0], tuple) or smooth[0] is None else (smooth,)
+    smooth = smooth + (smooth[-1],) * (arity - len(smooth))
+    functions = numpy if numpy is not None else ((forward,) if isinstance(forward, np.ufunc) else ())
+    made = Op(
+        _name(forward, name), "elementwise", forward,
+        arity=arity, vjps=local, jvps=jvps if jvps is not None else local, accepts=_accepted(local),
+        signature=_numpy_signature(functions, forward), defaults=_numpy_defaults(functions),
+        masks=masks, guard=None if bounded else guard_pointwise,
+        formulas=formulas, smooth=smooth, edges=tuple(edges), numpy=functions, note=note,
+    )  # fmt: skip
+    return _enter(made)
+
+
+def linear(
+    forward: Callable[..., Any],
+    adjoint: Rule,
+    *,
+    examples: tuple[Example, ...],
+    name: str | None = None,
+    numpy: tuple[Any, ...] = (),
+    arity: int | None = 1,
+    formulas: tuple[str, ...] = (),
+    view: bool = False,
+    masks: bool = False,
+    reading: str | None = None,
+    signature: tuple[str, ...] | None = None,
+    note: str = "",
+) -> Op:
+    """A linear map of its arguments taken together; its forward rule is itself.
+
+    `adjoint` is ``(d, y, x, **settings)`` and returns the transpose applied to d. With several arguments
+    (``arity=None``) it is ``(d, y, *xs, **settings)`` and returns a tuple.
+    """
+    many = arity != 1
+    made = Op(
+        _name(forward, name), "linear", forward,
+        arity=arity, vjps=() if many else (adjoint,), joint=adjoint if many else None, accepts=_accepted((adjoint,)),
+        signature=signature if signature is not None else _numpy_signature(numpy, forward),
+        defaults=_numpy_defaults(numpy), view=view, masks=masks, reading=reading,
+        formulas=formulas, examples=examples, numpy=numpy, note=note,
+    )  # fmt: skip
+    return _enter(made)
+
+
+def bilinear(
+    forward: Callable[..., Any],
+    left: Rule,
+    right: Rule,
+    *,
+    examples: tuple[Example, ...],
+    name: str | None = None,
+    numpy: tuple[Any, ...] = (),
+    formulas: tuple[str, ...] = (),
+    signature: tuple[str, ...] | None = None,
+    note: str = "",
+) -> Op:
+    """A function that is linear in each of its two arguments; its forward rule is the product rule on itself."""
+    made = Op(
+        _name(forward, name), "bilinear", forward,
+        arity=2, vjps=(left, right), accepts=_accepted((left, right)),
+        signature=signature if signature is not None else _numpy_signature(numpy, forward),
+        defaults=_numpy_defaults(numpy), guard=guard_bilinear,
+        formulas=formulas, examples=examples, numpy=numpy, note=note,
+    )  # fmt: skip
+    return _enter(made)
+
+
+def op(
+    forward: Callable[..., Any],
+    *vjps: Rule | None,
+    joint: Rule | None = None,
+    jvps: tuple[Rule | None, ...] | None = None,
+    examples: tuple[Example, ...],
+    name: str | None = None,
+    numpy: tuple[Any, ...] = (),
+    arity: int | None = None,
+    results: bool = False,
+    masks: bool = False,
+    guard: Callable[..., Any] | None = guard_whole,
+    reading: str | None = None,
+    formulas: tuple[str, ...] = (),
+    signature: tuple[str, ...] | None = None,
+    view: bool = False,
+    note: str = "",
+) -> Op:
+    """The general case: a vjp for each argument, or one joint vjp where the arguments share costly work.
+
+    A joint vjp is ``(d, y, *args, **settings)`` and returns a tuple; where it declares a keyword ``wanted`` it is told
+    which arguments are wanted (a tuple of bool) and may return None for the others. Where no jvp is given, forward mode
+    transposes the vjp. With ``results=True`` the forward returns a tuple, and d is a tuple with None for each result
+    that no one used.
+    """
+    if joint is None and arity is None:
+        arity = len(vjps)
+    made = Op(
+        _name(forward, name), "op", forward,
+        arity=arity, vjps=vjps, joint=joint, jvps=jvps, accepts=_accepted((*vjps, joint, *(jvps or ()))),
+        signature=signature if signature is not None else _numpy_signature(numpy, forward),
+        defaults=_numpy_defaults(numpy), results=results, masks=masks, guard=guard, reading=reading, view=view,
+        formulas=formulas, examples=examples, numpy=numpy, note=note,
+    )  # fmt: skip
+    return _enter(made)
+
+
+def flat(
+    forward: Callable[..., Any],
+    *,
+    name: str | None = None,
+    numpy: tuple[Any, ...] | None = None,
+    arity: int = 1,
+    accepts: tuple[str, ...] = (),
+    examples: tuple[Example, ...] = (),
+    signature: tuple[str, ...] | None = None,
+    note: str = "",
+) -> Op:
+    """A function whose derivative is zero by nature, said once: steps, comparisons, positions, tests."""
+    functions = numpy if numpy is not None else ((forward,) if isinstance(forward, np.ufunc) else ())
+    made = Op(
+        _name(forward, name), "flat", forward,
+        arity=arity, accepts=frozenset(accepts),
+        signature=signature if signature is not None else _numpy_signature(functions, forward),
+        defaults=_numpy_defaults(functions), examples=examples, numpy=functions, note=note,
+    )  # fmt: skip
+    return _enter(made)
+
+
+def composite(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare that these NumPy functions are a composition of other operations, written out in the decorated function.
+
+    It is called in NumPy's place when a tensor is among the arguments, so it must take NumPy's own signature.
+    """
+
+    def enter(composition: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            FUNCTIONS[function] = composition
+        return composition
+
+    return enter
+
+
+class Primitive:
+    """A user's own operation: a function of arrays with the rules declared for it.
+
+    Made by :func:`primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
+    """
+
+    def __init__(self, function: Callable[..., Any], results: bool) -> None:
+        parameters = inspect.signature(function).parameters.values()
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            raise TypeError(
+                message(
+                    f"primitive: {function.__name__} takes *args or **kwargs",
+                    "each array argument needs a rule of its own, each setting a name",
+                    "name the arguments; gather several arrays in the function that calls it",
+                )
+            )
+        positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.__wrapped__ = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
+        self.op = Op(
+            function.__name__, "op", function,
+            arity=len(positional), vjps=(None,) * len(positional), results=results, guard=guard_whole, user=True,
+            accepts=frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+            signature=tuple(p.name for p in parameters), formulas=tuple(f"vjp of {name}" for name in positional),
+        )  # fmt: skip
+        OPERATIONS[f"{function.__module__}.{function.__qualname__}"] = self.op
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        arrays, params = self.op.bind(args, kwargs)
+        return apply(self.op, arrays, params)
+
+    def defvjp(self, *rules: Rule | None) -> Primitive:
+        """Declare the reverse rules, one for each array argument: ``(d, y, *args, **settings) -> δ of that argument``.
+
+        None says that there is no derivative with respect to that argument. Returns the primitive itself.
+
+        Raises
+        ------
+        RuleError
+            Where the number of rules is not the number of array arguments.
+        """
+        self._declare(rules, "defvjp")
+        wrapped = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
+        self.op.vjps = wrapped
+        self.op.readings = self.op._readings(None)
+        self.op.plans.clear()
+        return self
+
+    def defjvp(self, *rules: Rule | None) -> Primitive:
+        """Declare the forward rules, one for each array argument: ``(t, y, *args, **settings) -> tangent of y``.
+
+        Optional: where it is absent forward mode transposes the reverse rule. Returns the primitive itself.
+        """
+        self._declare(rules, "defjvp")
+        self.op.jvps = rules
+        return self
+
+    def _declare(self, rules: tuple[Rule | None, ...], what: str) -> None:
+        if len(rules) != self.op.arity:
+            raise RuleError(
+                message(
+                    f"{self.__name__}.{what} was given {len(rules)} rules",
+                    f"{self.__name__} has {self.op.arity} array arguments, and each needs one",
+                    "give one rule an argument, None where there is no derivative",
+                )
+            )
+        for rule in rules:
+            declared = keywords(rule) if rule is not None else None
+            if declared is not None and declared != self.op.accepts:
+                raise RuleError(
+                    message(
+                        f"{self.__name__}.{what}: a rule declares the settings {sorted(declared)}",
+                        f"{self.__name__} has the settings {sorted(self.op.accepts)}; one that a rule ignored would "
+                        "give a wrong gradient",
+                        "declare the same keyword-only settings, or take **settings",
+                    )
+                )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.__name__}>"
+
+    def __reduce__(self) -> Any:
+        return self.__qualname__
+
+
+def _numeric(rule: Rule, op: Op, k: int) -> Rule:
+    """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
+
+    @functools.wraps(rule)
+    def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
+        term = rule(d, y, *args, **params)
+        if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
+            return np.asarray(term)[()]
+        if not hasattr(term, "dtype"):
+            raise RuleError(
+                message(
+                    f"{op.name}: its vjp for argument {k} returned a {type(term).__name__}",
+                    "a rule returns the δ of its argument",
+                    "return an array with the shape and dtype of that argument",
+                )
+            )
+        return term
+
+    return checked
+
+
+@overload
+def primitive(function: Callable[..., Any], *, results: bool = False) -> Primitive: ...
+@overload
+def primitive(function: None = None, *, results: bool = False) -> Callable[[Callable[..., Any]], Primitive]: ...
+
+
+def primitive(function: Callable[..., Any] | None = None, *, results: bool = False) -> Any:
+    """Make a function of arrays one operation of the graph, with rules of your own.
+
+    Parameters
+    ----------
+    function : callable
+        Its positional arguments are arrays, its keyword-only arguments settings. It sees plain arrays, never tensors.
+    results : bool
+        The function returns a tuple of arrays; ``d`` is then a tuple, with None for each result that no one used.
+
+    Returns
+    -------
+    Primitive
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> @ad.primitive
+    ... def softplus(x):
+    ...     return np.logaddexp(x, 0)
+    >>> _ = softplus.defvjp(lambda d, y, x: d * (1 - np.exp(-y)))
+    >>> ad.grad(softplus)(0.0)
+    np.float64(0.5)
+    """
+    if function is None:
+        return lambda f: Primitive(f, results)
+    return Primitive(function, results)

@@ -1,0 +1,672 @@
+"""What an operation is, how it is called, and how a call is recorded.
+
+There is one chokepoint, :func:`apply`: the innermost trace among the arguments wins; compute on what its tensors hold,
+which may be tensors of an outer trace; record one node. On plain arrays an operation is NumPy's function and nothing
+else. The pointwise operations have call paths of their own for one and two arguments (:func:`unary_path`,
+:func:`binary_path`), which do the same with fewer steps.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import weakref
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .errors import (
+    ClosedTraceError,
+    DtypeError,
+    KeywordError,
+    NoRuleError,
+    message,
+    nearest,
+    user_frame,
+)
+from .graph import LITERAL, OPERATIONS, Graph, Values
+from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, reads
+
+NUMBERS = "biufc"
+"""The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
+
+SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
+"""The names of the scopes that the running code stands in, outermost first."""
+
+TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
+"""How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""For each NumPy function that is not a ufunc: what to call in its place when a tensor is among its arguments."""
+
+UFUNCS: dict[Any, Callable[..., Any]] = {}
+"""The same for ufuncs called with positional arguments only."""
+
+
+class Kin(NamedTuple):
+    """One live tensor of a family that shares memory in NumPy's eyes; a basic index of its base where it is one."""
+
+    tensor: weakref.ref[Traced]
+    base: weakref.ref[Traced] | None
+    index: Any
+
+
+class Traced:
+    """What `apply` must know of a tensor: what it holds, the trace that records it, the node that it is.
+
+    A negative index says that the node is still pending: an input, or a result of a many-result operation, is recorded
+    when it is first used.
+    """
+
+    __slots__ = ("__weakref__", "family", "index", "recorder", "value")
+    value: Any
+    recorder: Trace
+    index: int
+    family: list[Kin] | None
+
+
+Tensor: type[Traced] = Traced
+"""The class of the tensors that `record` makes. Filled by :func:`adopt` when autodiff.tensor is imported."""
+
+
+def adopt(tensor: type[Traced]) -> None:
+    """Let traces make tensors of this class."""
+    global Tensor
+    Tensor = tensor
+
+
+# -- operations --------------------------------------------------------------------------------------------------------
+
+
+class Op:
+    """One operation: how to compute it, and how a δ or a tangent passes through it.
+
+    Made by the makers in :mod:`autodiff.makers`, never by hand. In every rule the parameters stand in the order
+    ``d`` (the incoming δ, or ``t``, the incoming tangent), ``y`` (the result), the arguments, then keyword settings.
+
+    Attributes
+    ----------
+    name : str
+        As NumPy spells it.
+    kind : str
+        elementwise, linear, bilinear, op, flat; input and constant for the ends of a graph.
+    forward : callable
+        Arrays positional, settings keyword.
+    vjps : tuple
+        One rule an argument; None where there is no derivative with respect to it.
+    joint : callable or None
+        One rule for all arguments, returning a tuple, where they share costly work.
+    jvps : tuple or None
+        One forward rule an argument; where it is None forward mode transposes the vjp.
+    accepts : frozenset of str
+        Keyword settings that the rules understand; any other is refused when the call is recorded.
+    results : bool
+        Whether the result is a tuple.
+    view : bool
+        Whether the result may share memory with the first argument, as NumPy's does.
+    masks : bool
+        Whether its vjp makes exact zeros where a branch was not taken; upstream rules then never form 0·inf.
+    guard : callable or None
+        ``guard(term, rule, k, d, y, args, params)``: the same term with a true zero where d is zero.
+    """
+
+    __slots__ = (
+        "accepts", "arity", "call", "defaults", "doc", "edges", "examples", "flat", "forward", "formulas", "guard", "joint",
+        "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings", "reason", "results",
+        "signature", "smooth", "user", "view", "vjps",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        forward: Callable[..., Any],
+        *,
+        arity: int | None,
+        vjps: tuple[Rule | None, ...] = (),
+        joint: Rule | None = None,
+        jvps: tuple[Rule | None, ...] | None = None,
+        accepts: frozenset[str] = frozenset(),
+        signature: tuple[str, ...] = (),
+        defaults: dict[str, Any] | None = None,
+        results: bool = False,
+        view: bool = False,
+        masks: bool = False,
+        guard: Callable[..., Any] | None = None,
+        reading: str | None = None,
+        formulas: tuple[str, ...] = (),
+        examples: tuple[Any, ...] = (),
+        smooth: tuple[Any, ...] = (),
+        edges: tuple[Any, ...] = (),
+        numpy: tuple[Any, ...] = (),
+        note: str = "",
+        user: bool = False,
+    ) -> None:
+        self.name, self.kind, self.forward, self.arity = name, kind, forward, arity
+        self.vjps, self.joint, self.jvps = vjps, joint, jvps
+        self.accepts, self.signature, self.defaults = accepts, signature, defaults or {}
+        self.results, self.view, self.masks, self.guard = results, view, masks, guard
+        self.formulas, self.examples, self.smooth, self.edges = formulas, examples, smooth, edges
+        self.numpy, self.note, self.user = numpy, note, user
+        self.flat = kind == "flat"
+        self.doc = (forward.__doc__ or "").strip()
+        self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
+        self.readings = self._readings(reading)
+        self.plans: dict[Any, Plan] = {}
+        self.reason = ""
+        self.call: Callable[..., Any] = self._generic
+
+    def _readings(self, reading: str | None) -> list[list[int]]:
+        """For each rule: what it reads of the result, then of each argument."""
+        rules: Iterable[Rule | None] = self.vjps if self.joint is None else (self.joint,)
+        if reading is not None:
+            what = {"nothing": NOTHING, "shapes": SHAPE, "values": VALUE}[reading]
+            return [[NOTHING, *[what] * (self.arity or 1)] for _ in rules]
+        found = []
+        for rule in rules:
+            read = list(reads(rule).values())[1:] if rule is not None else []
+            fill = VALUE if rule is not None else NOTHING
+            found.append(read + [fill] * ((self.arity or 1) + 1 - len(read)))
+        return found
+
+    def plan(self, inputs: tuple[int, ...]) -> Plan:
+        """What to keep of a call in which these arguments are nodes and the others literals."""
+        active = tuple(i != LITERAL for i in inputs)
+        plan = self.plans.get(active)
+        if plan is None:
+            if self.joint is not None:
+                rows = self.readings
+            else:
+                rows = [row for row, on in zip(self.readings, active, strict=False) if on]
+            width = len(active) + 1
+            spread = [row[:width] + [row[-1]] * (width - len(row)) for row in rows]
+            needs = [max(column) for column in zip(*spread, strict=True)] or [NOTHING] * width
+            plan = self.plans[active] = Plan(needs[0], tuple(needs[1:]))
+        return plan
+
+    def _generic(self, *args: Any, **params: Any) -> Any:
+        return apply(self, args, params)
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return self.call(*args, **params)
+
+    def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
+        """Refuse, when the call is recorded, what no rule covers."""
+        for key in params:
+            if key not in self.accepts:
+                raise KeywordError(
+                    message(
+                        f"{self.name}: the keyword {key!r} is not understood by its derivative rule",
+                        "a keyword that the rule ignored would give a wrong gradient without a word",
+                        f"leave it out; {self.name} understands: {', '.join(sorted(self.accepts)) or 'no keywords'}",
+                    )
+                )
+        if self.flat or self.joint is not None:
+            return
+        for k, i in enumerate(inputs):
+            if i != LITERAL and (k >= len(self.vjps) or self.vjps[k] is None):
+                raise NoRuleError(
+                    message(
+                        f"{self.name} has no derivative rule for its argument {k}",
+                        self.reason or "none was declared",
+                        f"pass a plain array there (ad.stop_gradient(x)), or declare one: {self.name}.defvjp(...)",
+                    )
+                )
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """NumPy's call, as written, to (arrays, settings): positional settings get their names, defaults go."""
+        names = self.signature
+        count = self.arity if self.arity is not None else len(args)
+        params = dict(zip(names[count:], args[count:], strict=False))
+        if len(args) > max(len(names), count):
+            raise TypeError(f"{self.name}() takes at most {len(names)} arguments, {len(args)} were given")
+        arrays = list(args[:count])
+        if kwargs:
+            kwargs = dict(kwargs)
+            for name in names[len(arrays) : count]:
+                if name in kwargs:
+                    arrays.append(kwargs.pop(name))
+            params.update(kwargs)
+        if params and self.defaults:
+            for key, value in self.defaults.items():
+                if key in params and _is_default(params[key], value):
+                    del params[key]
+        return tuple(arrays), params
+
+    def from_numpy(self, *args: Any, **kwargs: Any) -> Any:
+        """Called as NumPy's function of the same name is called."""
+        arrays, params = self.bind(args, kwargs)
+        return apply(self, arrays, params)
+
+    def formula(self, position: int) -> str:
+        """The rule of one argument, as mathematics."""
+        if self.flat:
+            return "δ = 0 (flat)"
+        if position < len(self.formulas):
+            return self.formulas[position]
+        return self.formulas[-1] if self.formulas else ""
+
+    def __repr__(self) -> str:
+        return f"<op {self.name} ({self.kind})>"
+
+    def __reduce__(self) -> Any:
+        return (_registered, (self.name,))
+
+
+def _registered(name: str) -> Op:
+    op: Op = OPERATIONS[name]
+    return op
+
+
+def _is_default(given: Any, default: Any) -> bool:
+    if given is default:
+        return True
+    return isinstance(default, (bool, int, float, str)) and type(given) is type(default) and given == default
+
+
+def register(op: Op) -> Op:
+    """Enter an operation under its name; a second one of the same name is an error."""
+    if op.name in OPERATIONS:
+        raise ValueError(f"an operation named {op.name!r} is already registered")
+    OPERATIONS[op.name] = op
+    return op
+
+
+def _unreachable(*args: Any, **params: Any) -> Any:
+    raise AssertionError("an end of a graph is not computed")
+
+
+INPUT = register(Op("input", "input", _unreachable, arity=0))
+CONSTANT = register(Op("constant", "constant", _unreachable, arity=1, vjps=(None,)))
+
+
+ITEM = register(
+    Op(
+        "item",
+        "linear",
+        lambda x, *, index: x[index],
+        arity=1,
+        vjps=(lambda d, y, x, *, index: Slot(index, d),),
+        accepts=frozenset(("index",)),
+        formulas=("δx[index] = δy",),
+    )
+)
+
+
+# -- traces ------------------------------------------------------------------------------------------------------------
+
+_levels = itertools.count(1)  # a serial number, not a state: of two traces in one nest the later one is the inner one
+
+
+class _Closed(list[Any]):
+    """What stands in the place of a trace's list of operations once its function has returned."""
+
+    def append(self, op: Any) -> None:
+        raise ClosedTraceError(
+            message(
+                f"{op.name}: one of its arguments is a tensor of a function that has already returned",
+                "tensors live while the function that is being differentiated runs; nothing can be recorded after it",
+                "return the value (has_aux=True), or store ad.stop_gradient(x) instead of x",
+            )
+        )
+
+
+class Trace:
+    """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
+
+    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "ops", "params", "pending", "results", "shapes",
+                 "values")  # fmt: skip
+
+    full = False
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+        graph = self.graph = Graph()
+        values = self.values = Values()
+        self.ops, self.inputs, self.params = graph.ops, graph.inputs, graph.params
+        self.shapes, self.dtypes = graph.shapes, graph.dtypes
+        self.arguments, self.results = values.arguments, values.results
+        self.pending: list[tuple[int, int]] = []
+
+    def leaf(self, value: Any) -> Traced:
+        """A tensor for one argument of the traced function; its node is recorded when it is first used."""
+        self.pending.append((LITERAL, len(self.graph.arguments)))
+        self.graph.arguments.append(LITERAL)
+        return self._tensor(value, -len(self.pending))
+
+    def _tensor(self, value: Any, index: int) -> Traced:
+        tensor = Tensor.__new__(Tensor)
+        tensor.value, tensor.recorder, tensor.index, tensor.family = value, self, index, None
+        return tensor
+
+    def place(self, tensor: Traced) -> int:
+        """Record the node of a pending tensor, now that it is used."""
+        parent, place = self.pending[-1 - tensor.index]
+        if parent == LITERAL:
+            if self.graph.arguments[place] != LITERAL:  # another tensor object for the same argument came first
+                index = tensor.index = self.graph.arguments[place]
+                return index
+            node = self.record(INPUT, (), (), tensor.value, tensor.value)
+            self.graph.arguments[place] = node.index
+        else:
+            node = self.record(ITEM, (parent,), (None,), None, tensor.value, {"index": place})
+        tensor.index = node.index
+        return node.index
+
+    def record(
+        self,
+        op: Any,
+        inputs: tuple[int, ...],
+        args: tuple[Any, ...],
+        kept: Any,
+        y: Any,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read."""
+        ops = self.ops
+        index = len(ops)
+        ops.append(op)
+        self.inputs.append(inputs)
+        self.arguments.append(args)
+        self.results.append(kept)
+        self.params.append(params)
+        self.shapes.append(y.shape)
+        self.dtypes.append(y.dtype)
+        tensor = Tensor.__new__(Tensor)
+        tensor.value = y
+        tensor.recorder = self
+        tensor.index = index
+        tensor.family = None
+        return tensor
+
+    def record_many(self, op: Op, inputs: tuple[int, ...], args: Any, kept: Any, ys: Any, params: Any) -> Any:
+        """Append one node whose value is a tuple; return a pending tensor for each of its results."""
+        index = len(self.ops)
+        self.record(op, inputs, args, kept, _Many(ys), params)
+        tensors = []
+        for k, y in enumerate(ys):
+            if y.dtype.kind in "fc":
+                self.pending.append((index, k))
+                tensors.append(self._tensor(y, -len(self.pending)))
+            else:
+                tensors.append(y)
+        return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
+
+    def close(self) -> None:
+        """Let nothing more be recorded."""
+        self.ops = _Closed()
+
+
+class _Many:
+    """The result of a many-result operation, with shape and dtype columns that are tuples."""
+
+    __slots__ = ("dtype", "results", "shape")
+
+    def __init__(self, results: tuple[Any, ...]) -> None:
+        self.results = tuple(results)
+        self.shape = tuple(y.shape for y in results)
+        self.dtype = tuple(y.dtype for y in results)
+
+
+class FullTrace(Trace):
+    """The recorder for pictures and replay: keeps every value, literal, scope and the user's own line."""
+
+    __slots__ = ("active", "lines")
+
+    full = True
+
+    def __init__(self, lines: bool = True) -> None:
+        super().__init__()
+        self.active: list[bool] = []
+        self.lines = lines
+        self.graph.values = self.values
+
+    def record(
+        self,
+        op: Any,
+        inputs: tuple[int, ...],
+        args: tuple[Any, ...],
+        kept: Any,
+        y: Any,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        whole = y.results if type(y) is _Many else y
+        results = self.results
+        held = tuple(results[i] if i != LITERAL else x for i, x in zip(inputs, args, strict=True))
+        tensor = super().record(op, inputs, held, whole, y, params)
+        graph = self.graph
+        graph.literals.append(tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)))
+        graph.scopes.append(SCOPE.get())
+        frame = user_frame() if self.lines else None
+        graph.lines.append(None if frame is None else (frame.f_code.co_filename, frame.f_lineno))
+        self.active.append(
+            op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
+        )
+        return tensor
+
+    def is_active(self, tensor: Traced) -> bool:
+        """Whether a derivative can pass through this tensor at all: if not, it has no history to lose."""
+        return tensor.index < 0 or self.active[tensor.index]
+
+
+class _Constants(Trace):
+    """The trace of no one: its tensors are plain arrays that can be written into while another trace runs."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = -1
+
+    def record(
+        self, op: Any, inputs: tuple[int, ...], args: Any, kept: Any, y: Any, params: dict[str, Any] | None = None
+    ) -> Any:
+        return self._tensor(y, 0)
+
+    def record_many(self, op: Op, inputs: tuple[int, ...], args: Any, kept: Any, ys: Any, params: Any) -> Any:
+        return tuple(self._tensor(y, 0) for y in ys)
+
+
+CONSTANTS = _Constants()
+
+
+# -- the chokepoint ----------------------------------------------------------------------------------------------------
+
+
+def literal(op: Op, position: int, x: Any) -> Any:
+    """A plain argument as it may stay inside a node: numbers as they are, arrays as a copy of their own.
+
+    The copy is what makes a later write into the user's array harmless to the reverse sweep.
+    """
+    kind = type(x)
+    if kind is float or kind is int or kind is bool or kind is complex or x is None:
+        return x
+    if isinstance(x, Traced):
+        return x.value if x.recorder is CONSTANTS else x
+    if isinstance(x, np.ma.MaskedArray):
+        raise _refuse(op, position, "a masked array", "np.where(mask, fill, x.data), or x.filled(fill)")
+    if not isinstance(x, (np.ndarray, np.generic)):
+        x = _as_array(x)
+    if x.dtype.kind not in NUMBERS:
+        raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
+    return x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
+
+
+def _as_array(x: Any) -> Any:
+    """A list or another container as an array; with tensors in it, as a stack of tensors."""
+    if isinstance(x, (list, tuple)):
+        parts = [_as_array(part) if isinstance(part, (list, tuple)) else part for part in x]
+        if any(isinstance(part, Traced) for part in parts):
+            return OPERATIONS["stack"](*parts)
+    return np.asarray(x)
+
+
+def _refuse(op: Op, position: int, what: str, instead: str) -> DtypeError:
+    return DtypeError(
+        message(f"{op.name}: argument {position} is {what}", "derivatives are defined on numbers", f"pass {instead}")
+    )
+
+
+def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Call an operation: the innermost trace among the arguments wins, computes on what its tensors hold, and records.
+
+    Raises
+    ------
+    KeywordError, NoRuleError
+        At the call, where a setting or an argument is one that no rule covers.
+    ClosedTraceError
+        Where an argument belongs to a traced function that has returned.
+    """
+    trace: Trace | None = None
+    for x in args:
+        if isinstance(x, Traced):
+            if trace is None or x.recorder.level > trace.level:
+                trace = x.recorder
+        elif type(x) is list or type(x) is tuple:
+            return apply(op, tuple(_as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
+    if trace is None:
+        return op.forward(*args, **params)
+    inputs: list[int] = []
+    held: list[Any] = []
+    nested = False
+    for k, x in enumerate(args):
+        if isinstance(x, Traced) and x.recorder is trace:
+            inputs.append(x.index if x.index >= 0 else trace.place(x))
+            x = x.value
+        else:
+            inputs.append(LITERAL)
+            x = literal(op, k, x)
+        nested = nested or isinstance(x, Traced)
+        held.append(x)
+    where, given = tuple(inputs), tuple(held)
+    op.admit(where, params)
+    y = apply(op, given, params) if nested else op.forward(*given, **params)
+    if trace is CONSTANTS:
+        if op.results:
+            return trace.record_many(op, where, (), None, y, None)
+        tensor = trace.record(op, where, (), None, y)
+        if op.view:
+            relate(tensor, args[0], params.get("index"))
+        return tensor
+    if op.flat and not trace.full:
+        return y
+    plan = op.plan(where)
+    kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
+    saved = plan.keep(given) if not trace.full else given
+    if op.results:
+        return trace.record_many(op, where, saved, kept, y, params or None)
+    if not hasattr(y, "dtype"):
+        y = np.asarray(y)[()]
+    tensor = trace.record(op, where, saved, kept, y, params or None)
+    if op.view:
+        relate(tensor, args[0], params.get("index"))
+    return tensor
+
+
+def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
+    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
+    value, held = tensor.value, base.value
+    while isinstance(value, Traced):
+        value = value.value
+    while isinstance(held, Traced):
+        held = held.value
+    if type(value) is np.ndarray and type(held) is np.ndarray and np.may_share_memory(value, held):
+        if base.family is None:
+            base.family = [Kin(weakref.ref(base), None, None)]
+        base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))
+        tensor.family = base.family
+
+
+_NUMBER_TYPES = frozenset((float, int, np.float64, np.float32))
+
+
+def unary_path(op: Op) -> Callable[[Any], Any]:
+    """`apply` for a pointwise operation on one argument."""
+    ufunc = op.forward
+    plan = op.plan((0,))
+    keep_x, keep_y = plan.arguments[0] != NOTHING, plan.result != NOTHING
+    nothing = (None,)
+
+    def call(x: Any, **params: Any) -> Any:
+        if type(x) is not Tensor or params:
+            return apply(op, (x,), params)
+        trace = x.recorder
+        if trace is CONSTANTS:
+            return apply(op, (x,), params)
+        value = x.value
+        index = x.index
+        if index < 0:
+            index = trace.place(x)
+        y = ufunc(value)
+        return trace.record(op, (index,), (value,) if keep_x else nothing, y if keep_y else None, y)
+
+    return call
+
+
+def binary_path(op: Op) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """`apply` for a pointwise operation on two arguments, and the same with its arguments swapped."""
+    ufunc = op.forward
+    both, left, right = op.plan((0, 0)), op.plan((0, LITERAL)), op.plan((LITERAL, 0))
+    both_a, both_b, both_y = both.arguments[0] != NOTHING, both.arguments[1] != NOTHING, both.result != NOTHING
+    left_a, left_y = left.arguments[0] != NOTHING, left.result != NOTHING
+    right_b, right_y = right.arguments[1] != NOTHING, right.result != NOTHING
+
+    def call(a: Any, b: Any, **params: Any) -> Any:
+        if params:
+            return apply(op, (a, b), params)
+        if type(a) is Tensor:
+            trace = a.recorder
+            i = a.index
+            if type(b) is Tensor:
+                if b.recorder is not trace or trace is CONSTANTS:
+                    return apply(op, (a, b), params)
+                if i < 0:
+                    i = trace.place(a)
+                j = b.index
+                if j < 0:
+                    j = trace.place(b)
+                va = a.value
+                vb = b.value
+                y = ufunc(va, vb)
+                return trace.record(
+                    op, (i, j), (va if both_a else None, vb if both_b else None), y if both_y else None, y
+                )
+            if type(b) in _NUMBER_TYPES and trace is not CONSTANTS:
+                if i < 0:
+                    i = trace.place(a)
+                va = a.value
+                y = ufunc(va, b)
+                return trace.record(op, (i, LITERAL), (va if left_a else None, b), y if left_y else None, y)
+        elif type(b) is Tensor and type(a) in _NUMBER_TYPES:
+            trace = b.recorder
+            if trace is not CONSTANTS:
+                j = b.index
+                if j < 0:
+                    j = trace.place(b)
+                vb = b.value
+                y = ufunc(a, vb)
+                return trace.record(op, (LITERAL, j), (a, vb if right_b else None), y if right_y else None, y)
+        return apply(op, (a, b), params)
+
+    def swapped(b: Any, a: Any) -> Any:
+        return call(a, b)
+
+    return call, swapped
+
+
+def no_rule(function: Any, known: Iterable[str]) -> NoRuleError:
+    """The error for a NumPy function that nothing is registered for."""
+    name = getattr(function, "__name__", repr(function))
+    module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np", 1)
+    near = nearest(name, known)
+    return NoRuleError(
+        message(
+            f"{module}.{name} has no derivative rule",
+            "a value without a rule would silently lose its history",
+            (f"the nearest with a rule: {', '.join(near)}; " if near else "")
+            + f"or wrap your own with @ad.primitive, or, if no derivative is wanted, "
+            f"{module}.{name}(ad.stop_gradient(x))",
+        )
+    )

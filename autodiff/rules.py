@@ -1,0 +1,149 @@
+"""What a rule reads, and what it may return.
+
+What it reads is found in the rule itself, so that a lean trace can free the rest. What it returns is an array, or one
+of two deferred forms that the gather puts in their place: :class:`Update` and :class:`Slot`.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .graph import OPERATIONS
+
+Rule = Callable[..., Any]
+
+
+NOTHING, SHAPE, VALUE = 0, 1, 2
+_SHAPE_ATTRIBUTES = frozenset(("shape", "dtype", "ndim", "size"))
+
+
+def reads(rule: Rule) -> dict[str, int]:
+    """What a rule reads of each of its positional parameters: NOTHING, its SHAPE, or its VALUE.
+
+    Read off the rule's own bytecode, so that a declaration cannot disagree with its rule: a parameter that is never
+    loaded is not read; one that is only loaded to take ``.shape``, ``.dtype``, ``.ndim`` or ``.size`` is read for its
+    shape; everything else, and everything that cannot be looked into, is read for its value.
+    """
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    code = getattr(rule, "__code__", None)
+    if code is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return dict.fromkeys(names, VALUE)
+    found = dict.fromkeys(names, NOTHING)
+    found.update((name, VALUE) for name in code.co_cellvars if name in found)
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
+    for step, after in zip(steps, [*steps[1:], steps[-1]], strict=True):
+        if not step.opname.startswith("LOAD_FAST"):
+            continue
+        loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        for place, name in enumerate(loaded):
+            if name in found:
+                last = place == len(loaded) - 1
+                shape = last and after.opname == "LOAD_ATTR" and after.argval in _SHAPE_ATTRIBUTES
+                found[name] = max(found[name], SHAPE if shape else VALUE)
+    return found
+
+
+def keywords(rule: Rule) -> frozenset[str] | None:
+    """The keyword settings that a rule declares; None where it takes any (``**params``)."""
+    parameters = inspect.signature(rule).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+class Plan:
+    """What a lean trace keeps of one call: the result or not; of each argument nothing, its shape, or its value."""
+
+    __slots__ = ("arguments", "everything", "nothing", "result")
+
+    def __init__(self, result: int, arguments: tuple[int, ...]) -> None:
+        self.result = result
+        self.arguments = arguments
+        self.nothing = not any(arguments)
+        self.everything = all(what == VALUE for what in arguments)
+
+    def keep(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.everything:
+            return args
+        if self.nothing:
+            return (None,) * len(args)
+        return tuple(
+            x if what == VALUE or not hasattr(x, "shape") else Stand(x) if what == SHAPE else None
+            for what, x in zip(self.arguments, args, strict=True)
+        )
+
+
+class Stand:
+    """Stands for an array of which a rule reads only the shape and the dtype, so that the array can be freed."""
+
+    __slots__ = ("dtype", "ndim", "shape", "size")
+
+    def __init__(self, array: Any) -> None:
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.ndim = array.ndim
+        self.size = array.size
+
+
+class Slot:
+    """A deferred δ of a node with several results: the part of result number `index`."""
+
+    __slots__ = ("index", "value")
+    shape = None  # never equal to the shape of a node, so the gather takes it for what it is
+
+    def __init__(self, index: int, value: Any) -> None:
+        self.index = index
+        self.value = value
+
+
+class Update:
+    """A deferred δ: zero everywhere but at ``index``, where it is ``value``.
+
+    A rule returns it in place of a dense array, so that n reads of x[i] cost O(n) and not O(n²): the gather adds each
+    into one buffer.
+    """
+
+    __slots__ = ("index", "value")
+    shape = None  # never equal to the shape of a node, so the gather takes it for what it is
+
+    def __init__(self, index: Any, value: Any) -> None:
+        self.index = index
+        self.value = value
+
+    def add_into(self, buffer: Any) -> None:
+        """Add to a buffer that the caller owns; repeated positions of an index array count each time."""
+        if is_basic(self.index):
+            buffer[self.index] += self.value
+        else:
+            np.add.at(buffer, self.index, self.value)
+
+    def dense(self, shape: Any, dtype: Any) -> Any:
+        """The same δ as an array (or as a tensor, where the value is one)."""
+        return OPERATIONS["scatter"](self.value, index=self.index, shape=shape)
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index selects each position at most once, by NumPy's rules for basic indexing."""
+    if type(index) is tuple:
+        return all(type(i) is int or i is None or i is Ellipsis or type(i) is slice for i in index)
+    return type(index) is int or type(index) is slice or index is None or index is Ellipsis
+
+
+def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:
+    """Sum d over the axes along which an array of this shape was stretched: the transpose of stretching it."""
+    given = d.shape
+    extra = len(given) - len(shape)
+    axes = tuple(i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1))
+    if not axes:
+        return d
+    d = np.sum(d, axis=axes)
+    return d if d.shape == shape else np.reshape(d, shape)

@@ -1,0 +1,408 @@
+"""The three sweeps: each is one loop over the list of nodes, in one direction, that fills one table.
+
+=====================  ==========  ===================================================================================
+evaluate               values ↑    value_v = op_v(values of v's inputs)
+tangents               tangents ↑  ẋ_v = Σ over k of jvp_{op_v, k}(ẋ of argument k)
+deltas                 δ ↓         δ_v = Σ over (w, k) in out(v) of vjp_{op_w, k}(δ_w)
+=====================  ==========  ===================================================================================
+
+Here, and nowhere else, broadcasting is undone (:func:`conform`) and contributions are summed (:func:`gather`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import RuleError, message
+from .graph import LITERAL, Graph, Values
+from .op import Op, Trace, Traced, apply
+from .rules import Slot, Update, unbroadcast
+
+# -- reverse -----------------------------------------------------------------------------------------------------------
+
+
+def deltas(
+    graph: Graph,
+    values: Values,
+    seeds: Mapping[int, Any],
+    *,
+    release: bool = False,
+    masked: bool = False,
+    contributions: dict[tuple[int, int], Any] | None = None,
+    targets: Sequence[int] | None = None,
+    visit: Callable[[int, int, int], None] | None = None,
+) -> list[Any]:
+    """δ of every node between the seeds and the inputs; None where no path leads.
+
+    Parameters
+    ----------
+    seeds : mapping of int to array
+        The δ that each output starts with, in the output's own shape and dtype.
+    release : bool
+        Let go of each saved value and each δ as soon as nothing will read it. The values cannot be swept again.
+    masked : bool
+        The seeds may hold exact zeros that must stay zeros, whatever was saved.
+    contributions : dict, optional
+        Filled with the term of every edge, keyed (consumer, position).
+    targets : sequence of int, optional
+        Visit only nodes that lead to these; all the inputs of the graph by default.
+    visit : callable, optional
+        Called with (v, w, k) before the rule of each edge, in the order of the sweep.
+
+    Returns
+    -------
+    list
+        One row a node.
+    """
+    ops, inputs, params, shapes, dtypes = graph.ops, graph.inputs, graph.params, graph.shapes, graph.dtypes
+    results, arguments = values.results, values.arguments
+    count = len(inputs)
+    delta: list[Any] = [None] * count
+    out: list[list[tuple[int, int, bool]] | None] = [None] * count  # the output sets, filled from the top down
+    zeros = bytearray(count)  # where δ may hold exact zeros that a mask made
+    shared: dict[int, Any] = {}  # what a joint rule returned, until its last argument is served
+    active = reaching(graph, targets) if targets is not None or graph.literals else None
+    if masked:
+        for v in seeds:
+            zeros[v] = 1
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # inf and nan in a δ are told by their values
+        for v in range(max(seeds, default=-1), -1, -1):
+            uses = out[v]
+            if uses is None and v not in seeds:
+                continue
+            shape, dtype = shapes[v], dtypes[v]
+            total, own = seeds.get(v), False
+
+            # δ_v = Σ over (w, k) in out(v) of vjp_{op_w, k}(δ_w; value of w, values of w's arguments)
+            for w, k, last in uses or ():
+                if visit is not None:
+                    visit(v, w, k)
+                op, settings = ops[w], params[w]
+                if op.joint is not None:
+                    term = _joint_term(op, shared, w, k, delta[w], results[w], arguments[w], settings, inputs[w])
+                elif settings is None:
+                    term = op.vjps[k](delta[w], results[w], *arguments[w])
+                else:
+                    term = op.vjps[k](delta[w], results[w], *arguments[w], **settings)
+                if zeros[w] and op.guard is not None and type(term) is not Update:
+                    term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
+                if last and release:
+                    delta[w] = results[w] = arguments[w] = None
+                if term.shape != shape or term.dtype is not dtype:
+                    total, own, term = _fit(op, k, term, total, own, shape, dtype, contributions is not None)
+                if contributions is not None:
+                    contributions[w, k] = term
+                if term is None:
+                    continue
+                if total is None:
+                    total = term
+                elif own and type(term) is np.ndarray:
+                    total += term  # into the gather's own buffer
+                else:
+                    total = total + term
+                    own = type(total) is np.ndarray
+
+            delta[v] = total
+            out[v] = None
+            if total is not None and not ops[v].flat:
+                _spread(v, ops[v], inputs[v], out, active, zeros)
+    return delta
+
+
+def _spread(
+    v: int,
+    op: Op,
+    inputs: tuple[int, ...],
+    out: list[list[tuple[int, int, bool]] | None],
+    active: bytearray | None,
+    zeros: bytearray,
+) -> None:
+    """Now that δ_v is known, enter (v, k) into the output set of each argument; the flag marks the last to be served."""
+    masked = zeros[v] or op.masks
+    if len(inputs) == 1:
+        i = inputs[0]
+        if active is None or active[i]:
+            uses = out[i]
+            if uses is None:
+                out[i] = [(v, 0, True)]
+            else:
+                uses.append((v, 0, True))
+            if masked:
+                zeros[i] = 1
+        return
+    wanted = [i for i in inputs if i != LITERAL and (active is None or active[i])]
+    if not wanted:
+        return
+    lowest = min(wanted)
+    left = wanted.count(lowest)
+    for k, i in enumerate(inputs):
+        if i == LITERAL or (active is not None and not active[i]):
+            continue
+        if i == lowest:
+            left -= 1
+        edge = (v, k, i == lowest and left == 0)
+        uses = out[i]
+        if uses is None:
+            out[i] = [edge]
+        else:
+            uses.append(edge)
+        if masked:
+            zeros[i] = 1
+
+
+def _joint_term(
+    op: Op,
+    shared: dict[int, Any],
+    w: int,
+    k: int,
+    d: Any,
+    y: Any,
+    args: tuple[Any, ...],
+    settings: dict[str, Any] | None,
+    inputs: tuple[int, ...],
+) -> Any:
+    """One argument's share of a joint rule, which is evaluated once a node and sweep."""
+    terms = shared.get(w)
+    if terms is None:
+        assert op.joint is not None
+        settings = settings or {}
+        if op.joint_wanted:
+            settings = {**settings, "wanted": tuple(i != LITERAL for i in inputs)}
+        terms = op.joint(d, y, *args, **settings)
+        if not isinstance(terms, (tuple, list)) or len(terms) != len(inputs):
+            count = len(terms) if isinstance(terms, (tuple, list)) else f"a {type(terms).__name__}"
+            raise RuleError(
+                message(
+                    f"{op.name}: its joint vjp returned {count} for {len(inputs)} arguments",
+                    "a joint rule returns a tuple with one δ for each argument",
+                    "return a tuple, with None for an argument that has no derivative",
+                )
+            )
+        shared[w] = terms = [*terms, sum(i != LITERAL for i in inputs)]
+    term = terms[k]
+    terms[k] = None
+    terms[-1] -= 1
+    if terms[-1] == 0:
+        del shared[w]
+    if term is None:
+        raise RuleError(
+            message(
+                f"{op.name}: its joint vjp returned None for argument {k}, which is being differentiated",
+                "None says that there is no derivative",
+                f"pass a plain array for argument {k}, or mend the rule",
+            )
+        )
+    return term
+
+
+def _guarded(
+    op: Op, term: Any, w: int, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: dict[str, Any] | None
+) -> Any:
+    """The term with true zeros where d is zero; see `Op.guard`."""
+    assert op.guard is not None
+    rule = op.vjps[k] if op.joint is None else op.joint
+    if isinstance(d, tuple):
+        if all(part is None or not np.any(part != 0) for part in d) and not np.isfinite(term).all():
+            return np.zeros_like(term)
+        return term
+    return op.guard(term, rule, k, d, y, args, settings or {})
+
+
+def _fit(
+    op: Op, k: int, term: Any, total: Any, own: bool, shape: Any, dtype: Any, dense: bool
+) -> tuple[Any, bool, Any]:
+    """What to do with a term that is not yet an array of its node's shape and dtype.
+
+    Returns the sum so far, whether the gather owns it, and what is left to be added: None where it was added here.
+    """
+    kind = type(term)
+    if kind is Slot:
+        parts = list(total) if total is not None else [None] * len(shape)
+        part = conform(op, k, term.value, shape[term.index], dtype[term.index])
+        parts[term.index] = part if parts[term.index] is None else parts[term.index] + part
+        return tuple(parts), False, None
+    if kind is Update:
+        if dense or isinstance(term.value, Traced) or isinstance(total, Traced):
+            return total, own, conform(op, k, term.dense(shape, dtype), shape, dtype)
+        if total is None:
+            total = np.zeros(shape, dtype)
+        elif not own:
+            total = np.array(total, dtype)
+        term.add_into(total)
+        return total, True, None
+    return total, own, conform(op, k, term, shape, dtype)
+
+
+def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
+    """A term as a δ of its argument: broadcasting undone, precision and realness of the argument restored.
+
+    Summing over the axes along which an argument was stretched is the transpose of stretching it; taking the real part
+    is the transpose of using a real number as a complex one.
+
+    Raises
+    ------
+    RuleError
+        Where the term cannot be a δ of the argument at all: names the operation and the argument.
+    """
+    if getattr(term, "dtype", None) is None or term.dtype.kind not in "fc":
+        raise _wrong(op, k, f"a {type(term).__name__} of {getattr(term, 'dtype', 'no dtype')}", shape, dtype)
+    if term.shape != shape:
+        given = term.shape
+        fits = op.kind == "elementwise" and len(given) >= len(shape)
+        term = unbroadcast(term, shape) if fits else term
+        if term.shape != shape:
+            raise _wrong(op, k, f"shape {given}", shape, dtype)
+    if term.dtype != dtype:
+        if term.dtype.kind == "c" and dtype.kind == "f":
+            term = np.real(term)
+        if term.dtype != dtype:
+            term = term.astype(dtype)
+    return term
+
+
+def _wrong(op: Op, k: int, what: str, shape: Any, dtype: Any) -> RuleError:
+    return RuleError(
+        message(
+            f"{op.name}: its vjp for argument {k} returned {what}",
+            f"that argument is {dtype}{list(shape) if isinstance(shape, tuple) else shape}, and so must its δ be",
+            "mend the rule; autodiff.testing.check_op shows which example it fails on",
+        )
+    )
+
+
+def reaching(graph: Graph, targets: Sequence[int] | None = None) -> bytearray:
+    """For each node whether a derivative with respect to one of the targets can pass through it."""
+    wanted = set(graph.arguments if targets is None else targets)
+    found = bytearray(len(graph.inputs))
+    for v, (op, inputs) in enumerate(zip(graph.ops, graph.inputs, strict=False)):
+        if v in wanted:
+            found[v] = 1
+        elif not op.flat:
+            for k, i in enumerate(inputs):
+                if i != LITERAL and found[i] and (op.joint is not None or op.vjps[k] is not None):
+                    found[v] = 1
+                    break
+    return found
+
+
+# -- forward -----------------------------------------------------------------------------------------------------------
+
+
+def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
+    """Run the graph again on other arguments: the table of values.
+
+    Parameters
+    ----------
+    arguments : sequence of arrays
+        One for each of ``graph.arguments``, in order; tensors are welcome.
+    """
+    values = Values()
+    results = values.results
+    given = dict(zip(graph.arguments, arguments, strict=True))
+    for v, (op, inputs, literals, params) in enumerate(
+        zip(graph.ops, graph.inputs, graph.literals, graph.params, strict=True)
+    ):
+        args = tuple(results[i] if i != LITERAL else x for i, x in zip(inputs, literals, strict=True))
+        if v in given:
+            result = given[v]
+        elif op.kind == "constant":
+            result = args[0]
+        else:
+            result = op(*args, **(params or {}))
+        values.arguments.append(args)
+        results.append(result if hasattr(result, "dtype") or isinstance(result, tuple) else np.asarray(result)[()])
+    return values
+
+
+def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any]:
+    """The tangent of every node, given those of some; None where nothing arrives.
+
+    `values` must be complete, as a full trace or :func:`evaluate` leaves them.
+    """
+    tangent: list[Any] = [None] * len(graph.inputs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for v, (op, inputs) in enumerate(zip(graph.ops, graph.inputs, strict=False)):
+            if v in seeds:
+                tangent[v] = seeds[v]
+                continue
+            incoming = [None if i == LITERAL else tangent[i] for i in inputs]
+            if op.flat or all(t is None for t in incoming):
+                continue
+            tangent[v] = _push(op, incoming, values.results[v], values.arguments[v], graph.params[v] or {})
+    return tangent
+
+
+def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """One node's tangent, by the kind of its operation."""
+    if op.name == "item":
+        return incoming[0][params["index"]]
+    if op.kind == "linear":
+        filled = [np.zeros_like(x) if t is None else t for t, x in zip(incoming, args, strict=True)]
+        return _like(apply(op, tuple(filled), params), y)
+    if op.kind == "bilinear":
+        terms = [
+            apply(op, (*args[:k], t, *args[k + 1 :]), params) for k, t in enumerate(incoming) if t is not None
+        ]
+    elif op.jvps is None:
+        return transposed(op, incoming, y, args, params)
+    else:
+        terms = []
+        for k, t in enumerate(incoming):
+            rule = op.jvps[k] if t is not None else None
+            if rule is None:
+                continue
+            term = rule(t, y, *args, **params)
+            if op.kind == "elementwise" and op.guard is not None:
+                term = op.guard(term, rule, k, t, y, args, params)
+            terms.append(term)
+    if not terms:
+        return None
+    if isinstance(y, tuple):
+        columns = zip(*terms, strict=True)
+        return tuple(_like(sum(column[1:], column[0]), part) for column, part in zip(columns, y, strict=True))
+    return _like(sum(terms[1:], terms[0]), y)
+
+
+def _like(t: Any, y: Any) -> Any:
+    """A tangent in the shape and dtype of its value."""
+    if t.shape != y.shape:
+        t = np.broadcast_to(t, y.shape)
+    return t if t.dtype == y.dtype else t.astype(y.dtype)
+
+
+def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """J·t from the vjp alone: the vjp is linear in d, so its own reverse sweep is the forward rule.
+
+    The rule is traced as a function of d and swept with the tangents as seeds; what arrives at d is J·t.
+    """
+    many = isinstance(y, tuple)
+    trace = Trace()
+    starts = [trace.leaf(np.zeros(part.shape, part.dtype)) for part in (y if many else (y,))]
+    d = tuple(starts) if many else starts[0]
+    if op.joint is not None:
+        extra = {"wanted": tuple(t is not None for t in incoming)} if op.joint_wanted else {}
+        terms = list(op.joint(d, y, *args, **params, **extra))
+    else:
+        terms = [
+            None if t is None or rule is None else rule(d, y, *args, **params)
+            for t, rule in zip(incoming, op.vjps, strict=True)
+        ]
+    seeds: dict[int, Any] = {}
+    for t, term, x in zip(incoming, terms, args, strict=True):
+        if type(term) is Update:
+            term = term.dense(x.shape, x.dtype)
+        if t is None or not (isinstance(term, Traced) and term.recorder is trace):
+            continue
+        index = term.index if term.index >= 0 else trace.place(term)
+        seed = _like(t, term)
+        seeds[index] = seeds[index] + seed if index in seeds else seed
+    found = deltas(trace.graph, trace.values, seeds) if seeds else []
+    arrived = [
+        found[i] if i != LITERAL and i < len(found) and found[i] is not None else np.zeros(s.value.shape, s.value.dtype)
+        for i, s in zip(trace.graph.arguments, starts, strict=True)
+    ]
+    return tuple(arrived) if many else arrived[0]

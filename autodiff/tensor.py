@@ -1,0 +1,549 @@
+"""Tensor: Python's syntax and NumPy's protocols over recorded operations.
+
+A tensor holds a value, the trace that records it, and its node. The value is a NumPy array, a NumPy scalar, or a tensor
+of an outer trace. Everything that a tensor can do is an operation of :mod:`autodiff.ops`; this file only says by which
+spelling it is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from . import ops
+from .errors import LostHistoryError, ViewWriteError, message
+from .op import CONSTANTS, FUNCTIONS, OPERATIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule
+
+_REDUCTIONS = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
+_ACCUMULATIONS = {"add": np.cumsum, "multiply": np.cumprod}
+
+
+def plain(x: Any) -> Any:
+    """The array or number that a tensor holds, through all the traces around it. Its history is lost."""
+    while isinstance(x, Traced):
+        x = x.value
+    return x
+
+
+def has_history(x: Any) -> bool:
+    """Whether a derivative could pass through x in any of the traces that it belongs to."""
+    while isinstance(x, Traced):
+        if x.recorder is not CONSTANTS and plain(x).dtype.kind in "fc" and (not x.recorder.full or x.recorder.is_active(x)):
+            return True
+        x = x.value
+    return False
+
+
+def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
+    return LostHistoryError(
+        message(
+            f"{what} would turn a tensor of {x.value.dtype}{list(x.value.shape)} into plain numbers",
+            "its derivative would be lost without a word",
+            f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
+        )
+    )
+
+
+def _convert(x: Traced, what: str, instead: str) -> Any:
+    if has_history(x):
+        raise _lost(x, what, instead)
+    return plain(x)
+
+
+def _index(index: Any) -> Any:
+    """An index as a node may keep it: tensors of integers as plain arrays, lists as arrays, arrays as copies."""
+    if type(index) is tuple:
+        return tuple(_index(i) for i in index)
+    if isinstance(index, Traced):
+        return np.array(_convert(index, "indexing with it", "round it to integers first"))
+    if isinstance(index, (list, np.ndarray)):
+        return np.array(index) if len(np.shape(index)) or isinstance(index, list) else index[()]
+    return int(index) if isinstance(index, np.integer) else index
+
+
+def _method(function: Callable[..., Any], doc: str = "") -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = getattr(function, "__name__", "method")
+    method.__doc__ = doc or f"See ``numpy.{method.__name__}``."
+    return method
+
+
+def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """An operator and its reflection, over the operation of this name."""
+    op = OPERATIONS[name]
+    if op.kind == "elementwise":
+        return binary_path(op)
+
+    def call(a: Any, b: Any) -> Any:
+        return apply(op, (a, b), {})
+
+    def reflected(b: Any, a: Any) -> Any:
+        return apply(op, (a, b), {})
+
+    return call, reflected
+
+
+class Tensor(Traced):
+    """An array whose history is being recorded. Made by the transforms, never by hand.
+
+    It behaves as a NumPy array does. What would turn it into a plain number or array, and so lose its derivative,
+    raises :class:`~autodiff.errors.LostHistoryError` with the way out.
+    """
+
+    __slots__ = ()
+
+    namespace_hook: ClassVar[Any] = None
+    """Filled by autodiff.numpy when it is imported."""
+
+    # -- NumPy's protocols -----------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "__call__":
+            call = UFUNCS.get(ufunc)
+            if call is not None:
+                if kwargs:
+                    return _ufunc_with_settings(ufunc, call, args, kwargs)
+                return call(*args)
+        return _ufunc_method(ufunc, method, args, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        handler = FUNCTIONS.get(function)
+        if handler is not None:
+            return handler(*args, **kwargs)
+        found: list[Any] = []
+        bare = _bare((args, kwargs), found)
+        if any(map(has_history, found)):
+            raise no_rule(function, [op.name for op in OPERATIONS.values()])
+        return function(*bare[0], **bare[1])
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        value = _convert(self, "np.asarray(x), or storing it in a plain array,", "leave it a tensor: NumPy's functions "
+                         "take it as it is; build arrays with np.stack or np.concatenate, or write into "
+                         "autodiff.numpy.zeros(...)")  # fmt: skip
+        return np.array(value, dtype=dtype)
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return type(self).namespace_hook
+
+    # -- attributes ------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of its axes."""
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its elements."""
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of its axes."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of its elements."""
+        size: int = self.value.size
+        return size
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all its elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Any:
+        """All axes reversed."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes swapped."""
+        return np.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return np.imag(self)
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        """Its elements, in C order."""
+        return iter(np.reshape(self, (-1,)))
+
+    @property
+    def device(self) -> str:
+        """Where it lives: the array API's name for ordinary memory."""
+        return "cpu"
+
+    @property
+    def at(self) -> At:
+        """``x.at[index].set(v)``: the functional spelling of a write."""
+        return At(self)
+
+    # -- Python's syntax -------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.value.shape:
+            raise TypeError("len() of unsized object: this tensor has no axes")
+        return int(self.value.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(plain(self) == plain(item)))
+
+    def __bool__(self) -> bool:
+        return bool(plain(self))
+
+    def __float__(self) -> float:
+        return float(_convert(self, "float(x), or a function of the math module,", "use NumPy's function: np.sin(x)"))
+
+    def __int__(self) -> int:
+        return int(_convert(self, "int(x)", "np.floor(x) and np.round(x) are flat on purpose"))
+
+    def __complex__(self) -> complex:
+        return complex(_convert(self, "complex(x)", "write x + 0j"))
+
+    def __index__(self) -> int:
+        value = _convert(self, "using it as an index", "take the integer from ad.stop_gradient(x)")
+        return int(value.__index__())
+
+    def item(self, *args: Any) -> Any:
+        """The one element as a Python number, where it has no history."""
+        return _convert(self, "x.item()", "x[i] or x.sum() stay tensors").item(*args)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists, where they have no history."""
+        return _convert(self, "x.tolist()", "list(x) keeps the tensors").tolist()
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The bytes of the elements, where they have no history."""
+        return bytes(_convert(self, "x.tobytes()", "save after the gradient was taken").tobytes(order))
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
+
+    def __format__(self, spec: str) -> str:
+        return format(plain(self), spec)
+
+    def __str__(self) -> str:
+        return str(plain(self))
+
+    def __repr__(self) -> str:
+        value = plain(self)
+        text = np.array2string(value, separator=", ", prefix="Tensor(") if isinstance(value, np.ndarray) else str(value)
+        return f"Tensor({text}, dtype={self.dtype})"
+
+    __hash__ = None  # type: ignore[assignment]  # == compares elements, as it does for arrays
+
+    def __copy__(self) -> Any:
+        return np.copy(self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return np.copy(self)
+
+    __add__, __radd__ = _operator("add")
+    __sub__, __rsub__ = _operator("subtract")
+    __mul__, __rmul__ = _operator("multiply")
+    __truediv__, __rtruediv__ = _operator("divide")
+    __pow__, __rpow__ = _operator("power")
+    __mod__, __rmod__ = _operator("remainder")
+    __floordiv__, __rfloordiv__ = _operator("floor_divide")
+    __matmul__, __rmatmul__ = _operator("matmul")
+    __lt__, __gt__ = _operator("less")[0], _operator("greater")[0]
+    __le__, __ge__ = _operator("less_equal")[0], _operator("greater_equal")[0]
+    __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]  # type: ignore[assignment]
+    __and__, __rand__ = _operator("bitwise_and")
+    __or__, __ror__ = _operator("bitwise_or")
+    __xor__, __rxor__ = _operator("bitwise_xor")
+    __invert__ = _method(np.invert)
+    __neg__ = _method(np.negative)
+    __pos__ = _method(np.positive)
+    __abs__ = _method(np.absolute)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return np.round(self, ndigits)
+
+    # -- reading and writing ---------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        kind = type(index)
+        if kind is not int and kind is not slice:
+            index = _index(index)
+        return apply(ops.index.getitem, (self,), {"index": index})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        index = _index(index)
+        if isinstance(value, Tensor) and value.family is not None and value.family is self.family:
+            for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
+                if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
+                    return
+        if isinstance(plain(self), np.generic):
+            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
+        if self.recorder is CONSTANTS and not isinstance(value, Traced):
+            self.value[index] = value
+            return
+        fresh = apply(ops.index.update, (self, value), {"index": index})
+        self._rebind(fresh)
+
+    def _kin(self) -> list[Any]:
+        """The other live tensors that NumPy would have share memory with this one."""
+        if self.family is None:
+            return []
+        return [kin for kin in self.family if kin.tensor() is not None and kin.tensor() is not self]
+
+    def _rebind(self, fresh: Any) -> None:
+        """Let this object stand for another node: what a write is, where nodes never change.
+
+        A view whose only live relative is its base writes through to it, as in NumPy; any other relative is refused.
+        """
+        others = self._kin()
+        if others and self.family is not None:
+            mine = next(kin for kin in self.family if kin.tensor() is self)
+            base = mine.base() if mine.base is not None else None
+            if mine.index is None or base is None or any(kin.tensor() is not base for kin in others):
+                raise ViewWriteError(
+                    message(
+                        "a write into a tensor of which another live tensor is a view (or the base)",
+                        "in NumPy the write would show through the other one, and here it would not",
+                        "copy first (y = x[i].copy()), write before you take the view, or use x = x.at[i].set(v)",
+                    )
+                )
+            written = apply(ops.index.update, (base, fresh), {"index": mine.index})
+            base.value, base.recorder, base.index = written.value, written.recorder, written.index
+        elif self.family is not None:
+            self.family = None
+        self.value, self.recorder, self.index = fresh.value, fresh.recorder, fresh.index
+
+    def _in_place(self, ufunc: np.ufunc, other: Any) -> Any:
+        fresh = ufunc(self, other)
+        if isinstance(plain(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
+            return fresh
+        if fresh.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast shape {fresh.shape}"
+            )
+        if fresh.dtype != self.dtype:
+            if not np.can_cast(fresh.dtype, self.dtype, "same_kind"):
+                raise TypeError(
+                    f"Cannot cast ufunc '{ufunc.__name__}' output from {fresh.dtype!r} to {self.dtype!r} "
+                    "with casting rule 'same_kind'"
+                )
+            fresh = fresh.astype(self.dtype)
+        self._rebind(fresh)
+        return self
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(np.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(np.subtract, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(np.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(np.divide, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._in_place(np.power, other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self._in_place(np.remainder, other)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._in_place(np.floor_divide, other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._in_place(np.matmul, other)
+
+    def fill(self, value: Any) -> None:
+        """Write one value everywhere."""
+        self[...] = value
+
+    # -- methods of ndarray ----------------------------------------------------------------------------------------
+
+    all, any, argmax, argmin, argsort = map(_method, (np.all, np.any, np.argmax, np.argmin, np.argsort))  # type: ignore[arg-type]
+    clip, compress, conj, conjugate = map(_method, (np.clip, np.compress, np.conj, np.conjugate))  # type: ignore[arg-type]
+    cumprod, cumsum, diagonal, dot = map(_method, (np.cumprod, np.cumsum, np.diagonal, np.dot))  # type: ignore[arg-type]
+    max, mean, min, nonzero, prod = map(_method, (np.max, np.mean, np.min, np.nonzero, np.prod))  # type: ignore[arg-type]
+    ravel, repeat, round, searchsorted = map(_method, (np.ravel, np.repeat, np.round, np.searchsorted))  # type: ignore[arg-type]
+    squeeze, std, sum, swapaxes, take = map(_method, (np.squeeze, np.std, np.sum, np.swapaxes, np.take))  # type: ignore[arg-type]
+    trace, var = map(_method, (np.trace, np.var))  # type: ignore[arg-type]
+
+    def copy(self, order: str = "C") -> Any:
+        """A tensor of its own: writing into it shows nowhere else."""
+        return np.copy(self)
+
+    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+        """The same elements in another dtype; to integers or booleans, without a derivative."""
+        dtype = np.dtype(dtype)
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {dtype!r} according to the rule '{casting}'")
+        if dtype.kind not in "fc":
+            return ops.flat.to_integers(self, dtype=dtype)
+        return apply(OPERATIONS["astype"], (self,), {"dtype": dtype})
+
+    def flatten(self, order: Any = "C") -> Any:
+        """A copy with one axis."""
+        return np.copy(np.reshape(self, (-1,), order=order))
+
+    def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
+        """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    def view(self, *args: Any) -> NoReturn:
+        """Refused: bytes read as another type have no derivative."""
+        raise _lost(self, "x.view(dtype)", "x.astype(dtype) converts the numbers")
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two basic indices are the same."""
+    return type(a) is type(b) and not isinstance(a, np.ndarray) and repr(a) == repr(b)
+
+
+def _bare(x: Any, found: list[Any]) -> Any:
+    """Arguments with each tensor replaced by what it holds; the tensors are added to `found`."""
+    if isinstance(x, Traced):
+        found.append(x)
+        return plain(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)(_bare(part, found) for part in x)
+    if isinstance(x, dict):
+        return {key: _bare(part, found) for key, part in x.items()}
+    return x
+
+
+def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """A ufunc called with keywords: defaults pass, `out` and the rest are refused by name."""
+    out = kwargs.pop("out", None)
+    if out is not None and any(part is not None for part in out):
+        target = out[0]
+        raise LostHistoryError(
+            message(
+                f"np.{ufunc.__name__}(…, out=a) would write a tensor into "
+                + ("another tensor" if isinstance(target, Traced) else "a plain array (a += x does the same)"),
+                "a plain array keeps no history, and nodes never change",
+                f"take the result: a = np.{ufunc.__name__}(…); for += write a = a + x, or make a with "
+                "autodiff.numpy.zeros(...)",
+            )
+        )
+    dtype = kwargs.pop("dtype", None)
+    kwargs = {key: value for key, value in kwargs.items() if _ufunc_default(key, value) is False}
+    y = call(*args, **kwargs)  # what is left is refused there, by name
+    return y if dtype is None else y.astype(dtype)
+
+
+def _ufunc_default(key: str, value: Any) -> bool:
+    return {"where": True, "casting": "same_kind", "order": "K", "subok": True, "axes": None, "axis": None}.get(
+        key, object()
+    ) == value
+
+
+def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    """add.reduce, multiply.accumulate, subtract.outer …, by the operation that each of them is."""
+    name = ufunc.__name__
+    if method == "reduce" and name in _REDUCTIONS:
+        x, *rest = args
+        axis = rest[0] if rest else kwargs.pop("axis", 0)
+        return _REDUCTIONS[name](x, axis=axis, **{k: v for k, v in kwargs.items() if v is not None})
+    if method == "accumulate" and name in _ACCUMULATIONS:
+        x, *rest = args
+        return _ACCUMULATIONS[name](x, axis=rest[0] if rest else kwargs.pop("axis", 0))
+    if method == "outer" and ufunc in UFUNCS:
+        a, b = args
+        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    found: list[Any] = []
+    bare = _bare((args, kwargs), found)
+    if any(map(has_history, found)):
+        raise no_rule(ufunc, [op.name for op in OPERATIONS.values()])
+    return getattr(ufunc, method)(*bare[0], **bare[1])
+
+
+class At:
+    """The positions of a tensor that ``x.at[index]`` selects; each method returns a new tensor, x stays as it is."""
+
+    __slots__ = ("index", "tensor")
+
+    def __init__(self, tensor: Any, index: Any = None) -> None:
+        self.tensor = tensor
+        self.index = index
+
+    def __getitem__(self, index: Any) -> At:
+        return At(self.tensor, _index(index))
+
+    def get(self) -> Any:
+        """``x[index]``."""
+        return self.tensor[self.index]
+
+    def set(self, value: Any) -> Any:
+        """X with ``value`` at the index; where a position is named twice the last one counts, as in NumPy."""
+        return apply(ops.index.update, (self.tensor, value), {"index": self.index})
+
+    def add(self, value: Any) -> Any:
+        """X with ``value`` added at the index; where a position is named twice both count."""
+        spread = np.broadcast_to(value, self.tensor[self.index].shape)
+        if not hasattr(spread, "dtype") or spread.dtype != self.tensor.dtype:
+            spread = spread.astype(self.tensor.dtype)
+        return self.tensor + apply(ops.index.scatter, (spread,), {"index": self.index, "shape": self.tensor.shape})
+
+    def subtract(self, value: Any) -> Any:
+        """X with ``value`` subtracted at the index."""
+        return self.add(np.negative(value))
+
+    def multiply(self, value: Any) -> Any:
+        """X multiplied by ``value`` at the index."""
+        return self.set(self.tensor[self.index] * value)
+
+    def divide(self, value: Any) -> Any:
+        """X divided by ``value`` at the index."""
+        return self.set(self.tensor[self.index] / value)
+
+    def power(self, value: Any) -> Any:
+        """X raised to ``value`` at the index."""
+        return self.set(self.tensor[self.index] ** value)
+
+    def min(self, value: Any) -> Any:
+        """The smaller of x and ``value`` at the index."""
+        return self.set(np.minimum(self.tensor[self.index], value))
+
+    def max(self, value: Any) -> Any:
+        """The larger of x and ``value`` at the index."""
+        return self.set(np.maximum(self.tensor[self.index], value))
+
+    def apply(self, function: Callable[[Any], Any]) -> Any:
+        """X with ``function`` of what stands there at the index."""
+        return self.set(function(self.tensor[self.index]))
+
+
+adopt(Tensor)

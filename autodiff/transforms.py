@@ -1,0 +1,529 @@
+"""What users call: grad, vjp, jvp and the rest, on nested containers.
+
+Containers are flattened here, at the door, and nowhere deeper. Every transform is the same three steps: trace the
+function on its arguments, seed one end of the graph, sweep to the other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import optree
+
+from .call import Call, forward_sweep, name_of, rebuild, scalar_seed, seeds, strip_one
+from .errors import LostHistoryError, message
+from .flow import GradientFlow
+from .graph import Graph
+from .op import CONSTANTS, SCOPE, FullTrace, Op, Trace, Traced, apply
+from .ops.flat import stop_gradient as _stop
+
+# -- reverse mode ------------------------------------------------------------------------------------------------------
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """The value of a scalar function together with its gradient, for the cost of one forward run and one sweep.
+
+    Parameters
+    ----------
+    f : callable
+        A function of arrays (or of dicts, lists, tuples of arrays), written in NumPy, that returns one real number.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool
+        The function returns ``(number, anything)``; the second is passed through.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns ``(value, gradient)``, or ``((value, aux), gradient)``. A gradient has the
+        containers, shapes and dtypes of its argument; for several `argnums` it is a tuple.
+
+    Raises
+    ------
+    NotScalarError
+        Where f returns anything but one real number.
+    DtypeError
+        Where an argument has no derivative by its type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.value_and_grad(lambda w: np.sum(w**2))(np.array([1.0, 3.0]))
+    (np.float64(10.0), array([2., 6.]))
+    """
+
+    @functools.wraps(f, updated=())
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = Call(f, argnums, args).run(Trace(), args, kwargs, has_aux=has_aux)
+        gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+        y = call.out[0]
+        return ((y, call.aux) if has_aux else y), (gradients[0] if isinstance(argnums, int) else gradients)
+
+    return value_and_gradient
+
+
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The gradient of a scalar function. Parameters and errors are those of :func:`value_and_grad`.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns the gradient, or ``(gradient, aux)``.
+
+    Notes
+    -----
+    For a complex argument z = x + iy the result is ∂f/∂x − i ∂f/∂y; a descent step is ``z - rate * np.conj(g)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(np.tanh)(0.0)
+    np.float64(1.0)
+    >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
+    {'b': np.float64(2.0), 'w': array([3., 3.])}
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f, updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Run f, and return its result with a function that pulls a δ of the result back to the arguments.
+
+    Parameters
+    ----------
+    f : callable
+        Any function of arrays or containers of arrays, returning an array or a container.
+    *primals
+        Its arguments.
+    has_aux : bool
+        f returns ``(output, anything)``.
+
+    Returns
+    -------
+    y, pullback
+        And the auxiliary output third, with ``has_aux``. ``pullback(seed)`` returns a tuple with one δ an argument;
+        it may be called any number of times. The seed has the containers and shapes of y.
+
+    Raises
+    ------
+    SeedError
+        From the pullback, where the seed's shape or dtype is not that of y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> y, pullback = ad.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 3., 30.]), np.float64(21.0))
+    """
+    call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux, own=True)
+
+    def pullback(seed: Any) -> tuple[Any, ...]:
+        """δ of the result in, a tuple of δ of the arguments out."""
+        found: tuple[Any, ...] = call.sweep(seeds(call, seed))
+        return found
+
+    return (rebuild(call), pullback, call.aux) if has_aux else (rebuild(call), pullback)
+
+
+def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The derivative of a function that works element by element, at every element at once.
+
+    The sum of each column of the Jacobian: for a function whose elements do not mix, that is its derivative. It nests,
+    so second derivatives are ``elementwise_grad(elementwise_grad(f))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.elementwise_grad(lambda x: x**3)(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+
+    @functools.wraps(f, updated=())
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        call = Call(f, argnums, args).run(Trace(), args, kwargs)
+        seeds = [np.ones(np.shape(y), y.dtype if hasattr(y, "dtype") else float)[()] for y in call.out]
+        found = call.sweep(seeds, release=True, masked=False)
+        return found[0] if isinstance(argnums, int) else found
+
+    return derivative
+
+
+# -- forward mode ------------------------------------------------------------------------------------------------------
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of f and its derivative along a direction, by one forward sweep.
+
+    Parameters
+    ----------
+    f : callable
+        Any function of arrays or containers of arrays.
+    primals, tangents_in : sequence
+        The arguments, and for each of them a tangent with its containers and shapes.
+
+    Returns
+    -------
+    y, tangent
+        Both with the containers of f's result.
+
+    Raises
+    ------
+    SeedError
+        Where a tangent's shape or dtype is not that of its argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.jvp(np.sin, (0.0,), (2.0,))
+    (np.float64(0.0), np.float64(2.0))
+    """
+    primals = tuple(primals)
+    call = Call(f, None, primals).run(FullTrace(lines=False), primals, {})
+    return rebuild(call), forward_sweep(call, tuple(tangents_in))
+
+
+# -- matrices of derivatives -------------------------------------------------------------------------------------------
+
+
+def jacobian(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    mode: Literal["auto", "reverse", "forward"] = "auto",
+) -> Callable[..., Any]:
+    """The whole Jacobian: for each result the derivative with respect to each argument.
+
+    Parameters
+    ----------
+    f : callable
+        Any function of arrays or containers of arrays.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    mode : {"auto", "reverse", "forward"}
+        One reverse sweep a number in the result, or one forward sweep a number in the arguments; "auto" takes what is
+        fewer.
+
+    Returns
+    -------
+    callable
+        With f's own signature. For a result of shape s and an argument of shape t the Jacobian has shape s + t;
+        containers of results hold containers of arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.jacobian(lambda x: np.array([[0.0, 1.0], [2.0, 0.0]]) @ x)(np.ones(2))
+    array([[0., 1.],
+           [2., 0.]])
+    """
+    if mode not in ("auto", "reverse", "forward"):
+        raise ValueError(f"mode={mode!r}: it is 'auto', 'reverse' or 'forward'")
+
+    @functools.wraps(f, updated=())
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        call = Call(f, argnums, args).run(FullTrace(lines=False), args, kwargs)
+        wide = sum(int(np.size(y)) for y in call.out) > sum(int(np.size(x)) for x in call.values)
+        forward = mode == "forward" or (mode == "auto" and wide)
+        blocks = _columns(call) if forward else _rows(call)
+        per_result = [optree.tree_unflatten(call.tree, row) for row in blocks]
+        if isinstance(argnums, int):
+            per_result = [row[0] for row in per_result]
+        return per_result[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, per_result)
+
+    return matrix
+
+
+def _units(x: Any) -> Iterator[Any]:
+    """The unit vectors of the space that x lives in."""
+    shape, dtype = np.shape(x), x.dtype if hasattr(x, "dtype") else np.dtype(float)
+    for i in range(int(np.size(x))):
+        unit = np.zeros(shape, dtype)
+        unit[np.unravel_index(i, shape)] = 1
+        yield unit if shape else unit[()]
+
+
+def _rows(call: Call) -> list[list[Any]]:
+    """For each result the blocks of all arguments, by one reverse sweep a number in the result."""
+    blocks = []
+    for n, y in enumerate(call.out):
+        found = []
+        for unit in _units(y):
+            seeds = [unit if m == n else np.zeros(np.shape(z), getattr(z, "dtype", float)) for m, z in enumerate(call.out)]
+            seeds = [s if m == n else s[()] for m, s in enumerate(seeds)]
+            found.append(optree.tree_leaves(call.sweep(seeds, masked=True), namespace="autodiff"))
+        blocks.append([
+            _stacked([row[i] for row in found], np.shape(y) + x.shape, x.dtype) for i, x in enumerate(call.values)
+        ])  # fmt: skip
+    return blocks
+
+
+def _columns(call: Call) -> list[list[Any]]:
+    """The same blocks, by one forward sweep a number in the arguments."""
+    zero = [np.zeros(x.shape, x.dtype)[()] for x in call.values]
+    found: list[list[list[Any]]] = []
+    for i, x in enumerate(call.values):
+        columns = []
+        for unit in _units(x):
+            directions = optree.tree_unflatten(call.tree, [unit if j == i else z for j, z in enumerate(zero)])
+            out = forward_sweep(call, directions)
+            columns.append([out] if call.out_tree is None else optree.tree_leaves(out, namespace="autodiff"))
+        found.append(columns)
+    blocks = []
+    for n, y in enumerate(call.out):
+        row = []
+        for columns, x in zip(found, call.values, strict=True):
+            block = _stacked([c[n] for c in columns], x.shape + np.shape(y), getattr(y, "dtype", np.dtype(float)))
+            axes = (*range(x.ndim, block.ndim), *range(x.ndim))
+            row.append(np.transpose(block, axes) if block.ndim else block)
+        blocks.append(row)
+    return blocks
+
+
+def _stacked(rows: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.reshape(np.stack(rows), shape)[()] if rows else np.zeros(shape, dtype)
+
+
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The matrix of second derivatives of a scalar function.
+
+    Returns
+    -------
+    callable
+        With f's own signature. For an argument of shape t the Hessian has shape t + t; for containers it is a container
+        of containers, as :func:`jacobian` of :func:`grad` is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.hessian(lambda x: x[0] * x[1] ** 2)(np.array([1.0, 2.0]))
+    array([[0., 4.],
+           [4., 2.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any]) -> tuple[Any, Any]:
+    """The gradient of a scalar function and its Hessian times a vector, without the Hessian: forward over reverse.
+
+    Parameters
+    ----------
+    primals, tangents_in : sequence
+        The arguments of f, and the vector, which has their containers and shapes.
+
+    Returns
+    -------
+    gradient, product
+        Each as the gradient is: alone for one argument, a tuple for several.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    (array([ 3., 12.]), array([6., 0.]))
+    """
+    count = len(primals)
+    return jvp(grad(f, 0 if count == 1 else tuple(range(count))), primals, tangents_in)
+
+
+# -- graphs ------------------------------------------------------------------------------------------------------------
+
+
+def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> Callable[..., Graph]:
+    """The graph of a function at given arguments, with every value.
+
+    Parameters
+    ----------
+    f : callable
+        Any function of arrays or containers of arrays.
+    argnums : int or sequence of int, optional
+        The positional arguments that become inputs of the graph; all of them by default. What has no derivative
+        (integers, strings, None) stays a constant.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns a :class:`~autodiff.Graph`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> graph = ad.trace(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0)
+    >>> [node.op.name for node in graph.nodes]
+    ['input', 'input', 'add', 'multiply', 'multiply', 'multiply']
+    """
+
+    @functools.wraps(f, updated=())
+    def traced(*args: Any, **kwargs: Any) -> Graph:
+        call = Call(f, argnums, args).run(FullTrace(), args, kwargs, own=True, lenient=True)
+        graph = call.trace.graph
+        graph.outputs = [node for node in call.nodes if node is not None]
+        return graph
+
+    return traced
+
+
+def flow(f: Callable[..., Any], argnums: int | Sequence[int] | None = None, seed: Any = None) -> Callable[..., GradientFlow]:
+    """Trace and sweep in one step: the graph of f with the δ of each node and the contribution of each edge.
+
+    Parameters
+    ----------
+    f, argnums
+        As for :func:`trace`.
+    seed : array_like, optional
+        The δ of the output; 1 for a scalar output.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns a :class:`~autodiff.GradientFlow`.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0)
+    >>> flow["a"], flow["b"]
+    (np.float64(10.5), np.float64(8.0))
+    """
+    make = trace(f, argnums)
+
+    @functools.wraps(f, updated=())
+    def flowing(*args: Any, **kwargs: Any) -> GradientFlow:
+        found: GradientFlow = make(*args, **kwargs).backward(seed)
+        return found
+
+    return flowing
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name a part of the graph: what runs inside stands under this name, nested scopes one in another.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> def f(x):
+    ...     with ad.scope("block1"):
+    ...         return x * x
+    >>> ad.trace(f)(2.0).nodes[1].scope
+    ('block1',)
+    """
+    token = SCOPE.set((*SCOPE.get(), str(name)))
+    try:
+        yield
+    finally:
+        SCOPE.reset(token)
+
+
+def name(x: Any, label: str) -> Any:
+    """Give a tensor a name, by which the graph and the flow find its node; returns x. Elsewhere it does nothing.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.flow(lambda x: ad.name(x * 2.0, "doubled") ** 2)(3.0)["doubled"]
+    np.float64(12.0)
+    """
+    t = x
+    while isinstance(t, Traced):
+        if t.recorder.full:
+            t.recorder.graph.names[t.index if t.index >= 0 else t.recorder.place(t)] = str(label)
+        t = t.value
+    return x
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same numbers as a constant: no derivative passes. For containers, each leaf.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    return optree.tree_map(lambda leaf: _stop(leaf) if isinstance(leaf, Traced) else leaf, x, namespace="autodiff")
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, but its inner values are computed again in the reverse sweep instead of being kept.
+
+    What stays in memory is its arguments and results; the cost is one more forward run. Tensors must come in as
+    arguments, not through the closure.
+
+    Raises
+    ------
+    LostHistoryError
+        Where f uses a tensor that is not among its arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> block = ad.checkpoint(lambda x: np.tanh(np.sin(x)))
+    >>> bool(ad.grad(block)(1.0) == ad.grad(lambda x: np.tanh(np.sin(x)))(1.0))
+    True
+    """
+
+    @functools.wraps(f, updated=())
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        flat, tree = optree.tree_flatten(args, namespace="autodiff")
+        places = [i for i, x in enumerate(flat) if isinstance(x, Traced)]
+        if not places:
+            return f(*args, **kwargs)
+        found_tree: list[Any] = []
+
+        def rebuilt(*tensors: Any) -> Any:
+            filled = list(flat)
+            for i, x in zip(places, tensors, strict=True):
+                filled[i] = x
+            return f(*optree.tree_unflatten(tree, filled), **kwargs)
+
+        def forward(*arrays: Any) -> tuple[Any, ...]:
+            out, out_tree = optree.tree_flatten(rebuilt(*arrays), namespace="autodiff")
+            found_tree[:] = [out_tree]
+            if any(isinstance(y, Traced) and y.recorder is not CONSTANTS for y in out):
+                raise LostHistoryError(
+                    message(
+                        f"checkpoint: {name_of(f)} uses a tensor that is not among its arguments",
+                        "what a checkpointed function reads is saved as its arguments",
+                        "pass the tensor as an argument",
+                    )
+                )
+            return tuple(np.asarray(strip_one(y, CONSTANTS))[()] for y in out)
+
+        def joint(d: Any, y: Any, *arrays: Any) -> Any:
+            call = Call(rebuilt, None, arrays).run(Trace(), arrays, {})
+            seeds = [
+                np.zeros(part.shape, part.dtype)[()] if part_d is None else part_d
+                for part_d, part in zip(d, y, strict=True)
+            ]
+            return call.sweep(seeds, release=True)
+
+        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",))
+        results = apply(op, tuple(flat[i] for i in places), {})
+        return optree.tree_unflatten(found_tree[0], results)
+
+    return checkpointed
+
