@@ -193,7 +193,7 @@ class Call:
                 self.trace.place(self.trace._tensor(self.values[place], -len(self.trace.pending)))
         names = iter(self._leaf_names(leaves))
         for index in graph.arguments:
-            graph.names[index] = next(names)
+            graph.names.setdefault(index, next(names))  # a name given with ad.name comes first
         graph.title = name_of(self.f)
         self.out = [
             y if isinstance(y, Traced) and y.recorder is self.trace

@@ -8,13 +8,17 @@ walk over the graph needs a sort, a stack or a set of visited nodes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import networkx
 import numpy as np
 
+from .archive import decode, encode, read, unreadable, write
 from .errors import GraphError, UnknownNameError, message, nearest
+
+FORMAT, VERSION = "autodiff-graph", 1
 
 LITERAL = -1
 """Stands in a node's inputs where the argument is a literal rather than another node."""
@@ -319,6 +323,112 @@ class Graph:
         """
         assert Graph.backward_hook is not None, "autodiff.flow fills this hook when it is imported"
         return Graph.backward_hook(self, seed)
+
+    def save(self, path: str | os.PathLike[str], *, values: bool = True) -> None:
+        """Write the graph as JSON, with its arrays as npz beside it: ``g.json`` and ``g.npz``.
+
+        Parameters
+        ----------
+        path : path
+            The JSON file.
+        values : bool
+            Whether to write the table of values too.
+
+        Raises
+        ------
+        GraphError
+            Where the graph holds what a file cannot: a checkpointed part, or a setting that is not plain data.
+        """
+        names = {id(op): name for name, op in OPERATIONS.items()}
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        for op in self.ops:
+            if id(op) not in names:
+                raise GraphError(
+                    message(
+                        f"the operation {op.name} of this graph is not registered and cannot be saved by name",
+                        "a graph file names its operations; it holds no code",
+                        "save the graph of the function without ad.checkpoint",
+                    )
+                )
+        kept = self.values.results if values and self.values is not None else None
+        nodes = [
+            {
+                "op": names[id(self.ops[i])],
+                "inputs": list(self.inputs[i]),
+                "literals": encode(self.literals[i], arrays),
+                "params": encode(self.params[i], arrays),
+                "shape": encode(self.shapes[i], arrays),
+                "dtype": encode(self.dtypes[i], arrays),
+                "scope": list(self.scopes[i]),
+                "line": None if (line := self.lines[i]) is None else list(line),
+                **({} if kept is None else {"value": encode(kept[i], arrays)}),
+            }
+            for i in range(len(self.ops))
+        ]
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "title": self.title,
+            "arguments": self.arguments,
+            "outputs": self.outputs,
+            "names": [[i, name] for i, name in self.names.items()],
+            "values": kept is not None,
+            "nodes": nodes,
+        }
+        write(path, document, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Graph:
+        """Read what :meth:`save` wrote. The graph is checked; nothing in the file is executed.
+
+        Raises
+        ------
+        LoadError
+            Where the files are not a graph, name an operation that is not registered here, or break a graph's rules.
+        FileNotFoundError
+            Where one of the two files is not there.
+        """
+        document, arrays = read(path, FORMAT, VERSION)
+        graph = cls()
+        try:
+            graph.title = str(document["title"])
+            graph.arguments = [int(i) for i in document["arguments"]]
+            graph.outputs = [int(i) for i in document["outputs"]]
+            graph.names = {int(i): str(name) for i, name in document["names"]}
+            graph.values = Values() if document["values"] else None
+            for row in document["nodes"]:
+                graph._load_node(row, arrays)
+            return check(graph)
+        except GraphError as error:
+            raise unreadable(path, str(error)) from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise unreadable(path, f"{type(error).__name__}: {error}") from None
+
+    def _load_node(self, row: dict[str, Any], arrays: dict[str, Any]) -> None:
+        op = OPERATIONS.get(row["op"])
+        if op is None:
+            near = ", ".join(nearest(str(row["op"]), OPERATIONS)) or "none"
+            raise GraphError(
+                f"it uses the operation {row['op']!r}, which is not registered here (nearest: {near}); "
+                "import the module that declares it first"
+            )
+        self.ops.append(op)
+        self.inputs.append(tuple(int(i) for i in row["inputs"]))
+        self.literals.append(decode(row["literals"], arrays))
+        self.params.append(decode(row["params"], arrays))
+        self.shapes.append(decode(row["shape"], arrays))
+        self.dtypes.append(decode(row["dtype"], arrays))
+        self.scopes.append(tuple(str(name) for name in row["scope"]))
+        self.lines.append(None if row["line"] is None else (str(row["line"][0]), int(row["line"][1])))
+        if self.values is not None:
+            value = decode(row["value"], arrays)
+            self.values.results.append(value)
+            self.values.arguments.append(
+                tuple(
+                    literal if i == LITERAL else self.values.results[i]
+                    for i, literal in zip(self.inputs[-1], self.literals[-1], strict=True)
+                )
+            )
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """A MultiDiGraph: nodes by number, edges keyed by argument position, everything known as attributes."""

@@ -488,16 +488,16 @@ def literal(op: Op, position: int, x: Any) -> Any:
     if isinstance(x, np.ma.MaskedArray):
         raise _refuse(op, position, "a masked array", "np.where(mask, fill, x.data), or x.filled(fill)")
     if not isinstance(x, (np.ndarray, np.generic)):
-        x = _as_array(x)
+        x = as_array(x)
     if x.dtype.kind not in NUMBERS:
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
     return x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
 
 
-def _as_array(x: Any) -> Any:
+def as_array(x: Any) -> Any:
     """A list or another container as an array; with tensors in it, as a stack of tensors."""
     if isinstance(x, (list, tuple)):
-        parts = [_as_array(part) if isinstance(part, (list, tuple)) else part for part in x]
+        parts = [as_array(part) if isinstance(part, (list, tuple)) else part for part in x]
         if any(isinstance(part, Traced) for part in parts):
             return OPERATIONS["stack"](*parts)
     return np.asarray(x)
@@ -525,7 +525,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             if trace is None or x.recorder.level > trace.level:
                 trace = x.recorder
         elif type(x) is list or type(x) is tuple:
-            return apply(op, tuple(_as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
+            return apply(op, tuple(as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
     if trace is None:
         return op.forward(*args, **params)
     inputs: list[int] = []

@@ -94,10 +94,10 @@ def deltas(
                     delta[w] = results[w] = arguments[w] = None
                 if term.shape != shape or term.dtype is not dtype:
                     total, own, term = _fit(op, k, term, total, own, shape, dtype, contributions is not None)
+                    if term is None:
+                        continue
                 if contributions is not None:
                     contributions[w, k] = term
-                if term is None:
-                    continue
                 if total is None:
                     total = term
                 elif own and type(term) is np.ndarray:
@@ -108,50 +108,34 @@ def deltas(
 
             delta[v] = total
             out[v] = None
-            if total is not None and not ops[v].flat:
-                _spread(v, ops[v], inputs[v], out, active, zeros)
+            op = ops[v]
+            if total is None or op.flat:
+                continue
+
+            # now that δ_v is known, v enters the output set of each of its arguments
+            masked = zeros[v] or op.masks
+            sources = inputs[v]
+            if len(sources) == 1 and active is None:
+                edges: Any = ((sources[0], (v, 0, True)),)
+            elif len(sources) == 2 and sources[1] == LITERAL and active is None:
+                edges = ((sources[0], (v, 0, True)),)
+            else:
+                edges = _edges(v, sources, active)
+            for i, edge in edges:
+                if out[i] is None:
+                    out[i] = [edge]
+                else:
+                    out[i].append(edge)
+                if masked:
+                    zeros[i] = 1
     return delta
 
 
-def _spread(
-    v: int,
-    op: Op,
-    inputs: tuple[int, ...],
-    out: list[list[tuple[int, int, bool]] | None],
-    active: bytearray | None,
-    zeros: bytearray,
-) -> None:
-    """Now that δ_v is known, enter (v, k) into the output set of each argument; the flag marks the last to be served."""
-    masked = zeros[v] or op.masks
-    if len(inputs) == 1:
-        i = inputs[0]
-        if active is None or active[i]:
-            uses = out[i]
-            if uses is None:
-                out[i] = [(v, 0, True)]
-            else:
-                uses.append((v, 0, True))
-            if masked:
-                zeros[i] = 1
-        return
-    wanted = [i for i in inputs if i != LITERAL and (active is None or active[i])]
-    if not wanted:
-        return
-    lowest = min(wanted)
-    left = wanted.count(lowest)
-    for k, i in enumerate(inputs):
-        if i == LITERAL or (active is not None and not active[i]):
-            continue
-        if i == lowest:
-            left -= 1
-        edge = (v, k, i == lowest and left == 0)
-        uses = out[i]
-        if uses is None:
-            out[i] = [edge]
-        else:
-            uses.append(edge)
-        if masked:
-            zeros[i] = 1
+def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> list[tuple[int, tuple[int, int, bool]]]:
+    """The active edges into node v: (argument, (v, k, last)); `last` marks the one that the sweep serves last."""
+    found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
+    final = max(((-i, k) for i, k in found), default=(0, 0))  # the lowest argument is reached last, its positions in order
+    return [(i, (v, k, (-i, k) == final)) for i, k in found]
 
 
 def _joint_term(

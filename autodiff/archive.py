@@ -1,0 +1,143 @@
+"""Plain data on disk: JSON for the structure, npz beside it for the arrays, never a pickle.
+
+What a graph holds besides numbers of nodes (settings, literals, shapes) is written in a small tagged form, so that
+tuples, slices, dtypes and arrays come back as what they were, and nothing else can come back at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import GraphError, LoadError, message
+
+
+def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """A value as JSON; arrays and NumPy scalars go into `arrays` and leave their key behind.
+
+    Raises
+    ------
+    GraphError
+        Where the value is none of the kinds that a graph file holds.
+    """
+    if value is None or isinstance(value, (bool, str)) or type(value) is int:
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        key = f"a{len(arrays)}"
+        arrays[key] = np.asarray(value)
+        return {"array" if isinstance(value, np.ndarray) else "scalar": key}
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if type(value) is complex:
+        return {"complex": [encode(value.real, arrays), encode(value.imag, arrays)]}
+    if isinstance(value, tuple):
+        return {"tuple": [encode(part, arrays) for part in value]}
+    if isinstance(value, list):
+        return [encode(part, arrays) for part in value]
+    if isinstance(value, dict):
+        return {"dict": [[encode(key, arrays), encode(part, arrays)] for key, part in value.items()]}
+    if isinstance(value, slice):
+        return {"slice": [encode(part, arrays) for part in (value.start, value.stop, value.step)]}
+    if value is Ellipsis:
+        return {"ellipsis": True}
+    if isinstance(value, np.dtype):
+        return {"dtype": value.str}
+    if isinstance(value, type) and issubclass(value, (np.generic, float, complex)):
+        return {"dtype": np.dtype(value).str}
+    raise GraphError(
+        message(
+            f"a {type(value).__name__} cannot be written into a graph file",
+            "graph files hold numbers, strings, tuples, slices, dtypes and arrays, so that reading one can do no harm",
+            "save the graph of a function whose settings are of those kinds",
+        )
+    )
+
+
+def decode(value: Any, arrays: Any) -> Any:
+    """The inverse of :func:`encode`; anything unexpected raises."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, list):
+        return [decode(part, arrays) for part in value]
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError(f"an unknown form: {str(value)[:60]}")
+    ((tag, part),) = value.items()
+    if tag == "array":
+        return arrays[part]
+    if tag == "scalar":
+        return arrays[part][()]
+    if tag == "float":
+        return float(part)
+    if tag == "complex":
+        return complex(decode(part[0], arrays), decode(part[1], arrays))
+    if tag == "tuple":
+        return tuple(decode(x, arrays) for x in part)
+    if tag == "dict":
+        return {decode(key, arrays): decode(x, arrays) for key, x in part}
+    if tag == "slice":
+        return slice(*(decode(x, arrays) for x in part))
+    if tag == "ellipsis":
+        return Ellipsis
+    if tag == "dtype":
+        dtype = np.dtype(str(part))
+        if dtype.kind not in "biufc":
+            raise ValueError(f"dtype {part!r} is not one of numbers")
+        return dtype
+    raise ValueError(f"an unknown tag: {tag!r}")
+
+
+def beside(path: str | os.PathLike[str]) -> Path:
+    """Where the arrays of a JSON file are kept."""
+    return Path(path).with_suffix(".npz")
+
+
+def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Write a document and its arrays; each file is complete or not there."""
+    target = Path(path)
+    staged = target.with_name(target.name + ".part")
+    staged_arrays = beside(path).with_name(beside(path).name + ".part")
+    try:
+        with open(staged_arrays, "wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        staged.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(staged_arrays, beside(path))
+        os.replace(staged, target)
+    finally:
+        for leftover in (staged, staged_arrays):
+            leftover.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a document of a known form, with its arrays.
+
+    Raises
+    ------
+    LoadError
+        Where either file is not what :func:`write` makes.
+    FileNotFoundError
+        Where either is not there.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        with np.load(beside(path), allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise unreadable(path, str(error)) from None
+    if not isinstance(document, dict) or document.get("format") != form:
+        raise unreadable(path, f"it does not say that it is of the format {form!r}")
+    if document.get("version") != version:
+        raise unreadable(path, f"it is of version {document.get('version')!r}; this package reads version {version}")
+    return document, arrays
+
+
+def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:
+    """The error for a file that is not what it should be."""
+    return LoadError(message(f"{os.fspath(path)} cannot be read as a graph", why, "write it with graph.save(path)"))
