@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from .errors import RuleError, message
+from .errors import KeywordError, RuleError, message
 from .graph import OPERATIONS
 from .op import FUNCTIONS, UFUNCS, Op, apply, binary_path, register, unary_path
 from .rules import Rule, keywords
@@ -314,6 +314,24 @@ def composite(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., A
         return composition
 
     return enter
+
+
+def refuse(name: str, **settings: Any) -> None:
+    """Raise KeywordError for each of these settings that was given: a composition says so what it does not cover.
+
+    ``refuse("sum", out=out)`` stands first in the composition that takes NumPy's place for sum.
+    """
+    for key, value in settings.items():
+        if value is not None:
+            raise KeywordError(
+                message(
+                    f"{name}: the keyword {key!r} is not understood when derivatives are recorded",
+                    "nodes never change, so nothing is written into an array that was made before"
+                    if key == "out"
+                    else "a keyword that was ignored would give a wrong gradient without a word",
+                    "take the result: a = np." + name + "(…)" if key == "out" else f"leave {key} out",
+                )
+            )
 
 
 class Primitive:
