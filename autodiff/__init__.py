@@ -26,6 +26,7 @@ from .transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow", "grad",
-    "hessian", "hvp", "jacobian", "jvp", "name", "numpy", "ops", "primitive", "scope", "stop_gradient", "trace", "value_and_grad", "vjp",
+    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow",
+    "grad", "hessian", "hvp", "jacobian", "jvp", "name", "numpy", "ops", "primitive", "scope", "stop_gradient",
+    "trace", "value_and_grad", "vjp",
 ]  # fmt: skip

@@ -104,7 +104,7 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
     staged_arrays = beside(path).with_name(beside(path).name + ".part")
     try:
         with open(staged_arrays, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(stream, allow_pickle=False, **arrays)
         staged.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(staged_arrays, beside(path))
         os.replace(staged, target)

@@ -23,7 +23,7 @@ from .tensor import Tensor
 def _has_derivative(x: Any) -> bool:
     if isinstance(x, (np.ndarray, np.generic)):
         return x.dtype.kind in "fc" and not isinstance(x, np.ma.MaskedArray)
-    return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.dtype.kind in "fc")
+    return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.value.dtype.kind in "fc")
 
 
 def _differentiable(x: Any, call: Call, i: int) -> Any:
@@ -54,6 +54,7 @@ def _describe(x: Any) -> tuple[str, str]:
 
 
 def name_of(f: Callable[..., Any]) -> str:
+    """What to call a user's function in a message."""
     return getattr(f, "__name__", type(f).__name__)
 
 
@@ -83,7 +84,7 @@ def _two(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
 def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
-    array = y if isinstance(y, Traced) else np.asarray(y)[()]
+    array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
     if array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
@@ -96,6 +97,7 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
 
 
 def strip_one(x: Any, trace: Trace) -> Any:
+    """What a tensor of this trace holds; anything else as it is."""
     return x.value if isinstance(x, Traced) and (x.recorder is trace or x.recorder is CONSTANTS) else x
 
 
@@ -146,7 +148,8 @@ class Call:
         stays as it is instead of being refused.
         """
         self.trace = trace
-        flat, self.tree = optree.tree_flatten(tuple(args[n] for n in self.argnums), namespace="autodiff")
+        chosen: Any = tuple(args[n] for n in self.argnums)
+        flat, self.tree = optree.tree_flatten(chosen, namespace="autodiff")
         self.values: list[Any] = []
         leaves = []
         for i, x in enumerate(flat):
@@ -246,7 +249,7 @@ def rebuild(call: Call) -> Any:
 def scalar_seed(call: Call) -> list[Any]:
     """The seed 1 of a real scalar output; anything else is refused with the three ways on."""
     f = name_of(call.f)
-    if len(call.out) != 1 or call.out_tree is not None and not optree.treespec_is_leaf(call.out_tree):
+    if len(call.out) != 1 or (call.out_tree is not None and not optree.treespec_is_leaf(call.out_tree)):
         raise NotScalarError(
             message(
                 f"grad: {f} returned a container with {len(call.out)} results",
@@ -267,8 +270,7 @@ def scalar_seed(call: Call) -> list[Any]:
         )
     if not isinstance(y, (Traced, np.generic, np.ndarray, int, float, complex)):
         raise NotScalarError(
-            message(f"grad: {f} returned a {type(y).__name__}", "a gradient belongs to one real number",
-                    "return a number")  # fmt: skip
+            message(f"grad: {f} returned a {type(y).__name__}", "a gradient belongs to one real number", "return one")
         )
     if np.iscomplexobj(y) or (dtype is not None and dtype.kind == "c"):
         raise NotScalarError(
@@ -296,7 +298,8 @@ def seeds(call: Call, given: Any) -> list[Any]:
                     "give one seed for each result, in the same containers",
                 )
             ) from None
-    return [_seed(seed, y, f"the seed for what {name_of(call.f)} returned") for seed, y in zip(flat, call.out, strict=True)]
+    what = f"the seed for what {name_of(call.f)} returned"
+    return [_seed(seed, y, what) for seed, y in zip(flat, call.out, strict=True)]
 
 
 def _seed(seed: Any, y: Any, what: str) -> Any:
@@ -312,7 +315,7 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
             )
         )
     weak = type(seed) in (int, float) or (type(seed) is complex and dtype.kind == "c")
-    array = seed if hasattr(seed, "dtype") else np.asarray(seed)
+    array: Any = seed if hasattr(seed, "dtype") else np.asarray(seed)
     if array.dtype.kind not in "biufc" or not (weak or np.can_cast(array.dtype, dtype, "safe")):
         raise SeedError(
             message(
@@ -323,19 +326,22 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
         )
     if dtype.kind not in "fc":
         dtype = np.dtype(float)
-    if isinstance(array, Traced):
+    if isinstance(seed, Traced):
         return array if array.dtype == dtype else array.astype(dtype)
     return np.array(array, dtype)[()] if not shape else np.array(array, dtype)
 
 
-def forward_sweep(call: Call, directions: tuple[Any, ...]) -> Any:
+def forward_sweep(call: Call, directions: Any) -> Any:
     """One forward sweep of a traced call: the tangent of its result, in the result's containers."""
     try:
-        flat = call.tree.flatten_up_to(directions)
+        flat: list[Any] = call.tree.flatten_up_to(directions)
     except (ValueError, TypeError) as error:
         raise SeedError(
-            message("the tangents do not have the containers of the arguments", str(error),
-                    "give one tangent for each argument, in the same containers")  # fmt: skip
+            message(
+                "the tangents do not have the containers of the arguments",
+                str(error),
+                "give one tangent for each argument, in the same containers",
+            )
         ) from None
     graph = call.trace.graph
     start = {

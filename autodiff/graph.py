@@ -81,6 +81,7 @@ class Node:
 
     @property
     def op(self) -> Any:
+        """The operation that computed it."""
         return self.graph.ops[self.index]
 
     @property
@@ -103,22 +104,27 @@ class Node:
 
     @property
     def params(self) -> dict[str, Any]:
+        """The keyword settings of the call."""
         return self.graph.params[self.index] or {}
 
     @property
     def shape(self) -> Any:
+        """The shape of its result; for several results a tuple of shapes."""
         return self.graph.shapes[self.index]
 
     @property
     def dtype(self) -> Any:
+        """The dtype of its result; for several results a tuple of dtypes."""
         return self.graph.dtypes[self.index]
 
     @property
     def name(self) -> str | None:
+        """Its own name, where it has one."""
         return self.graph.names.get(self.index)
 
     @property
     def scope(self) -> tuple[str, ...]:
+        """The scopes that it stands in, outermost first."""
         return self.graph.scopes[self.index]
 
     @property
@@ -128,6 +134,7 @@ class Node:
 
     @property
     def value(self) -> Any:
+        """What it computed, from the graph's table of values."""
         if self.graph.values is None:
             raise GraphError(
                 message(
@@ -140,6 +147,7 @@ class Node:
 
     @property
     def label(self) -> str:
+        """Its name, or else that of its operation."""
         return self.name or self.op.name
 
     def __eq__(self, other: object) -> bool:
@@ -236,6 +244,7 @@ class Graph:
 
     @property
     def nodes(self) -> Sequence[Node]:
+        """All nodes, in order of computation."""
         return _Nodes(self)
 
     @property
@@ -293,7 +302,7 @@ class Graph:
         return len(self.ops)
 
     def __eq__(self, other: object) -> bool:
-        """Same operations, inputs, settings, literals, shapes, dtypes and ends: the same program. Values do not count."""
+        """The same program: operations, inputs, settings, literals, shapes, dtypes and ends. Values do not count."""
         if not isinstance(other, Graph):
             return NotImplemented
         return (

@@ -363,6 +363,7 @@ class Primitive:
         OPERATIONS[f"{function.__module__}.{function.__qualname__}"] = self.op
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """On plain arrays the function itself; on tensors the same, recorded as one node."""
         arrays, params = self.op.bind(args, kwargs)
         return apply(self.op, arrays, params)
 

@@ -113,9 +113,9 @@ class Op:
     """
 
     __slots__ = (
-        "accepts", "arity", "call", "defaults", "doc", "edges", "examples", "flat", "forward", "formulas", "guard", "joint",
-        "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings", "reason", "results",
-        "signature", "smooth", "user", "view", "vjps",
+        "accepts", "arity", "call", "defaults", "doc", "edges", "examples", "flat", "formulas", "forward", "guard",
+        "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings", "reason",
+        "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -190,6 +190,7 @@ class Op:
         return apply(self, args, params)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
+        """On plain arrays the function itself; on tensors the same, recorded."""
         return self.call(*args, **params)
 
     def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
@@ -345,15 +346,13 @@ class Trace:
         """Record the node of a pending tensor, now that it is used."""
         parent, place = self.pending[-1 - tensor.index]
         if parent == LITERAL:
-            if self.graph.arguments[place] != LITERAL:  # another tensor object for the same argument came first
-                index = tensor.index = self.graph.arguments[place]
-                return index
             node = self.record(INPUT, (), (), tensor.value, tensor.value)
             self.graph.arguments[place] = node.index
         else:
             node = self.record(ITEM, (parent,), (None,), None, tensor.value, {"index": place})
-        tensor.index = node.index
-        return node.index
+        index: int = node.index
+        tensor.index = index
+        return index
 
     def record(
         self,
@@ -394,6 +393,10 @@ class Trace:
                 tensors.append(y)
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
 
+    def is_active(self, tensor: Traced) -> bool:
+        """Whether a derivative can pass through this tensor: a lean trace records nothing else."""
+        return True
+
     def close(self) -> None:
         """Let nothing more be recorded."""
         self.ops = _Closed()
@@ -432,6 +435,7 @@ class FullTrace(Trace):
         y: Any,
         params: dict[str, Any] | None = None,
     ) -> Any:
+        """Append one node with all that is known of it."""
         whole = y.results if type(y) is _Many else y
         results = self.results
         held = tuple(results[i] if i != LITERAL else x for i, x in zip(inputs, args, strict=True))

@@ -72,6 +72,7 @@ class Plan:
         self.everything = all(what == VALUE for what in arguments)
 
     def keep(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments, with what no rule reads left out."""
         if self.everything:
             return args
         if self.nothing:

@@ -113,7 +113,7 @@ def deltas(
                 continue
 
             # now that δ_v is known, v enters the output set of each of its arguments
-            masked = zeros[v] or op.masks
+            marked = zeros[v] or op.masks
             sources = inputs[v]
             if len(sources) == 1 and active is None:
                 edges: Any = ((sources[0], (v, 0, True)),)
@@ -126,7 +126,7 @@ def deltas(
                     out[i] = [edge]
                 else:
                     out[i].append(edge)
-                if masked:
+                if marked:
                     zeros[i] = 1
     return delta
 
@@ -134,7 +134,8 @@ def deltas(
 def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> list[tuple[int, tuple[int, int, bool]]]:
     """The active edges into node v: (argument, (v, k, last)); `last` marks the one that the sweep serves last."""
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
-    final = max(((-i, k) for i, k in found), default=(0, 0))  # the lowest argument is reached last, its positions in order
+    # the sweep goes down, so the lowest argument is served last, and among its positions the highest
+    final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]
 
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from . import ops
 from .errors import LostHistoryError, ViewWriteError, message
-from .op import CONSTANTS, FUNCTIONS, OPERATIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule
+from .graph import OPERATIONS
+from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule
+from .rules import is_basic
 
-_REDUCTIONS = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
-_ACCUMULATIONS = {"add": np.cumsum, "multiply": np.cumprod}
+_REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
+_ACCUMULATIONS: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
 
 
 def plain(x: Any) -> Any:
@@ -30,7 +32,7 @@ def plain(x: Any) -> Any:
 def has_history(x: Any) -> bool:
     """Whether a derivative could pass through x in any of the traces that it belongs to."""
     while isinstance(x, Traced):
-        if x.recorder is not CONSTANTS and plain(x).dtype.kind in "fc" and (not x.recorder.full or x.recorder.is_active(x)):
+        if x.recorder is not CONSTANTS and plain(x).dtype.kind in "fc" and x.recorder.is_active(x):
             return True
         x = x.value
     return False
@@ -63,7 +65,7 @@ def _index(index: Any) -> Any:
     return int(index) if isinstance(index, np.integer) else index
 
 
-def _method(function: Callable[..., Any], doc: str = "") -> Callable[..., Any]:
+def _method(function: Any, doc: str = "") -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
 
@@ -272,7 +274,7 @@ class Tensor(Traced):
     __matmul__, __rmatmul__ = _operator("matmul")
     __lt__, __gt__ = _operator("less")[0], _operator("greater")[0]
     __le__, __ge__ = _operator("less_equal")[0], _operator("greater_equal")[0]
-    __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]  # type: ignore[assignment]
+    __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]
     __and__, __rand__ = _operator("bitwise_and")
     __or__, __ror__ = _operator("bitwise_or")
     __xor__, __rxor__ = _operator("bitwise_xor")
@@ -347,7 +349,8 @@ class Tensor(Traced):
             return fresh
         if fresh.shape != self.shape:
             raise ValueError(
-                f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast shape {fresh.shape}"
+                f"non-broadcastable output operand with shape {self.shape} doesn't match "
+                f"the broadcast shape {fresh.shape}"
             )
         if fresh.dtype != self.dtype:
             if not np.can_cast(fresh.dtype, self.dtype, "same_kind"):
@@ -389,23 +392,26 @@ class Tensor(Traced):
 
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
-    all, any, argmax, argmin, argsort = map(_method, (np.all, np.any, np.argmax, np.argmin, np.argsort))  # type: ignore[arg-type]
-    clip, compress, conj, conjugate = map(_method, (np.clip, np.compress, np.conj, np.conjugate))  # type: ignore[arg-type]
-    cumprod, cumsum, diagonal, dot = map(_method, (np.cumprod, np.cumsum, np.diagonal, np.dot))  # type: ignore[arg-type]
-    max, mean, min, nonzero, prod = map(_method, (np.max, np.mean, np.min, np.nonzero, np.prod))  # type: ignore[arg-type]
-    ravel, repeat, round, searchsorted = map(_method, (np.ravel, np.repeat, np.round, np.searchsorted))  # type: ignore[arg-type]
-    squeeze, std, sum, swapaxes, take = map(_method, (np.squeeze, np.std, np.sum, np.swapaxes, np.take))  # type: ignore[arg-type]
-    trace, var = map(_method, (np.trace, np.var))  # type: ignore[arg-type]
+    all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
+    argsort, clip, compress = _method(np.argsort), _method(np.clip), _method(np.compress)
+    conj, conjugate = _method(np.conj), _method(np.conjugate)
+    cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
+    max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
+    prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
+    searchsorted, squeeze, std, sum = _method(np.searchsorted), _method(np.squeeze), _method(np.std), _method(np.sum)
+    swapaxes, take, trace, var = _method(np.swapaxes), _method(np.take), _method(np.trace), _method(np.var)
 
     def copy(self, order: str = "C") -> Any:
         """A tensor of its own: writing into it shows nowhere else."""
         return np.copy(self)
 
-    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
         dtype = np.dtype(dtype)
         if not np.can_cast(self.dtype, dtype, casting):
-            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {dtype!r} according to the rule '{casting}'")
+            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {dtype!r} by the rule '{casting}'")
         if dtype.kind not in "fc":
             return ops.flat.to_integers(self, dtype=dtype)
         return apply(OPERATIONS["astype"], (self,), {"dtype": dtype})
@@ -429,7 +435,7 @@ class Tensor(Traced):
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two basic indices are the same."""
-    return type(a) is type(b) and not isinstance(a, np.ndarray) and repr(a) == repr(b)
+    return type(a) is type(b) and is_basic(a) and repr(a) == repr(b)
 
 
 def _bare(x: Any, found: list[Any]) -> Any:
@@ -465,9 +471,8 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
 
 
 def _ufunc_default(key: str, value: Any) -> bool:
-    return {"where": True, "casting": "same_kind", "order": "K", "subok": True, "axes": None, "axis": None}.get(
-        key, object()
-    ) == value
+    defaults = {"where": True, "casting": "same_kind", "order": "K", "subok": True, "axes": None, "axis": None}
+    return key in defaults and type(value) is type(defaults[key]) and bool(value == defaults[key])
 
 
 def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:

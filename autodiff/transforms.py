@@ -264,13 +264,13 @@ def _units(x: Any) -> Iterator[Any]:
 
 def _rows(call: Call) -> list[list[Any]]:
     """For each result the blocks of all arguments, by one reverse sweep a number in the result."""
+    zeros = [np.zeros(np.shape(y), getattr(y, "dtype", float))[()] for y in call.out]
     blocks = []
     for n, y in enumerate(call.out):
         found = []
         for unit in _units(y):
-            seeds = [unit if m == n else np.zeros(np.shape(z), getattr(z, "dtype", float)) for m, z in enumerate(call.out)]
-            seeds = [s if m == n else s[()] for m, s in enumerate(seeds)]
-            found.append(optree.tree_leaves(call.sweep(seeds, masked=True), namespace="autodiff"))
+            start = [*zeros[:n], unit, *zeros[n + 1 :]]
+            found.append(optree.tree_leaves(call.sweep(start), namespace="autodiff"))
         blocks.append([
             _stacked([row[i] for row in found], np.shape(y) + x.shape, x.dtype) for i, x in enumerate(call.values)
         ])  # fmt: skip
@@ -385,7 +385,9 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     return traced
 
 
-def flow(f: Callable[..., Any], argnums: int | Sequence[int] | None = None, seed: Any = None) -> Callable[..., GradientFlow]:
+def flow(
+    f: Callable[..., Any], argnums: int | Sequence[int] | None = None, seed: Any = None
+) -> Callable[..., GradientFlow]:
     """Trace and sweep in one step: the graph of f with the δ of each node and the contribution of each edge.
 
     Parameters
@@ -488,7 +490,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        flat, tree = optree.tree_flatten(args, namespace="autodiff")
+        given: Any = args
+        flat, tree = optree.tree_flatten(given, namespace="autodiff")
         places = [i for i, x in enumerate(flat) if isinstance(x, Traced)]
         if not places:
             return f(*args, **kwargs)

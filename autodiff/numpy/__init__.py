@@ -16,7 +16,7 @@ from typing import Any
 import numpy as _numpy
 from numpy import fft, random
 
-from ..op import CONSTANTS, FUNCTIONS, TRACING, UFUNCS, Traced, as_array
+from ..op import CONSTANTS, FUNCTIONS, TRACING, UFUNCS, as_array
 from ..tensor import Tensor
 from . import linalg
 
@@ -51,8 +51,8 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, order: An
     >>> ad.grad(lambda x: anp.array([x, 2.0 * x, 1.0]).sum())(3.0)
     np.float64(3.0)
     """
-    made = as_array(object)
-    if not isinstance(made, Traced):
+    made: Any = as_array(object)
+    if not isinstance(made, Tensor):
         return _writable(_numpy.array(made, dtype, copy=copy, order=order, ndmin=ndmin))
     if dtype is not None and made.dtype != _numpy.dtype(dtype):
         made = made.astype(dtype)
