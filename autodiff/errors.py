@@ -21,7 +21,7 @@ _INSIDE = tuple(
 
 def is_inside(filename: str) -> bool:
     """Whether a source file belongs to this package or to NumPy, and so is not the user's own."""
-    return filename.startswith(_INSIDE) or filename.startswith("<__array_function__")
+    return filename.startswith((*_INSIDE, "<__array_function__", "<frozen "))  # the last: `python -m` itself, and imports
 
 
 def user_frame() -> FrameType | None:
@@ -121,3 +121,7 @@ class PictureError(AutodiffError, ValueError):
 
 class CheckError(AutodiffError, AssertionError):
     """A check of a derivative failed; the message carries the numbers."""
+
+
+class CommandError(AutodiffError):
+    """The command line was asked for something that it cannot do; told in one paragraph and exit code 2."""
