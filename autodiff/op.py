@@ -397,6 +397,10 @@ class Trace:
         """Whether a derivative can pass through this tensor: a lean trace records nothing else."""
         return True
 
+    def active_among(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The same inputs with LITERAL in place of those through which no derivative can pass."""
+        return inputs
+
     def close(self) -> None:
         """Let nothing more be recorded."""
         self.ops = _Closed()
@@ -454,6 +458,10 @@ class FullTrace(Trace):
         """Whether a derivative can pass through this tensor at all: if not, it has no history to lose."""
         return tensor.index < 0 or self.active[tensor.index]
 
+    def active_among(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The same inputs with LITERAL in place of those through which no derivative can pass."""
+        return tuple(i if i != LITERAL and self.active[i] else LITERAL for i in inputs)
+
 
 class _Constants(Trace):
     """The trace of no one: its tensors are plain arrays that can be written into while another trace runs."""
@@ -463,6 +471,10 @@ class _Constants(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.level = -1
+
+    def active_among(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """None of them: a derivative never passes through a constant."""
+        return (LITERAL,) * len(inputs)
 
     def record(
         self, op: Any, inputs: tuple[int, ...], args: Any, kept: Any, y: Any, params: dict[str, Any] | None = None
@@ -545,7 +557,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         nested = nested or isinstance(x, Traced)
         held.append(x)
     where, given = tuple(inputs), tuple(held)
-    op.admit(where, params)
+    op.admit(trace.active_among(where) if trace.full or trace is CONSTANTS else where, params)
     y = apply(op, given, params) if nested else op.forward(*given, **params)
     if trace is CONSTANTS:
         if op.results:
