@@ -14,14 +14,16 @@ from types import FrameType
 
 import numpy
 
-_INSIDE = tuple(
-    os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, numpy.__file__)
+_INSIDE = (
+    *(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, numpy.__file__)),
+    "<__array_function__",
+    "<frozen ",  # the interpreter's own: imports, and `python -m`
 )
 
 
 def is_inside(filename: str) -> bool:
     """Whether a source file belongs to this package or to NumPy, and so is not the user's own."""
-    return filename.startswith((*_INSIDE, "<__array_function__", "<frozen "))  # the last: `python -m` itself, and imports
+    return filename.startswith(_INSIDE)
 
 
 def user_frame() -> FrameType | None:
