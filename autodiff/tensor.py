@@ -61,6 +61,8 @@ def _index(index: Any) -> Any:
     if isinstance(index, Traced):
         return np.array(_convert(index, "indexing with it", "round it to integers first"))
     if isinstance(index, (list, np.ndarray)):
+        if isinstance(index, list) and not np.size(index):
+            return np.array(index, np.intp)  # [] selects nothing; as an array of its own it would be one of floats
         return np.array(index) if len(np.shape(index)) or isinstance(index, list) else index[()]
     return int(index) if isinstance(index, np.integer) else index
 
@@ -359,6 +361,8 @@ class Tensor(Traced):
                     "with casting rule 'same_kind'"
                 )
             fresh = fresh.astype(self.dtype)
+        if not isinstance(fresh, Traced):  # x //= 2 is flat: what is left is a constant
+            fresh = CONSTANTS.record(None, (), (), None, fresh)
         self._rebind(fresh)
         return self
 
