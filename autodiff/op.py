@@ -563,7 +563,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if op.results:
             return trace.record_many(op, where, (), None, y, None)
         tensor = trace.record(op, where, (), None, y)
-        if op.view:
+        if op.view and isinstance(args[0], Traced):
             relate(tensor, args[0], params.get("index"))
         return tensor
     if op.flat and not trace.full:
@@ -576,7 +576,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
     tensor = trace.record(op, where, saved, kept, y, params or None)
-    if op.view:
+    if op.view and isinstance(args[0], Traced):
         relate(tensor, args[0], params.get("index"))
     return tensor
 
