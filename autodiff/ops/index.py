@@ -1,14 +1,22 @@
-"""Reading from positions, writing to positions."""
+"""Reading from positions, writing to positions.
+
+Reading and adding into are each other's transpose: ``getitem`` and ``scatter``. The other selections are one of the two
+under another name, so that each states only which positions it means.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..makers import at, linear
+from ..errors import DtypeError, message
+from ..makers import at, composite, linear, refuse
 from ..op import apply
 from ..rules import Update, is_basic, unbroadcast
+
+# -- x[index] ----------------------------------------------------------------------------------------------------------
 
 
 def _read(x: Any, *, index: Any) -> Any:
@@ -17,17 +25,46 @@ def _read(x: Any, *, index: Any) -> Any:
 
 def _scatter(v: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     buffer = np.zeros(shape, v.dtype)
-    if is_basic(index):
+    if _names_once(index):
         buffer[index] = v
     else:
         np.add.at(buffer, index, v)
     return buffer
 
 
+def _names_once(index: Any) -> bool:
+    """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
+    return is_basic(index) or (isinstance(index, np.ndarray) and index.dtype == bool)
+
+
 def _write(x: Any, v: Any, *, index: Any) -> Any:
     y = np.array(x)
+    if y.dtype.kind not in "fc" and np.asarray(v).dtype.kind in "fc":
+        raise DtypeError(
+            message(
+                f"{np.asarray(v).dtype} numbers would be written into an array of {y.dtype}",
+                "they would be cut to whole numbers, and their derivative would be lost",
+                "make that array with a dtype of floats",
+            )
+        )
     y[index] = v
     return y
+
+
+def _written(
+    d: Any, y: Any, x: Any, v: Any, *, index: Any, wanted: tuple[bool, ...]
+) -> tuple[Any, Any]:
+    """What was overwritten gets zero; of several writes to one position only the last one counts."""
+    dx = apply(update, (d, np.zeros((), d.dtype)), {"index": index}) if wanted[0] else None
+    if not wanted[1]:
+        return dx, None
+    dv = getitem(d, index=index)
+    if not _names_once(index):
+        writer = np.full(d.shape, -1)
+        serial = np.arange(math.prod(dv.shape)).reshape(dv.shape)
+        writer[index] = serial
+        dv = np.where(writer[index] == serial, dv, 0)
+    return dx, unbroadcast(dv, v.shape if hasattr(v, "shape") else ())
 
 
 getitem = linear(
@@ -37,7 +74,17 @@ getitem = linear(
     view=True,
     masks=True,
     reading="nothing",
-    examples=(at((4, 3), index=1), at((4, 3), index=(slice(None, None, -2), 1)), at((4,), index=(np.array([0, 2, 2]),))),
+    examples=(
+        at((4, 3), index=1),
+        at((4, 3), index=(slice(None, None, -2), -1)),
+        at((4, 3), index=(Ellipsis, None, slice(2, 0, -1))),
+        at((4,), index=(np.array([0, 2, -2]),)),
+        at((3, 2), index=np.array([[True, False], [False, True], [True, True]])),
+        at((2, 3, 4), index=(np.array([[0], [1]]), slice(1, None), np.array([3, 3]))),
+        at((2, 3), index=(np.array([True, False]), np.array([1, 1]))),
+        at((3,), index=np.array([], int)),
+        at((), index=()),
+    ),
     formulas=("δx[index] += δy",),
 )
 
@@ -46,20 +93,208 @@ scatter = linear(
     lambda d, y, v, *, index, shape: getitem(d, index=index),
     name="scatter",
     reading="nothing",
-    examples=(at((3,), index=1, shape=(4, 3)), at((3,), index=(np.array([0, 2, 2]),), shape=(4,))),
+    examples=(
+        at((3,), index=1, shape=(4, 3)),
+        at((3,), index=(np.array([0, 2, 2]),), shape=(4,)),
+        at((2,), index=np.array([True, False, True]), shape=(3,)),
+    ),
     formulas=("δv = δy[index]",),
 )
 
-
 update = linear(
     _write,
-    lambda d, y, x, v, *, index: (
-        apply(update, (d, np.zeros((), d.dtype)), {"index": index}),
-        unbroadcast(getitem(d, index=index), v.shape if hasattr(v, "shape") else ()),
-    ),
+    _written,
     name="update",
     arity=2,
     masks=True,
-    examples=(at((4, 3), (3,), index=1), at((4,), (), index=slice(1, 3)), at((4,), (2,), index=(np.array([0, 2]),))),
+    reading="shapes",
+    examples=(
+        at((4, 3), (3,), index=1),
+        at((4, 3), (1, 3), index=(slice(None, None, -2),)),
+        at((4,), (), index=slice(1, 3)),
+        at((4,), (3,), index=(np.array([0, 2, 0]),)),
+        at((2, 2), (), index=np.array([[True, False], [True, True]])),
+    ),
     formulas=("δx = δy with zeros at [index]", "δv = δy[index]"),
+    note="where one position is written several times the last write counts, as in NumPy",
+)
+
+# -- selections along an axis ------------------------------------------------------------------------------------------
+
+
+def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
+    """The index that applies `index` to one axis and takes the others whole."""
+    return (slice(None),) * (axis % ndim) + (index,)
+
+
+def _positions(indices: Any) -> Any:
+    """Positions as a node may keep them: an array of its own, of integers."""
+    array = np.array(indices)
+    return array.astype(np.intp) if array.dtype == bool else array
+
+
+def _taken(d: Any, y: Any, x: Any, *, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    n = x.size if axis is None else x.shape[axis]
+    if mode != "raise":
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    if axis is None:
+        return np.reshape(scatter(d, index=(indices,), shape=(x.size,)), x.shape)
+    return Update(along(axis, x.ndim, indices), d)
+
+
+take = linear(
+    np.take,
+    _taken,
+    numpy=(np.take,),
+    masks=True,
+    examples=(
+        at((4, 3), indices=np.array([0, -1, 0])),
+        at((4, 3), indices=np.array([[2, 0], [2, 1]]), axis=1),
+        at((2, 3, 4), indices=np.array(1), axis=-2),
+        at((3, 2), indices=np.array([-7, 4, 9]), axis=0, mode="wrap"),
+        at((3, 2), indices=np.array([-7, 4, 1]), axis=0, mode="clip"),
+    ),
+    formulas=("δx[indices] += δy",),
+)
+
+
+@composite(np.take)
+def _take_of(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    refuse("take", out=out)
+    settings = {"indices": _positions(indices)}
+    if axis is not None:
+        settings["axis"] = axis
+    if mode != "raise":
+        settings["mode"] = mode
+    return apply(take, (a,), settings)
+
+
+@composite(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    indices = _positions(indices)
+    if axis is None:
+        return np.take(arr, indices)
+    if indices.ndim != arr.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
+    return arr[tuple(indices if i == axis % arr.ndim else g for i, g in enumerate(grid))]
+
+
+@composite(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    refuse("compress", out=out)
+    return np.take(a, np.flatnonzero(np.array(condition)), axis=axis)
+
+
+@composite(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    return np.take(arr, np.flatnonzero(np.array(condition)))
+
+
+@composite(np.delete)
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
+
+
+@composite(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """The new elements are put behind the old ones; all are then taken in the order that NumPy gives their numbers."""
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    n, axis = arr.shape[axis], axis % arr.ndim
+    count = len(range(*obj.indices(n))) if isinstance(obj, slice) else len(np.insert(np.zeros(n), obj, 0)) - n
+    values = np.broadcast_to(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
+    if np.ndim(obj) == 0 and not isinstance(obj, slice):
+        values = np.moveaxis(values, 0, axis)
+    if count == 1:
+        count = values.shape[axis]
+    block = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :])).astype(arr.dtype)
+    order = np.insert(np.arange(n), obj, n + np.arange(count))
+    return np.take(np.concatenate([arr, block], axis=axis), order, axis=axis)
+
+
+# -- diagonals and triangles -------------------------------------------------------------------------------------------
+
+
+def _on_diagonal(d: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
+    """Zeros of this shape with d, whose last axis runs along it, on the diagonal."""
+    first, second = axis1 % len(shape), axis2 % len(shape)
+    rest = tuple(n for i, n in enumerate(shape) if i not in (first, second))
+    place = np.arange(d.shape[-1])
+    index = (Ellipsis, place + (-offset if offset < 0 else 0), place + (offset if offset > 0 else 0))
+    return np.moveaxis(scatter(d, index=index, shape=(*rest, shape[first], shape[second])), (-2, -1), (first, second))
+
+
+def _traced(d: Any, y: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    rows, columns = x.shape[axis1] + (offset if offset < 0 else 0), x.shape[axis2] - (offset if offset > 0 else 0)
+    length = max(0, min(rows, columns))
+    return _on_diagonal(np.broadcast_to(d[..., None], (*d.shape, length)), x.shape, offset, axis1, axis2)
+
+
+diagonal = linear(
+    np.diagonal,
+    lambda d, y, x, *, offset=0, axis1=0, axis2=1: _on_diagonal(d, x.shape, offset, axis1, axis2),
+    numpy=(np.diagonal,),
+    view=True,
+    masks=True,
+    examples=(at((3, 4)), at((3, 4), offset=-1), at((2, 3, 4), offset=2, axis1=-1, axis2=0), at((2, 2), offset=5)),
+    formulas=("δx = 0 with δy on the diagonal",),
+)
+
+trace = linear(
+    np.trace,
+    _traced,
+    numpy=(np.trace,),
+    masks=True,
+    examples=(at((3, 4)), at((3, 4), offset=-2), at((2, 3, 4), offset=1, axis1=-1, axis2=0), at((2, 2), offset=-2)),
+    formulas=("δx = 0 with δy in each place of the diagonal",),
+)
+
+
+@composite(np.trace)
+def _trace_of(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Any:
+    refuse("trace", out=out)
+    given = {"offset": (offset, 0), "axis1": (axis1, 0), "axis2": (axis2, 1)}
+    settings = {key: value for key, (value, default) in given.items() if value != default}
+    return apply(trace, (a if dtype is None else a.astype(dtype),), settings)
+
+
+diag = linear(
+    np.diag,
+    lambda d, y, x, *, k=0: np.diagonal(d, k) if x.ndim == 1 else _on_diagonal(d, x.shape, k, 0, 1),
+    numpy=(np.diag,),
+    view=True,
+    masks=True,
+    examples=(at((3,)), at((3,), k=-2), at((3, 4), k=1), at((4, 3), k=-1), at((0,))),
+    formulas=("δx = the diagonal of δy, or 0 with δy on the diagonal",),
+)
+
+diagflat = linear(
+    np.diagflat,
+    lambda d, y, x, *, k=0: np.reshape(np.diagonal(d, k), x.shape),
+    numpy=(np.diagflat,),
+    examples=(at((2, 3)), at((2,), k=-1), at((), k=1)),
+    formulas=("δx = the diagonal of δy in the shape of x",),
+)
+
+tril = linear(
+    np.tril,
+    lambda d, y, x, *, k=0: unbroadcast(np.tril(d, k), x.shape),
+    numpy=(np.tril,),
+    masks=True,
+    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
+    formulas=("δx = the lower triangle of δy",),
+)
+
+triu = linear(
+    np.triu,
+    lambda d, y, x, *, k=0: unbroadcast(np.triu(d, k), x.shape),
+    numpy=(np.triu,),
+    masks=True,
+    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
+    formulas=("δx = the upper triangle of δy",),
 )

@@ -1,27 +1,462 @@
-"""Reductions along axes."""
+"""Reductions along axes: sums and means, spread and products, extremes, running sums and products.
+
+Each operation knows two settings, ``axis`` and ``keepdims``, and what is its own (``ddof``, ``initial`` of an extreme).
+The other keywords of NumPy's functions are compositions, written below the table: ``dtype`` converts the argument
+first, ``where`` puts the neutral element in the places left out, ``initial`` is one more term or factor.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..makers import at, linear
+from ..errors import DtypeError, message
+from ..makers import at, composite, linear, op, refuse
+from ..op import Traced, apply
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     """A δ with the reduced axes put back with length one, so that it broadcasts against the argument."""
     if keepdims or not shape:
         return d
-    axes = range(len(shape)) if axis is None else [axis] if not isinstance(axis, tuple) else axis
-    reduced = {a % len(shape) for a in axes}
+    reduced = _reduced(len(shape), axis)
     return np.reshape(d, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
 
+
+def _reduced(ndim: int, axis: Any) -> set[int]:
+    """The reduced axes, counted from the front."""
+    if axis is None:
+        return set(range(ndim))
+    return {a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+
+
+def count(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements are reduced to one."""
+    return math.prod(shape[i] for i in _reduced(len(shape), axis)) if shape else 1
+
+
+def grouped(x: Any, axis: Any) -> Any:
+    """The reduced axes as one, which is the last."""
+    kept = [n for i, n in enumerate(x.shape) if i not in _reduced(x.ndim, axis)]
+    return np.reshape(np.transpose(x, _kept_first(x.ndim, axis)), (*kept, count(x.shape, axis)))
+
+
+def _kept_first(ndim: int, axis: Any) -> tuple[int, ...]:
+    reduced = _reduced(ndim, axis)
+    return (*(i for i in range(ndim) if i not in reduced), *sorted(reduced))
+
+
+def guard_groups(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """A true zero in every group of reduced elements whose δ is zero, whatever was saved for it."""
+    if np.isfinite(term).all():
+        return term
+    d = restored(d, args[k].shape, params.get("axis"), params.get("keepdims", False))
+    return np.where(d == 0, np.zeros((), term.dtype), term)
+
+
+def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """A true zero in every element of a running product that reaches no δ but zeros."""
+    if np.isfinite(term).all():
+        return term
+    axis = params.get("axis")
+    reached = np.cumsum(np.flip(d != 0, axis), axis=axis)
+    return np.where(np.reshape(np.flip(reached, axis), term.shape) == 0, np.zeros((), term.dtype), term)
+
+
+# -- sums and means ----------------------------------------------------------------------------------------------------
 
 sum = linear(
     np.sum,
     lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(restored(d, x.shape, axis, keepdims), x.shape),
     numpy=(np.sum,),
-    examples=(at((3, 4)), at((3, 4), axis=0), at((2, 3, 4), axis=(0, -1), keepdims=True)),
+    examples=(at((3, 4)), at((3, 4), axis=-1), at((2, 3, 4), axis=(0, -1), keepdims=True), at(()), at((3, 0), axis=1)),
     formulas=("δx = δy, spread over the summed axes",),
 )
+
+mean = linear(
+    np.mean,
+    # 1/n before it meets δ: n itself may be more than a short float can hold
+    lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(
+        restored(d * (1.0 / (count(x.shape, axis) or 1)), x.shape, axis, keepdims), x.shape
+    ),
+    numpy=(np.mean,),
+    examples=(at((3, 4)), at((3, 4), axis=0), at((2, 3, 4), axis=(-1, 0), keepdims=True), at(())),
+    formulas=("δx = δy / n, spread over the n averaged elements",),
+)
+
+cumsum = linear(
+    np.cumsum,
+    lambda d, y, x, *, axis=None: np.reshape(np.flip(np.cumsum(np.flip(d, axis), axis=axis), axis), x.shape),
+    numpy=(np.cumsum,),
+    examples=(at((4,)), at((3, 4)), at((3, 4), axis=0), at((2, 3, 4), axis=-2), at(()), at((0,))),
+    formulas=("δxⱼ = Σ over i ≥ j of δyᵢ",),
+)
+
+# -- spread ------------------------------------------------------------------------------------------------------------
+
+
+def _from_mean(x: Any, axis: Any, conjugate: bool) -> Any:
+    c = x - np.mean(x, axis=axis, keepdims=True)
+    return np.conj(c) if conjugate else c
+
+
+def _var(d: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The mean's own dependence on x drops out, because deviations from it sum to zero."""
+    slope = 2 * restored(d, x.shape, axis, keepdims) * _from_mean(x, axis, x.dtype.kind == "c")
+    return slope / np.maximum(count(x.shape, axis) - ddof, 0.0).astype(slope.dtype)
+
+
+def _std(d: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Derivative 0 where all elements are equal. Centred twice, so that rounding in the first mean is not magnified."""
+    c = _from_mean(_from_mean(x, axis, x.dtype.kind == "c"), axis, False)
+    d, s = restored(d, x.shape, axis, keepdims), restored(y, x.shape, axis, keepdims)
+    slope = np.where(s == 0, 0, d / np.where(s == 0, 1, s)) * c
+    return slope / np.maximum(count(x.shape, axis) - ddof, 0.0).astype(slope.dtype)
+
+
+_SPREADS = (
+    at((3, 4)), at((3, 4), axis=-1, ddof=1), at((2, 3, 4), axis=(0, -1), keepdims=True), at((5,), axis=0, ddof=0.5),
+)  # fmt: skip
+
+var = op(
+    np.var,
+    _var,
+    numpy=(np.var,),
+    guard=guard_groups,
+    examples=_SPREADS,
+    formulas=("δx = δy · 2·conj(x − mean x) / (n − ddof)",),
+    note="of complex numbers: the mean of |x − mean x|²",
+)
+
+std = op(
+    np.std,
+    _std,
+    numpy=(np.std,),
+    guard=guard_groups,
+    examples=_SPREADS,
+    formulas=("δx = δy · conj(x − mean x) / ((n − ddof)·y), 0 where y = 0",),
+    note="derivative 0 where all elements are equal",
+)
+
+# -- products, without a division: right with any number of zeros ------------------------------------------------------
+
+
+def _before(x: Any) -> Any:
+    """Along the last axis, for each element the product of all that stand before it."""
+    return _shifted(np.cumprod(x[..., :-1], axis=-1), x.shape, x.dtype)
+
+
+def _shifted(products: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.concatenate([np.ones((*shape[:-1], 1 if shape[-1] else 0), dtype), products], axis=-1)
+
+
+def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """δ times the product of all other elements of the group: of those before, and of those after."""
+    rows = grouped(x, axis)
+    others = _before(rows) * np.flip(_before(np.flip(rows, -1)), -1)
+    order = _kept_first(x.ndim, axis)
+    moved = np.reshape(others, tuple(x.shape[i] for i in order))
+    back = tuple(order.index(i) for i in range(x.ndim))
+    return restored(d, x.shape, axis, keepdims) * np.transpose(moved, back)
+
+
+def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
+    """δxⱼ is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁.
+
+    The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
+    """
+    shape = x.shape
+    if axis is None:
+        x, y, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), 0
+    x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
+    n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
+    while step < n:
+        s = np.concatenate([s[..., : n - step] + factor * s[..., step:], s[..., n - step :]], axis=-1)
+        factor = factor[..., :-step] * factor[..., step:]
+        step *= 2
+    terms = _shifted(y[..., :-1], x.shape, x.dtype) * s
+    return np.reshape(np.moveaxis(terms, -1, axis), shape)
+
+
+def _with_zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return rng.integers(0, 4, shape) * rng.uniform(0.5, 1.5, shape)
+
+
+prod = op(
+    np.prod,
+    _prod,
+    numpy=(np.prod,),
+    guard=guard_groups,
+    examples=(
+        at((5,)), at((3, 4), draw=_with_zeros), at((2, 3, 4), axis=(0, -1), keepdims=True, draw=_with_zeros),
+        at((3, 2), axis=-2), at(()),
+    ),
+    formulas=("δxⱼ = δy · Π over i ≠ j of xᵢ",),
+)  # fmt: skip
+
+cumprod = op(
+    np.cumprod,
+    _cumprod,
+    numpy=(np.cumprod,),
+    guard=guard_following,
+    examples=(
+        at((7,)), at((5,), draw=_with_zeros), at((3, 2), draw=_with_zeros), at((2, 3, 2), axis=-2), at((1,), axis=0),
+    ),
+    formulas=("δxⱼ = (Π over k < j of xₖ) · Σ over i ≥ j of δyᵢ · Π over j < k ≤ i of xₖ",),
+)  # fmt: skip
+
+# -- extremes: δ is shared equally among all that attain them ----------------------------------------------------------
+
+
+def _share(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """`initial` is one more candidate; a nan is attained by every nan."""
+    d, y = restored(d, x.shape, axis, keepdims), restored(y, x.shape, axis, keepdims)
+    attained = (x == y) | ((x != x) & (y != y))
+    ties = np.sum(attained, axis=axis, keepdims=True)
+    if initial is not None:
+        ties = ties + (y == initial)
+    return np.where(attained, (d / ties).astype(d.dtype), 0)
+
+
+_EXTREMES = (
+    at((5,)), at((3, 4), axis=-1), at((2, 3, 4), axis=(0, -1), keepdims=True), at((3, 4), axis=0, initial=0.25), at(()),
+)  # fmt: skip
+
+max = op(
+    np.max,
+    _share,
+    numpy=(np.max, np.amax),
+    guard=None,
+    masks=True,
+    examples=_EXTREMES,
+    formulas=("δx = δy / (number of ties) where x = y, else 0",),
+    note="ties share δ equally",
+)
+
+min = op(
+    np.min,
+    _share,
+    numpy=(np.min, np.amin),
+    guard=None,
+    masks=True,
+    examples=_EXTREMES,
+    formulas=("δx = δy / (number of ties) where x = y, else 0",),
+    note="ties share δ equally",
+)
+
+# -- the other keywords, as compositions -------------------------------------------------------------------------------
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    """The settings that say something: a node keeps no defaults."""
+    return {k: v for k, v in settings.items() if v is not None and v is not False and v is not np._NoValue}
+
+
+def _converted(a: Any, dtype: Any) -> Any:
+    return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+
+
+def _number(x: Any, dtype: Any) -> Any:
+    """An initial value, which takes the dtype of the reduction."""
+    return x if isinstance(x, Traced) else np.asarray(x).astype(dtype)[()]
+
+
+def _selected(a: Any, where: Any, neutral: Any) -> Any:
+    """The argument with the neutral element wherever it is not selected."""
+    if where is True or where is np._NoValue:
+        return a
+    chosen = np.where(where, a, neutral)
+    if chosen.shape != a.shape:
+        raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")
+    return chosen
+
+
+def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """How many elements are selected for each result."""
+    if where is True or where is np._NoValue:
+        return count(a.shape, axis)
+    return np.sum(np.broadcast_to(where, a.shape), **_given(axis=axis, keepdims=keepdims))
+
+
+def _inexact(name: str, dtype: Any) -> None:
+    """Averages in integers would have to round."""
+    if dtype is not None and np.dtype(dtype).kind not in "fc":
+        raise DtypeError(
+            message(
+                f"{name}: dtype={np.dtype(dtype).name}",
+                "a result in whole numbers has no derivative",
+                f"leave dtype out, or take np.{name}(ad.stop_gradient(x), dtype=…)",
+            )
+        )
+
+
+@composite(np.sum)
+def _sum_of(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+    initial: Any = None, where: Any = True,
+) -> Any:  # fmt: skip
+    refuse("sum", out=out)
+    y = apply(sum, (_selected(_converted(a, dtype), where, 0),), _given(axis=axis, keepdims=keepdims))
+    return y if initial is None or initial is np._NoValue else y + _number(initial, y.dtype)
+
+
+@composite(np.prod)
+def _prod_of(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+    initial: Any = None, where: Any = True,
+) -> Any:  # fmt: skip
+    refuse("prod", out=out)
+    y = apply(prod, (_selected(_converted(a, dtype), where, 1),), _given(axis=axis, keepdims=keepdims))
+    return y if initial is None or initial is np._NoValue else y * _number(initial, y.dtype)
+
+
+@composite(np.mean)
+def _mean_of(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    refuse("mean", out=out)
+    _inexact("mean", dtype)
+    a = _converted(a, dtype)
+    settings = _given(axis=axis, keepdims=keepdims)
+    if where is True or where is np._NoValue:
+        return apply(mean, (a,), settings)
+    return _averaged(_selected(a, where, 0), settings, _counted(a, axis, keepdims, where))
+
+
+def _averaged(a: Any, settings: dict[str, Any], n: Any) -> Any:
+    """The sum over n, half precision summed in single precision as NumPy does."""
+    wide = np.sum(_converted(a, np.float32 if a.dtype == np.float16 else None), **settings)
+    return _converted(wide / n, a.dtype if a.dtype.kind in "fc" else None)
+
+
+def _variance(name: str, plain: Any) -> Any:
+    """np.var or np.std: one operation, unless a mean or a selection is given."""
+    simple = var if name == "var" else std
+
+    def composition(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+        where: Any = True, mean: Any = None, correction: Any = None,
+    ) -> Any:  # fmt: skip
+        refuse(name, out=out)
+        _inexact(name, dtype)
+        if correction is not None and correction is not np._NoValue:
+            if ddof != 0:
+                raise ValueError("ddof and correction can't be provided simultaneously.")
+            ddof = correction
+        a = _converted(a, dtype)
+        if (where is True or where is np._NoValue) and (mean is None or mean is np._NoValue):
+            return apply(simple, (a,), _given(axis=axis, keepdims=keepdims, ddof=ddof or None))
+        c = a - (np.mean(a, axis=axis, keepdims=True, where=where) if mean is None or mean is np._NoValue else mean)
+        squares = _selected(np.real(c * np.conj(c)) if c.dtype.kind == "c" else c * c, where, 0)
+        n = np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
+        y = _averaged(squares, _given(axis=axis, keepdims=keepdims), n)
+        return y if name == "var" else np.where(y == 0, 0, np.sqrt(np.where(y == 0, 1, y)))
+
+    return composite(plain)(composition)
+
+
+_var_of = _variance("var", np.var)
+_std_of = _variance("std", np.std)
+
+
+def _extreme(simple: Any, lowest: float, *functions: Any) -> Any:
+    """np.max or np.min: what is not selected can never be attained."""
+
+    def composition(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        refuse(simple.name, out=out)
+        initial = None if initial is np._NoValue else initial
+        if where is not True and where is not np._NoValue:
+            if initial is None:
+                raise ValueError(
+                    f"reduction operation '{simple.name}' does not have an identity, so to use a where mask one has to "
+                    "specify 'initial'"
+                )
+            a = _selected(a, where, lowest if a.dtype.kind in "fc" else initial)
+        settings = _given(axis=axis, keepdims=keepdims)
+        return apply(simple, (a,), settings if initial is None else {**settings, "initial": initial})
+
+    return composite(*functions)(composition)
+
+
+_max_of = _extreme(max, -math.inf, np.max, np.amax)
+_min_of = _extreme(min, math.inf, np.min, np.amin)
+
+
+@composite(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    refuse("ptp", out=out)
+    settings = _given(axis=axis, keepdims=keepdims)
+    return np.max(a, **settings) - np.min(a, **settings)
+
+
+@composite(np.cumsum)
+def _cumsum_of(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    refuse("cumsum", out=out)
+    return apply(cumsum, (_converted(a, dtype),), _given(axis=axis))
+
+
+@composite(np.cumprod)
+def _cumprod_of(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    refuse("cumprod", out=out)
+    return apply(cumprod, (_converted(a, dtype),), _given(axis=axis))
+
+
+def _cumulative(name: str, running: Any, start: Any) -> Any:
+    """The array API's spelling: one axis, and the empty sum or product in front if that is asked for."""
+
+    def composition(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Any:
+        refuse(name, out=out)
+        if axis is None:
+            if x.ndim != 1:
+                raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+            axis = 0
+        y = running(x, axis=axis, dtype=dtype)
+        if not include_initial:
+            return y
+        edge = [1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)]
+        return np.concatenate([start(edge, y.dtype), y], axis=axis)
+
+    return composition
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composite(np.cumulative_sum)(_cumulative("cumulative_sum", np.cumsum, np.zeros))
+    composite(np.cumulative_prod)(_cumulative("cumulative_prod", np.cumprod, np.ones))
+
+
+@composite(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(np.not_equal(a, 0), **_given(axis=axis, keepdims=keepdims))
+
+
+@composite(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    settings = _given(axis=axis, keepdims=keepdims)
+    if weights is None:
+        y = np.mean(a, **settings)
+        total: Any = np.asarray(count(np.shape(a), axis), y.dtype)
+    else:
+        weights = _aligned(weights, np.shape(a), axis)
+        total = np.sum(weights, **settings)
+        y = np.sum(np.multiply(a, weights), **settings) / total
+    return (y, np.broadcast_to(total, y.shape)[()]) if returned else y
+
+
+def _aligned(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """Weights in the shape of the array, or those of the averaged axes alone, so that they broadcast against it."""
+    if np.shape(weights) == shape:
+        return weights
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(a % len(shape) for a in axes)
+    if np.shape(weights) != tuple(shape[a] for a in axes):
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    ordered = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+    return np.reshape(ordered, tuple(n if i in axes else 1 for i, n in enumerate(shape)))
