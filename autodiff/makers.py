@@ -378,9 +378,9 @@ class Primitive:
             Where the number of rules is not the number of array arguments.
         """
         self._declare(rules, "defvjp")
-        wrapped = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
-        self.op.vjps = wrapped
-        self.op.readings = self.op._readings(None)
+        self.op.vjps = rules
+        self.op.readings = self.op._readings(None)  # of the rules as written, before they are wrapped
+        self.op.vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
         self.op.plans.clear()
         return self
 

@@ -35,7 +35,7 @@ def reads(rule: Rule) -> dict[str, int]:
         return {}
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
     code = getattr(rule, "__code__", None)
-    if code is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    if code is None or hasattr(rule, "__wrapped__") or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return dict.fromkeys(names, VALUE)
     found = dict.fromkeys(names, NOTHING)
     found.update((name, VALUE) for name in code.co_cellvars if name in found)
