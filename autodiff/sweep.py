@@ -65,17 +65,17 @@ def deltas(
     zeros = bytearray(count)  # where δ may hold exact zeros that a mask made
     shared: dict[int, Any] = {}  # what a joint rule returned, until its last argument is served
     active = reaching(graph, targets) if targets is not None or graph.literals else None
-    if masked:
-        for v in seeds:
-            zeros[v] = 1
+    for v, seed in seeds.items():
+        delta[v] = seed
+        zeros[v] = masked
 
     with np.errstate(divide="ignore", invalid="ignore"):  # inf and nan in a δ are told by their values
         for v in range(max(seeds, default=-1), -1, -1):
             uses = out[v]
-            if uses is None and v not in seeds:
+            total, own = delta[v], False
+            if uses is None and total is None:
                 continue
             shape, dtype = shapes[v], dtypes[v]
-            total, own = seeds.get(v), False
 
             # δ_v = Σ over (w, k) in out(v) of vjp_{op_w, k}(δ_w; value of w, values of w's arguments)
             for w, k, last in uses or ():
@@ -114,14 +114,7 @@ def deltas(
 
             # now that δ_v is known, v enters the output set of each of its arguments
             marked = zeros[v] or op.masks
-            sources = inputs[v]
-            if len(sources) == 1 and active is None:
-                edges: Any = ((sources[0], (v, 0, True)),)
-            elif len(sources) == 2 and sources[1] == LITERAL and active is None:
-                edges = ((sources[0], (v, 0, True)),)
-            else:
-                edges = _edges(v, sources, active)
-            for i, edge in edges:
+            for i, edge in _edges(v, inputs[v], active):
                 if out[i] is None:
                     out[i] = [edge]
                 else:
@@ -131,10 +124,19 @@ def deltas(
     return delta
 
 
-def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> list[tuple[int, tuple[int, int, bool]]]:
-    """The active edges into node v: (argument, (v, k, last)); `last` marks the one that the sweep serves last."""
+def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequence[tuple[int, tuple[int, int, bool]]]:
+    """The active edges into node v: (argument, (v, k, last)); `last` marks the one that the sweep serves last.
+
+    The sweep goes down, so the lowest argument is served last, and among its positions the highest.
+    """
+    if active is None and 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
+        if len(inputs) == 1 or inputs[1] == LITERAL:
+            return ((inputs[0], (v, 0, True)),)
+        i, j = inputs
+        if i == LITERAL:
+            return ((j, (v, 1, True)),)
+        return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
-    # the sweep goes down, so the lowest argument is served last, and among its positions the highest
     final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]
 
