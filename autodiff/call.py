@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .errors import DtypeError, NotScalarError, SeedError, message
+from .errors import DtypeError, LostHistoryError, NotScalarError, SeedError, message
 from .graph import LITERAL
 from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced
 from .sweep import deltas, tangents
@@ -101,6 +101,20 @@ def strip_one(x: Any, trace: Trace) -> Any:
     return x.value if isinstance(x, Traced) and (x.recorder is trace or x.recorder is CONSTANTS) else x
 
 
+def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if not isinstance(error.__cause__, LostHistoryError):
+            raise
+        said = error.__cause__.with_traceback(error.__traceback__)
+    try:
+        raise said
+    finally:
+        del said  # this frame is in its traceback: a cycle otherwise
+
+
 def _strip(tree: Any, trace: Trace) -> Any:
     """What a trace's tensors hold, in the same containers."""
     return optree.tree_map(lambda x: strip_one(x, trace), tree, namespace="autodiff")
@@ -120,7 +134,7 @@ class Call:
         if argnums is None:
             self.argnums = tuple(range(len(args)))
         else:
-            given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+            given = tuple(argnums) if hasattr(argnums, "__iter__") else (argnums,)
             for n in given:
                 if not isinstance(n, int) or not -len(args) <= n < len(args):
                     raise TypeError(
@@ -166,7 +180,7 @@ class Call:
             given[n] = x
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            out = self.f(*given, **kwargs)
+            out = _called(self.f, given, kwargs)
             if has_aux:
                 out, aux = _two(out, self.f)
                 self.aux = _strip(aux, trace)
