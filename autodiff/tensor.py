@@ -220,7 +220,13 @@ class Tensor(Traced):
         return bool(plain(self))
 
     def __float__(self) -> float:
-        return float(_convert(self, "float(x), or a function of the math module,", "use NumPy's function: np.sin(x)"))
+        return float(
+            _convert(
+                self,
+                "float(x), a function of the math module, or a[0] = x for a plain array a",
+                "use NumPy's function: np.sin(x); build arrays with np.stack, or write into autodiff.numpy.zeros(...)",
+            )
+        )
 
     def __int__(self) -> int:
         return int(_convert(self, "int(x)", "np.floor(x) and np.round(x) are flat on purpose"))
