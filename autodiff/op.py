@@ -561,7 +561,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     y = apply(op, given, params) if nested else op.forward(*given, **params)
     if trace is CONSTANTS:
         if op.results:
-            return trace.record_many(op, where, (), None, y, None)
+            return _related(op, trace.record_many(op, where, (), None, y, None), args[0])
         tensor = trace.record(op, where, (), None, y)
         if op.view and isinstance(args[0], Traced):
             relate(tensor, args[0], params.get("index"))
@@ -572,13 +572,22 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
     saved = plan.keep(given) if not trace.full else given
     if op.results:
-        return trace.record_many(op, where, saved, kept, y, params or None)
+        return _related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0])
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
     tensor = trace.record(op, where, saved, kept, y, params or None)
     if op.view and isinstance(args[0], Traced):
         relate(tensor, args[0], params.get("index"))
     return tensor
+
+
+def _related(op: Op, results: Any, base: Any) -> Any:
+    """The results of one call, each related to the first argument where they may be views of it."""
+    if op.view:
+        for part in results:
+            if isinstance(part, Traced):
+                relate(part, base)
+    return results
 
 
 def relate(tensor: Traced, base: Traced, index: Any = None) -> None:

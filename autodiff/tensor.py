@@ -403,7 +403,7 @@ class Tensor(Traced):
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
-    argsort, clip, compress = _method(np.argsort), _method(np.clip), _method(np.compress)
+    argsort, clip = _method(np.argsort), _method(np.clip)
     conj, conjugate = _method(np.conj), _method(np.conjugate)
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
@@ -411,15 +411,21 @@ class Tensor(Traced):
     searchsorted, squeeze, std, sum = _method(np.searchsorted), _method(np.squeeze), _method(np.std), _method(np.sum)
     swapaxes, take, trace, var = _method(np.swapaxes), _method(np.take), _method(np.trace), _method(np.var)
 
-    def copy(self, order: str = "C") -> Any:
+    def copy(self, order: Any = "C") -> Any:
         """A tensor of its own: writing into it shows nowhere else."""
-        return np.copy(self)
+        return np.copy(self, order=order)
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        """The elements, or the slices along an axis, at which the condition holds."""
+        return np.compress(condition, self, axis=axis, out=out)
 
     def astype(
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
         dtype = np.dtype(dtype)
+        if dtype == self.dtype and not copy:
+            return self
         if not np.can_cast(self.dtype, dtype, casting):
             raise TypeError(f"Cannot cast array data from {self.dtype!r} to {dtype!r} by the rule '{casting}'")
         if dtype.kind not in "fc":
@@ -432,7 +438,7 @@ class Tensor(Traced):
 
     def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
