@@ -48,7 +48,7 @@ stack = linear(
 
 def _cast(arrays: Iterable[Any], dtype: Any, casting: Any) -> tuple[Any, ...]:
     """The arrays to be joined, in the dtype that was asked for."""
-    found = tuple(x if isinstance(x, (Traced, list, tuple)) else np.asarray(x) for x in arrays)
+    found: tuple[Any, ...] = tuple(x if isinstance(x, (Traced, list, tuple)) else np.asarray(x) for x in arrays)
     if dtype is None:
         return found
     for x in found:

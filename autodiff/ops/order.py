@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
-from ..op import apply
+from ..op import Op, apply
 from .reduce import grouped, restored
 
 
@@ -49,7 +49,7 @@ def _nothing(d: Any, y: Any, a: Any, x: Any, *, axis: int = -1) -> Any:
     return np.zeros(x.shape, x.dtype)
 
 
-arrange = op(
+arrange: Op = op(
     _arrange,
     lambda d, y, t, x, *, axis=-1: apply(unarrange, (d, x), {"axis": axis}),
     _nothing,
@@ -61,7 +61,7 @@ arrange = op(
     note="t in the order that sorts x",
 )
 
-unarrange = op(
+unarrange: Op = op(
     _unarrange,
     lambda d, y, s, x, *, axis=-1: apply(arrange, (d, x), {"axis": axis}),
     _nothing,

@@ -37,7 +37,7 @@ pad = linear(
     formulas=("δx = δy, summed over the places that each element was copied to",),
 )
 
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+_STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
 def _pairs(x: Any, ndim: int) -> Any:

@@ -80,7 +80,7 @@ def _reshape_of(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any
 
 
 @composite(np.ravel)
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any, order: Any = "C") -> Any:
     if order == "K":
         strides = [-abs(n) for n in _memory(a).strides]
         by_stride = sorted(range(a.ndim), key=strides.__getitem__)
