@@ -172,7 +172,7 @@ class Call:
                 continue
             value = _differentiable(x, self, i)
             if own and type(value) is np.ndarray:
-                value = value.copy()
+                value = value.copy(order="K")  # np.ravel(x, "K") asks for the layout
             self.values.append(value)
             leaves.append(trace.leaf(value))
         given = list(args)
@@ -204,10 +204,9 @@ class Call:
     def _finish(self, leaves: list[Any]) -> None:
         """In a full trace every argument gets a node and a name, and every result a node."""
         graph = self.trace.graph
-        for place, index in enumerate(graph.arguments):
-            if index == LITERAL:
-                self.trace.pending.append((LITERAL, place))
-                self.trace.place(self.trace._tensor(self.values[place], -len(self.trace.pending)))
+        for leaf in leaves:
+            if isinstance(leaf, Traced) and leaf.recorder is self.trace and leaf.index < 0:
+                self.trace.place(leaf)
         names = iter(self._leaf_names(leaves))
         for index in graph.arguments:
             graph.names.setdefault(index, next(names))  # a name given with ad.name comes first

@@ -507,7 +507,7 @@ def literal(op: Op, position: int, x: Any) -> Any:
         x = as_array(x)
     if x.dtype.kind not in NUMBERS:
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
-    return x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
+    return x.copy(order="K") if isinstance(x, np.ndarray) and x.flags.writeable else x
 
 
 def as_array(x: Any) -> Any:

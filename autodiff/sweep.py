@@ -18,7 +18,7 @@ import numpy as np
 
 from .errors import RuleError, message
 from .graph import LITERAL, Graph, Values
-from .op import Op, Trace, Traced, apply
+from .op import ITEM, Op, Trace, Traced, apply
 from .rules import Slot, Update, unbroadcast
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
@@ -298,6 +298,8 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
             result = given[v]
         elif op.kind == "constant":
             result = args[0]
+        elif op is ITEM:
+            result = args[0][(params or {})["index"]]  # of a tuple, which as an argument would be taken for an array
         else:
             result = op(*args, **(params or {}))
         values.arguments.append(args)
