@@ -248,5 +248,5 @@ def _edge(values: Any, a: Any, axis: int) -> list[Any]:
 @composite(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     ary = np.ravel(ary)
-    parts = [to_begin, ary[1:] - ary[:-1], to_end]
-    return np.concatenate([np.ravel(x) for x in parts if x is not None])
+    ends = [None if x is None else _cast([np.ravel(x)], ary.dtype, "same_kind") for x in (to_begin, to_end)]
+    return np.concatenate([*(ends[0] or ()), ary[1:] - ary[:-1], *(ends[1] or ())])

@@ -61,10 +61,11 @@ def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -
     if mode == "linear_ramp":
         ends = _pairs(0 if setting is None else setting, array.ndim)
         return _beside(array, widths, lambda x, axis, side: _ramp(x, axis, side, widths[axis][side], ends[axis][side]))
-    if setting == "odd" or mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
+    odd = mode != "constant" and setting == "odd"
+    if odd or mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise KeywordError(
             message(
-                f"pad: {'reflect_type=' if setting == 'odd' else 'mode='}{setting if setting == 'odd' else mode!r}",
+                f"pad: reflect_type={setting!r}" if odd else f"pad: mode={mode!r}",
                 "no derivative rule covers it",
                 "pad with constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, minimum, mean or median",
             )
