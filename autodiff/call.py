@@ -15,14 +15,14 @@ import optree
 
 from .errors import DtypeError, LostHistoryError, NotScalarError, SeedError, message
 from .graph import LITERAL
-from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced
+from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare
 from .sweep import deltas, tangents
 from .tensor import Tensor
 
 
 def _has_derivative(x: Any) -> bool:
     if isinstance(x, (np.ndarray, np.generic)):
-        return x.dtype.kind in "fc" and not isinstance(x, np.ma.MaskedArray)
+        return x.dtype.kind in "fc" and is_bare(x)
     return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.value.dtype.kind in "fc")
 
 
@@ -31,7 +31,7 @@ def _differentiable(x: Any, call: Call, i: int) -> Any:
     if _has_derivative(x):
         if isinstance(x, Traced):
             return x.value if x.recorder is CONSTANTS else x
-        return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)[()]
+        return x if type(x) is np.ndarray or isinstance(x, np.generic) else np.asarray(x)[()]
     what, instead = _describe(x)
     raise DtypeError(
         message(f"{call.where(i)} is {what}", "derivatives are defined on real and complex numbers", instead)
@@ -43,6 +43,8 @@ def _describe(x: Any) -> tuple[str, str]:
         return "a masked array", "pass x.filled(0.0), and np.where(mask, …) inside the function"
     if isinstance(x, (bool, int)):
         return f"the {type(x).__name__} {x!r}", f"pass {float(x)!r}"
+    if isinstance(x, np.ndarray) and not is_bare(x):
+        return f"a {type(x).__name__}", "pass np.asarray(x): what a subclass adds to an array would be lost on the way"
     dtype = getattr(x, "dtype", None)
     if dtype is None:
         return f"a {type(x).__name__}", "pass a float, an array of floats, or a dict, list or tuple of those"

@@ -42,7 +42,7 @@ def user_line() -> str | None:
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known names that are spelled most like `name`, best first."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
 
 
 def message(what: str, why: str, instead: str) -> str:

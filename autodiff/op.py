@@ -503,11 +503,18 @@ def literal(op: Op, position: int, x: Any) -> Any:
         return x.value if x.recorder is CONSTANTS else x
     if isinstance(x, np.ma.MaskedArray):
         raise _refuse(op, position, "a masked array", "np.where(mask, fill, x.data), or x.filled(fill)")
+    if not is_bare(x) and isinstance(x, np.ndarray):
+        raise _refuse(op, position, f"a {type(x).__name__}", "np.asarray(x): what a subclass adds would be lost")
     if not isinstance(x, (np.ndarray, np.generic)):
         x = as_array(x)
     if x.dtype.kind not in NUMBERS:
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
     return x.copy(order="K") if isinstance(x, np.ndarray) and x.flags.writeable else x
+
+
+def is_bare(x: Any) -> bool:
+    """Whether x is NumPy's own array or scalar; other subclasses (matrices, quantities) compute by rules of their own."""
+    return type(x) is np.ndarray or isinstance(x, (np.generic, np.memmap))
 
 
 def as_array(x: Any) -> Any:
