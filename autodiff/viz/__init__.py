@@ -1,0 +1,117 @@
+"""Pictures of a graph and of the gradient's way through it.
+
+One document of plain data (:mod:`~autodiff.viz.picture`) feeds every format. What is drawn of it is selected
+(:mod:`~autodiff.viz.view`), written into boxes (:mod:`~autodiff.viz.face`), laid out by Graphviz in a child process
+(:mod:`~autodiff.viz.engine`) or by the built-in layout (:mod:`~autodiff.viz.layout`), composed with title and legend
+(:mod:`~autodiff.viz.scene`) and written as svg, or as png or pdf, which show the very same scene.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import PictureError
+from ..flow import GradientFlow
+from ..graph import Graph
+from .dot import to_dot
+from .options import FORMATS, Options, format_of, read_options, refuse
+from .picture import document, to_json
+from .raster import render
+from .scene import compose
+from .svg import to_svg
+from .text import to_text
+from .view import select
+
+__all__ = ["FORMATS", "Options", "document", "draw", "picture"]
+
+
+def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
+    """A picture as text (svg, dot, json, txt) or bytes (png, pdf); see :func:`draw`."""
+    return _picture(source, form, read_options(options))
+
+
+def _picture(source: Graph | GradientFlow, form: str, options: Options) -> str | bytes:
+    found = document(source, options.title, joins=form == "json" or options.collapse is not None)
+    if form == "json":
+        return to_json(found)
+    if form == "txt":
+        return to_text(found)
+    view = select(found, options)
+    if form == "dot":
+        return to_dot(found, view, options)
+    scene = compose(found, view, options)
+    return to_svg(scene, options.theme) if form == "svg" else render(scene, form, options)
+
+
+def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
+    """Write a picture of a graph, with δ where a flow is given.
+
+    Parameters
+    ----------
+    source : GradientFlow or Graph
+    path : path
+        Its suffix names the format: svg, png, pdf, dot, json, txt. json and txt hold every node, whatever is collapsed.
+    **options
+        See :class:`~autodiff.viz.options.Options`.
+
+    Returns
+    -------
+    pathlib.Path
+        The file, which is written whole or not at all.
+
+    Raises
+    ------
+    PictureError
+        Unknown suffix or option, more boxes than any reader could follow, nothing to render with, or a path that
+        cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0)
+    >>> path = os.path.join(tempfile.mkdtemp(), "flow.dot")
+    >>> draw(flow, path).name
+    'flow.dot'
+    """
+    form = format_of(path)
+    checked = read_options(options)
+    target = Path(path)
+    if not target.parent.is_dir():
+        refuse(f"draw: there is no folder {str(target.parent)!r}", "a picture is written into a folder that exists",
+               f"os.makedirs({str(target.parent)!r})")  # fmt: skip
+    data = _picture(source, form, checked)
+    _write(target, data.encode("utf-8") if isinstance(data, str) else data)
+    return target
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write a file whole or not at all: beside its place, then into it."""
+    beside = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(beside, 0o666 & ~mask)  # as an ordinary new file
+        os.replace(beside, target)
+    except OSError as error:
+        if beside is not None and os.path.exists(beside):
+            os.unlink(beside)
+        refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
+
+
+def _svg(flow: GradientFlow) -> str | None:
+    """For notebooks: None where the picture would be too large, and the table beside it must do."""
+    try:
+        return str(_picture(flow, "svg", Options(theme="light", timeout=10.0)))
+    except PictureError:
+        return None
+
+
+GradientFlow.draw_hook = staticmethod(draw)
+GradientFlow.svg_hook = staticmethod(_svg)

@@ -1,0 +1,192 @@
+"""Graphviz as this package uses it: found without being imported, run in a child with limits, its answer checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import graphviz
+
+from .layout import HEAD, LABEL, PADDING, Layout, Sketch, shift
+from .options import Options
+
+CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+
+
+class EngineError(Exception):
+    """Graphviz gave no usable answer; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """One way to reach Graphviz: ``pygraphviz`` by the folder that it is in, or ``dot`` by its path."""
+
+    kind: str
+    place: str
+
+
+def engines(options: Options) -> list[Engine]:
+    """The ways to reach Graphviz that are there and that the options allow, best first."""
+    found = []
+    if options.engine in ("auto", "pygraphviz"):
+        try:
+            spec = importlib.util.find_spec("pygraphviz")
+        except (ImportError, ValueError):
+            spec = None
+        if spec is not None and spec.origin:
+            found.append(Engine("pygraphviz", os.path.dirname(os.path.dirname(spec.origin))))
+    if options.engine in ("auto", "dot"):
+        path = shutil.which("dot")
+        if path:
+            found.append(Engine("dot", os.path.abspath(path)))
+    return found
+
+
+def run(engine: Engine, source: str, program: str, form: str, options: Options) -> bytes:
+    """DOT to a layout or a picture, in a child process.
+
+    Raises
+    ------
+    EngineError
+        Where it takes too long, crashes, or says nothing; with what it wrote to its standard error.
+    """
+    command = [sys.executable, "-I", CHILD, engine.kind, engine.place, program, form, str(int(options.memory * 2**30))]
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise EngineError(f"{engine.kind} could not be started: {error}") from None
+    try:
+        out, err = child.communicate(source.encode("utf-8"), timeout=options.timeout)
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"{engine.kind} took more than {options.timeout:g} s") from None
+    finally:
+        if child.poll() is None:
+            _end(child)
+    said = err.decode("utf-8", "replace").strip().splitlines()
+    said = [text for text in said if text.startswith("Error")] or said[-1:]
+    told = f": {said[0][:200]}" if said else ""
+    if child.returncode:
+        why = f"was ended by signal {-child.returncode}" if child.returncode < 0 else f"ended with {child.returncode}"
+        raise EngineError(f"{engine.kind} {why}{told}")
+    if not out:
+        raise EngineError(f"{engine.kind} said nothing{told}")
+    return out
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a child and whatever it started: it leads a process group of its own."""
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+    except ProcessLookupError:
+        pass
+    child.communicate()
+
+
+# -- layout ------------------------------------------------------------------------------------------------------------
+
+
+def arrange_with(engine: Engine, sketch: Sketch, options: Options) -> Layout:
+    """Lay a sketch out with Graphviz.
+
+    Graphviz is told sizes and no text: the layout does not depend on the fonts of the machine, and no name of a user's
+    reaches it.
+    """
+    answer = run(engine, skeleton(sketch), "dot", "json0", options)
+    try:
+        return _read(json.loads(answer), sketch, engine.kind)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise EngineError(f"{engine.kind} gave no layout ({type(error).__name__}: {error})") from None
+
+
+def _inches(points: float) -> str:
+    return f"{points / 72:.4f}"
+
+
+def _blank(width: float, height: float) -> str:
+    """A label of a given size without any text."""
+    return (f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0" fixedsize="true" width="{round(width)}" '
+            f'height="{round(height)}"><tr><td></td></tr></table>>')  # fmt: skip
+
+
+def skeleton(sketch: Sketch) -> str:
+    """A sketch in DOT: boxes and labels as blank rectangles."""
+    tall = sketch.direction == "TB"
+    root = graphviz.Digraph("skeleton")
+    root.attr("graph", rankdir=sketch.direction, nodesep="0.28", ranksep="0.30" if tall else "0.42", remincross="true",
+              splines="true", nslimit="4", mclimit="1")  # fmt: skip
+    root.attr("node", shape="box", fixedsize="true", label="")
+    root.attr("edge", arrowhead="normal", arrowsize=f"{HEAD / 10:g}", fontsize="10")
+    graphs: dict[tuple[str, ...], Any] = {(): root}
+    numbered = {path: n for n, path in enumerate(_outer(sketch))}
+    for path, n in numbered.items():
+        graphs[path] = graphviz.Digraph(f"cluster_{n}")
+        graphs[path].attr(label=_blank(sketch.titles[path], LABEL - 4), labeljust="l", margin=f"{PADDING:g}")
+    for path, members in [*sketch.clusters.items()]:
+        for key in members:
+            w, h = sketch.boxes[key]
+            graphs[path].node(key, width=_inches(w), height=_inches(h))
+    for path in sorted(numbered, key=len, reverse=True):
+        graphs[path[:-1]].subgraph(graphs[path])
+    for key, tail, head, (w, h) in sketch.arrows:
+        label = {"label": _blank(w + 6, h + 2)} if w else {}
+        root.edge(tail, head, id=key, **label)
+    return str(root.source)
+
+
+def _outer(sketch: Sketch) -> list[tuple[str, ...]]:
+    """Every scope that holds a box, directly or further in; the outermost first."""
+    found = {path[:depth] for path in sketch.clusters for depth in range(1, len(path) + 1)}
+    return sorted(found, key=lambda path: (len(path), path))
+
+
+def _read(answer: dict[str, Any], sketch: Sketch, name: str) -> Layout:
+    """A layout from Graphviz's own description; y is turned round."""
+    _, _, _, height = (float(x) for x in answer["bb"].split(","))
+    paths = _outer(sketch)
+    centres, clusters = {}, {}
+    for thing in answer["objects"]:
+        if thing["name"].startswith("cluster_"):
+            left, low, right, high = (float(x) for x in thing["bb"].split(","))
+            clusters[paths[int(thing["name"][8:])]] = (left, height - high, right, height - low)
+        else:
+            x, y = thing["pos"].split(",")
+            centres[thing["name"]] = (float(x), height - float(y))
+    routes, labels = {}, {}
+    for edge in answer.get("edges", ()):
+        routes[edge["id"]] = _route(edge["pos"], height)
+        if "lp" in edge:
+            x, y = edge["lp"].split(",")
+            labels[edge["id"]] = (float(x), height - float(y))
+    if centres.keys() != sketch.boxes.keys() or routes.keys() != {key for key, *_ in sketch.arrows}:
+        raise ValueError("it does not hold every box and arrow")
+    clusters = dict(sorted(clusters.items(), key=lambda item: len(item[0])))
+    return shift(Layout(centres, routes, labels, clusters, 0.0, 0.0, name), sketch)
+
+
+def _route(text: str, height: float) -> list[tuple[float, float]]:
+    """The curve of ``e,x,y x,y x,y …`` with its tip last."""
+    tip = None
+    points = []
+    for part in text.split(" "):
+        if not part:
+            continue
+        if part[0] in "es":
+            x, y = part[2:].split(",")
+            if part[0] == "e":
+                tip = (float(x), height - float(y))
+            continue
+        x, y = part.split(",")
+        points.append((float(x), height - float(y)))
+    return [*points, tip if tip is not None else points[-1]]

@@ -1,0 +1,237 @@
+"""What is written in a box and on an arrow, and how large a box must be for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from .lettering import clean, number, width
+from .picture import leaf
+from .theme import Scale, on
+from .view import Arrow, Box, size
+
+TITLE, BODY, SMALL = 11.0, 9.0, 8.0
+INDENT = 8.0
+TAG = 28.0  # where numbers start, after "value" and "δ"
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of a box: a muted tag, a text, and what lies behind it."""
+
+    tag: str
+    text: str
+    colour: str = "@ink"
+    band: str | None = None  # the fill of the band behind the line
+    italic: bool = False
+
+
+@dataclasses.dataclass
+class Face:
+    """What is written in a box."""
+
+    title: str
+    kind: str  # shape and dtype, on the right of the title
+    rows: list[Row]
+    dashed: bool
+    rounded: bool
+    heavy: bool
+    width: float = 0.0
+    height: float = 0.0
+    more: str = ""  # what a hover tells
+
+
+def amount(numbers: dict[str, Any], digits: int = 4) -> str:
+    """A value or δ in words: the number itself, or the RMS; what is not finite is told by ``states``."""
+    if "number" in numbers:
+        x = numbers["number"]
+        if isinstance(x, list):
+            sign = "−" if x[1] < 0 else "+"
+            return f"{number(x[0])} {sign} {number(abs(x[1]))}i"
+        return number(x, digits)
+    return "" if numbers["rms"] is None else f"{number(numbers['rms'])} rms"
+
+
+def extent(numbers: dict[str, Any]) -> str:
+    """The range of an array."""
+    if "number" in numbers or numbers["min"] is None:
+        return ""
+    return f"{number(numbers['min'])} … {number(numbers['max'])}"
+
+
+def states(numbers: dict[str, Any]) -> str:
+    """How many elements are NaN or infinite, in words."""
+    found = [f"{word} ×{numbers[key]}" for key, word in (("nan", "NaN"), ("+inf", "+Inf"), ("-inf", "−Inf")) if numbers[key]]
+    return f"{', '.join(found)} of {numbers['size']}" if found else ""
+
+
+def ordinary(numbers: dict[str, Any] | None) -> bool:
+    """Whether a δ has a size that belongs on the colour scale: finite, not zero, not subnormal throughout."""
+    return bool(
+        numbers is not None and numbers["rms"] and not states(numbers)
+        and numbers["zero"] + numbers["subnormal"] < numbers["size"]
+    )  # fmt: skip
+
+
+def _shape(node: dict[str, Any]) -> str:
+    shape = "×".join(map(str, node["shape"]))
+    if isinstance(node["dtype"], list):
+        return f"{len(node['dtype'])} results"
+    return f"{node['dtype']} {shape}".strip()
+
+
+def _delta_row(numbers: dict[str, Any] | None, path: bool | None, scale: Scale, spread: str) -> Row | None:
+    """The line that tells δ, in the colour of its size."""
+    if path is None:
+        return None
+    if numbers is None:
+        return Row("", "no path to the output", "@muted", italic=True)
+    if not numbers["size"]:
+        return Row("δ", "empty", "@ink", "@zero")
+    bad = states(numbers)
+    if bad:
+        rest = f" · rest {amount(numbers)}" if numbers["rms"] is not None else ""
+        return Row("δ", bad + rest, "@ontint", "@nan" if numbers["nan"] else "@inf")
+    if numbers["zero"] == numbers["size"]:
+        return Row("δ", "exactly 0", "@ink", "@zero")
+    if not ordinary(numbers):
+        return Row("δ", f"{amount(numbers)} · subnormal", "@ink", "@zero")
+    fill = scale.colour(numbers["rms"])
+    return Row("δ", f"{amount(numbers)}{'   ' + spread if spread else ''}", on(fill), fill)
+
+
+def _value_row(numbers: dict[str, Any]) -> Row:
+    bad = states(numbers)
+    if bad:
+        return Row("value", bad, "@nan" if numbers["nan"] else "@inf")
+    if not numbers["size"]:
+        return Row("value", "empty")
+    spread = extent(numbers)
+    return Row("value", f"{amount(numbers)}{'   ' + spread if spread else ''}")
+
+
+def face(box: Box, scale: Scale) -> Face:
+    """The face of a box."""
+    found = _scope_face(box, scale) if box.group is not None else _node_face(box, scale)
+    widths = [width(found.title, TITLE, bold=True) + (14 + width(found.kind, SMALL) if found.kind else 0)]
+    widths += [(TAG if row.tag else 0) + width(row.text, BODY) + (6 if row.band else 0) for row in found.rows]
+    found.width = max(64.0, round(max(widths) + 2 * INDENT + 2, 1))
+    found.height = 21.0 + 15.0 * len(found.rows) + (2.0 if found.rows else 0.0)
+    return found
+
+
+def _node_face(box: Box, scale: Scale) -> Face:
+    node = box.node
+    if node["name"]:
+        title = clean(node["name"])
+        if not leaf(node):
+            title += f" = {clean(node['call'])}"
+    else:
+        title = clean(node["call"])
+    if box.uses > 1:
+        title += f" ⟲{box.uses}"
+    rows = [_value_row(node["value"])] if node["value"] is not None else []
+    told = _delta_row(node["delta"], node["path"], scale, extent(node["delta"]) if node["delta"] else "")
+    if told is not None:
+        if box.uses > 1 and node["delta"] is not None:
+            told.text += "   in total"
+        rows.append(told)
+    for badge in node["badges"]:
+        if badge == "cancels":
+            rows.append(Row("", "contributions cancel", "@inf", italic=True))
+        elif badge.startswith("δ subnormal") and ordinary(node["delta"]):
+            rows.append(Row("", f"{badge[2:]} of {node['delta']['size']}", "@muted", italic=True))
+    return Face(title, _shape(node), rows, node["path"] is False, leaf(node), node["output"], more=_node_more(node))
+
+
+def _scope_face(box: Box, scale: Scale) -> Face:
+    assert box.group is not None
+    leaves = sum(leaf(node) for node in box.members)
+    operations = len(box.members) - leaves
+    counts = f"{operations} operation{'s' * (operations != 1)}"
+    if leaves:
+        counts += f" · {leaves} lea{'f' if leaves == 1 else 'ves'}"
+    rows = [Row("", counts, "@muted")]
+    paths = [node["path"] for node in box.members if not leaf(node)] or [node["path"] for node in box.members]
+    numbers = size(box)
+    spread = f"{number(numbers['min'])} … {number(numbers['max'])} by node" if numbers and numbers["min"] is not None else ""
+    told = _delta_row(numbers, None if all(path is None for path in paths) else any(paths), scale, spread)
+    if told is not None:
+        rows.append(told)
+    lost = sum(path is False for path in paths)
+    if lost and lost < len(paths):
+        rows.append(Row("", f"no path from {lost} of {len(paths)}", "@muted", italic=True))
+    if box.join is not None:
+        skip, residual = box.join["skip_share"], box.join["residual_share"]
+        rows.append(Row("", f"skip {skip:.0%} · residual {residual:.0%}".replace("-", "−").replace("%", " %")))
+    name = clean(" / ".join(box.group))
+    return Face(name, "", rows, bool(paths) and not any(paths) and paths[0] is False, False, True,
+                more=f"{name}: {counts}")  # fmt: skip
+
+
+def _node_more(node: dict[str, Any]) -> str:
+    """What a hover tells of a node."""
+    said = [f"node {node['id']}: {clean(node['call'], 200)}"]
+    if node["name"]:
+        said[0] += f", named {clean(node['name'], 200)}"
+    if node["scope"]:
+        said.append("scope " + clean("/".join(node["scope"]), 200))
+    if node["line"]:
+        said.append(f"{clean(node['line']['file'], 200)}:{node['line']['line']}")
+    said += [clean(formula, 200) for formula in node["formulas"] if formula]
+    for key, word in (("value", "value"), ("delta", "δ")):
+        if node[key] is not None:
+            said.append(f"{word}: {amount(node[key], 12)} {extent(node[key])} {states(node[key])}".rstrip())
+    return "\n".join(said + node["badges"])
+
+
+# -- arrows ------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Line:
+    """How an arrow looks: its label, the RMS that colours it, the share that makes it wide."""
+
+    text: str
+    size: float | None
+    share: float | None
+    state: str  # "", "zero", "nan", "inf", "none"
+    more: str
+    label_width: float = 0.0
+
+
+def line(arrow: Arrow) -> Line:
+    """How an arrow looks."""
+    active = [edge for edge in arrow.edges if edge["kind"] == "δ"]
+    more = f"{len(arrow.edges)} edges" if len(arrow.edges) > 1 else f"argument {arrow.edges[0]['slot']}"
+    if not active:
+        return Line("", None, None, "none", f"{more}: no δ comes back")
+    numbers = _joined(active)
+    shares = [edge["norm_share"] for edge in active if edge["norm_share"] == edge["norm_share"]]
+    share = max(shares, default=None) if len(active) > 1 else next(iter(shares), None)
+    edge = active[0]
+    text = states(numbers).split(" of ")[0] or amount(numbers).removesuffix(" rms")
+    if numbers["size"] and numbers["zero"] == numbers["size"]:
+        text = "0"
+    if len(active) == 1 and share is not None and share < 0.9995:
+        text += f"  {share:.0%}".replace("%", " %")
+        if edge["projection"] < 0:
+            text += " opposes"
+    if len(active) > 1:
+        text += f"  ×{len(active)}"
+    if len(active) == 1:
+        more += (f": contribution {amount(numbers, 12)} {extent(numbers)}, projection share {edge['projection']:.4g}, "
+                 f"norm share {edge['norm_share']:.4g}, cosine {edge['cosine']:.4g}")  # fmt: skip
+    state = "nan" if numbers["nan"] else "inf" if states(numbers) else "" if ordinary(numbers) else "zero"
+    found = Line(text, numbers["rms"] if not state else None, share, state, more)
+    found.label_width = width(text, SMALL)
+    return found
+
+
+def _joined(edges: list[dict[str, Any]]) -> dict[str, Any]:
+    """The contributions of several edges taken together: the RMS over all their elements."""
+    if len(edges) == 1:
+        return edges[0]["delta"]  # type: ignore[no-any-return]
+    whole = size(Box("", [{"delta": edge["delta"], "kind": "op"} for edge in edges], (), group=()))
+    assert whole is not None
+    return whole

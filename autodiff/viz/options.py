@@ -1,0 +1,106 @@
+"""What a picture can be asked for, checked before any work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, NoReturn
+
+from ..errors import PictureError, message, nearest
+
+FORMATS = ("svg", "png", "pdf", "dot", "json", "txt")
+THEMES = ("light", "dark", "auto")
+DIRECTIONS = ("TB", "LR")
+ENGINES = ("auto", "pygraphviz", "dot", "builtin")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options of :func:`autodiff.viz.draw`.
+
+    Attributes
+    ----------
+    title : str or None
+        What stands above the picture; the name of the function by default.
+    theme : {"light", "dark", "auto"}
+        "auto" follows the reader's own setting in an SVG file; png and pdf are light then.
+    direction : {"TB", "LR"}
+        Which way the computation runs: top to bottom, or left to right.
+    collapse : int, str or sequence of str, optional
+        Draw scopes as one box each: all scopes at this depth, or the scopes with these names.
+    focus : node, name, number, or a sequence of those, optional
+        Draw only what lies within `hops` arrows of these nodes.
+    hops : int
+    split : int
+        A leaf that feeds at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
+    max_nodes : int
+        More boxes than this are refused, because no one could read them.
+    engine : {"auto", "pygraphviz", "dot", "builtin"}
+        What lays the picture out. "auto" takes the first that is there and works.
+    timeout : float
+        Seconds that Graphviz may take.
+    memory : float
+        GiB that Graphviz may take.
+    dpi : int
+        Dots an inch of a png.
+    """
+
+    title: str | None = None
+    theme: str = "auto"
+    direction: str = "TB"
+    collapse: Any = None
+    focus: Any = None
+    hops: int = 2
+    split: int = 3
+    max_nodes: int = 2000
+    engine: str = "auto"
+    timeout: float = 20.0
+    memory: float = 4.0
+    dpi: int = 144
+
+
+_KNOWN = tuple(field.name for field in dataclasses.fields(Options))
+_CHOICES = {"theme": THEMES, "direction": DIRECTIONS, "engine": ENGINES}
+_LOWEST = {"hops": 0, "split": 0, "max_nodes": 1, "timeout": 0.0, "memory": 0.0, "dpi": 1}
+
+
+def refuse(what: str, why: str, instead: str) -> NoReturn:
+    """Raise a PictureError with these three parts."""
+    raise PictureError(message(what, why, instead))
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Check options by name and value.
+
+    Raises
+    ------
+    PictureError
+        Naming the nearest option, or the values that it takes.
+    """
+    for key in given:
+        if key not in _KNOWN:
+            near = nearest(key, _KNOWN) or list(_KNOWN)
+            refuse(f"draw has no option {key!r}", f"its options are {', '.join(_KNOWN)}", f"perhaps {' or '.join(near)}")
+    options = Options(**given)
+    for key, choices in _CHOICES.items():
+        value = getattr(options, key)
+        if value not in choices:
+            near = nearest(str(value), choices) or list(choices)
+            refuse(f"draw: {key}={value!r}", f"{key} is one of {', '.join(choices)}", f"{key}={near[0]!r}")
+    for key, lowest in _LOWEST.items():
+        value = getattr(options, key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
+            refuse(f"draw: {key}={value!r}", f"{key} is a number, {lowest} or more", f"{key}={getattr(Options, key)!r}")
+    return options
+
+
+def format_of(path: Any) -> str:
+    """The format that a file's suffix asks for."""
+    suffix = PurePath(path).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        known = [f".{name}" for name in FORMATS]
+        near = nearest(f".{suffix}", known) or known
+        refuse(f"draw: {str(path)!r} has the suffix {suffix!r}", f"the suffix names the format: {', '.join(known)}",
+               f"perhaps {PurePath(path).stem}{near[0]}")  # fmt: skip
+    return suffix
