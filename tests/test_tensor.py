@@ -95,7 +95,7 @@ def agrees(f, x, reference=None):
     np.testing.assert_allclose(same_kind, slopes(reference, x, seed), rtol=1e-7 + rough, atol=1e-8 + rough)
 
 
-# -- operators -------------------------------------------------------------------------------------------------------
+# -- operators -----------------------------------------------------------------------------------------------------
 
 OPERATORS = [
     "x + x", "x + 2", "x + 2.5", "x + np.float64(2.5)", "x + row", "x + column", "x + [1.0, 2.0, 3.0, 4.0]", "x + True",
@@ -132,19 +132,19 @@ def test_scalars(code):
     agrees(program(code), SCALAR)
 
 
-# -- indexing ----------------------------------------------------------------------------------------------------------
+# -- indexing ------------------------------------------------------------------------------------------------------
 
 INDEXING = [
-    "x[1]", "x[-1]", "x[1, 2]", "x[-1, -4]", "x[np.int64(1)]", "x[1][2]", "x[(1, 2)]", "x[()]",
-    "x[:]", "x[1:]", "x[::-1]", "x[::2]", "x[5:]", "x[:, 1]", "x[:, 1:3]", "x[1:, ::-2]", "x[-2:, -2:]",
-    "x[...]", "x[..., 0]", "x[0, ...]", "x[..., 1:]", "x[None]", "x[:, None]", "x[..., None]", "x[None, 1, None]",
-    "x[np.newaxis, :, np.newaxis, 2]",
-    "x[[0, 2]]", "x[[0, 0, 0]]", "x[positions]", "x[positions, 1]", "x[:, [3, 0, 3]]", "x[positions, [1, 1, 0]]",
-    "x[[0, 2], 1:3]", "x[[[0, 1], [2, 0]]]", "x[positions[:, None], [0, 3]]", "x[np.ix_([0, 2], [1, 3])]", "x[[]]",
-    "x[[-1, 0]]", "x[[0, 2], :, None]", "x[1:, [0, 2]]", "x[0, [1, 1, 1]]", "x[None, positions]",
-    "x[mask]", "x[mask, 1]", "x[mask, 1:]", "x[grid]", "x[x > 0]", "x[~mask]", "x[x > 100]", "x[grid & (x < 1)]",
-    "x[True]", "x[np.argmax(row)]", "x[np.array(1)]", "x[slice(None, 2), slice(1, None)]",
-    "x[1:][0]", "x[1:][:, 1:][0]", "x[positions][1:]", "x.T[1]", "x[:, 1].sum() * x", "x[0] * x[1] + x[2, ::-1]",
+    "x[1]", "x[-1]", "x[1, 2]", "x[-1, -4]", "x[np.int64(1)]", "x[1][2]", "x[(1, 2)]", "x[()]", "x[:]", "x[1:]",
+    "x[::-1]", "x[::2]", "x[5:]", "x[:, 1]", "x[:, 1:3]", "x[1:, ::-2]", "x[-2:, -2:]", "x[...]", "x[..., 0]",
+    "x[0, ...]", "x[..., 1:]", "x[None]", "x[:, None]", "x[..., None]", "x[None, 1, None]",
+    "x[np.newaxis, :, np.newaxis, 2]", "x[[0, 2]]", "x[[0, 0, 0]]", "x[positions]", "x[positions, 1]",
+    "x[:, [3, 0, 3]]", "x[positions, [1, 1, 0]]", "x[[0, 2], 1:3]", "x[[[0, 1], [2, 0]]]",
+    "x[positions[:, None], [0, 3]]", "x[np.ix_([0, 2], [1, 3])]", "x[[]]", "x[[-1, 0]]", "x[[0, 2], :, None]",
+    "x[1:, [0, 2]]", "x[0, [1, 1, 1]]", "x[None, positions]", "x[mask]", "x[mask, 1]", "x[mask, 1:]", "x[grid]",
+    "x[x > 0]", "x[~mask]", "x[x > 100]", "x[grid & (x < 1)]", "x[True]", "x[np.argmax(row)]", "x[np.array(1)]",
+    "x[slice(None, 2), slice(1, None)]", "x[1:][0]", "x[1:][:, 1:][0]", "x[positions][1:]", "x.T[1]",
+    "x[:, 1].sum() * x", "x[0] * x[1] + x[2, ::-1]",
 ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def test_indexing(code):
     agrees(program(code), MATRIX)
 
 
-# -- x.at: the functional spelling of a write, beside NumPy's ----------------------------------------------------------
+# -- x.at: the functional spelling of a write, beside NumPy's ------------------------------------------------------
 
 AT = [
     ("x.at[1].set(2.0)", "y[1] = 2.0"),
@@ -201,7 +201,7 @@ def test_at_leaves_the_tensor_as_it_was():
     agrees(f, VECTOR, lambda x: x * 1)
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------------
 
 WRITES = [
     "y = x * 1; y[1] = 2.0",
@@ -366,14 +366,14 @@ def test_programs_on_aliases_do_as_numpy_does_or_are_refused(steps):
     np.testing.assert_allclose(gradient, slopes(total, START, 1.0), rtol=1e-6, atol=1e-6)
 
 
-# -- attributes, methods, functions ------------------------------------------------------------------------------------
+# -- attributes, methods, functions --------------------------------------------------------------------------------
 
 ATTRIBUTES = [
     "x.shape", "x.dtype", "x.ndim", "x.size", "x.itemsize", "x.nbytes", "len(x)", "x.T", "x.mT", "x.real", "x.imag",
-    "[e * 2 for e in x.flat]", "x.T.shape", "np.shape(x)", "np.ndim(x)", "np.size(x)", "np.size(x, 0)", "x.shape[0] * x",
-    "np.iscomplexobj(x)", "np.isrealobj(x)", "np.isscalar(x)", "np.result_type(x, np.float32)", "x.dtype.kind",
-    "np.can_cast(x, float)", "np.may_share_memory(x, row)", "np.iterable(x)", "x.device",
-    "str(x)", "f'{x}'", "f'{x[0, 0]:.3f}'", "'{}'.format(x[0, 0])", "str(x[0])", "bool(x[0, 0])",
+    "[e * 2 for e in x.flat]", "x.T.shape", "np.shape(x)", "np.ndim(x)", "np.size(x)", "np.size(x, 0)",
+    "x.shape[0] * x", "np.iscomplexobj(x)", "np.isrealobj(x)", "np.isscalar(x)", "np.result_type(x, np.float32)",
+    "x.dtype.kind", "np.can_cast(x, float)", "np.may_share_memory(x, row)", "np.iterable(x)", "x.device", "str(x)",
+    "f'{x}'", "f'{x[0, 0]:.3f}'", "'{}'.format(x[0, 0])", "str(x[0])", "bool(x[0, 0])",
 ]  # fmt: skip
 
 
@@ -384,17 +384,18 @@ def test_attributes(code):
 
 METHODS = [
     "x.sum()", "x.sum(0)", "x.sum(axis=1)", "x.sum(axis=(0, 1))", "x.sum(1, keepdims=True)", "x.sum(axis=-1)",
-    "x.mean()", "x.mean(0)", "x.mean(axis=1, keepdims=True)", "x.var()", "x.var(0)", "x.var(axis=1, ddof=1)", "x.std()",
-    "x.std(axis=0, ddof=1, keepdims=True)", "x.max()", "x.max(0)", "x.min()", "x.min(axis=1)", "x.prod()", "x.prod(1)",
-    "x.cumsum()", "x.cumsum(0)", "x.cumsum(axis=1)", "x.cumprod()", "x.cumprod(1)", "x.argmax()", "x.argmin(0)",
-    "x.argsort(1)", "(x > 0).any()", "(x > 0).all(0)", "x.any()", "x.all()", "x.clip(-0.55, 1.05)", "x.clip(0.05)",
-    "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "x.round()", "x.round(1)", "x.nonzero()",
+    "x.mean()", "x.mean(0)", "x.mean(axis=1, keepdims=True)", "x.var()", "x.var(0)", "x.var(axis=1, ddof=1)",
+    "x.std()", "x.std(axis=0, ddof=1, keepdims=True)", "x.max()", "x.max(0)", "x.min()", "x.min(axis=1)", "x.prod()",
+    "x.prod(1)", "x.cumsum()", "x.cumsum(0)", "x.cumsum(axis=1)", "x.cumprod()", "x.cumprod(1)", "x.argmax()",
+    "x.argmin(0)", "x.argsort(1)", "(x > 0).any()", "(x > 0).all(0)", "x.any()", "x.all()", "x.clip(-0.55, 1.05)",
+    "x.clip(0.05)", "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "x.round()", "x.round(1)", "x.nonzero()",
     "x.ravel()", "x.flatten()", "x.reshape(4, 3)", "x.reshape((2, 6))", "x.reshape(-1)", "x.reshape(2, -1)",
     "x.transpose()", "x.transpose(1, 0)", "x.transpose((1, 0))", "x.swapaxes(0, 1)", "x[None].squeeze()",
     "x[None].squeeze(0)", "x.repeat(2)", "x.repeat(2, axis=0)", "x.take([0, 2], axis=1)", "x.take(3)",
-    "x.compress([True, False, True], axis=0)", "x.diagonal()", "x.diagonal(1)", "x.trace()", "x.dot(row)", "x.dot(square)",
-    "x.copy()", "x.astype(float)", "x.astype(np.float32)", "x.astype(int)", "x.astype(bool)", "x.astype('f8')",
-    "x[0].searchsorted(0.5)", "x.reshape(4, 3, order='F')", "x.ravel(order='F')", "x.ravel('F')", "x.flatten('F')",
+    "x.compress([True, False, True], axis=0)", "x.diagonal()", "x.diagonal(1)", "x.trace()", "x.dot(row)",
+    "x.dot(square)", "x.copy()", "x.astype(float)", "x.astype(np.float32)", "x.astype(int)", "x.astype(bool)",
+    "x.astype('f8')", "x[0].searchsorted(0.5)", "x.reshape(4, 3, order='F')", "x.ravel(order='F')", "x.ravel('F')",
+    "x.flatten('F')",
 ]  # fmt: skip
 
 
@@ -405,25 +406,27 @@ def test_methods(code):
 
 FUNCTIONS = [
     "np.sin(x) * np.cos(x)", "np.exp(x)", "np.tanh(x)", "np.log(x * x + 1)", "np.sqrt(x * x + 1)", "np.add(x, row)",
-    "np.subtract(row, x)", "np.multiply(x, x)", "np.matmul(x, square)", "np.power(x, 2)", "np.negative(x)", "np.abs(x)",
-    "np.maximum(x, 0.55)", "np.minimum(row, x)", "np.where(x > 0, x, x * x)", "np.where(grid, 0, x)", "np.sum(x)",
-    "np.sum(x, axis=0)", "np.mean(x, 1)", "np.reshape(x, (4, 3))", "np.reshape(x, -1)", "np.transpose(x)", "np.ravel(x)",
-    "np.concatenate([x, x * 2])", "np.concatenate((x, x), axis=1)", "np.stack([x, x * x])", "np.stack([x[0], row], axis=1)",
-    "np.stack(list(x))", "np.expand_dims(x, 0)", "np.squeeze(x[None])", "np.broadcast_to(x, (2, 3, 4))", "np.flip(x)",
-    "np.flip(x, 0)", "np.roll(x, 1)", "np.roll(x, 1, axis=1)", "np.tile(x, 2)", "np.repeat(x, 2, axis=1)",
-    "np.pad(x, 1)", "np.split(x, 2, axis=1)", "np.swapaxes(x, 0, 1)", "np.moveaxis(x, 0, 1)", "np.cumsum(x)",
-    "np.dot(x, square)", "np.dot(row, x.T)", "np.inner(x, x)", "np.outer(x[0], x[1])", "np.vdot(x, x)",
-    "np.tensordot(x, square, axes=1)", "np.einsum('ij,jk->ik', x, square)", "np.einsum('ij->j', x)", "np.trace(x)",
-    "np.diagonal(x)", "np.tril(x)", "np.triu(x, 1)", "np.take(x, [0, 2], axis=1)", "np.clip(x, -0.55, 1.05)",
-    "np.prod(x)", "np.max(x, axis=0)", "np.min(x)", "np.var(x)", "np.std(x)", "np.linalg.norm(x)",
-    "np.linalg.norm(x, axis=1)", "np.linalg.det(x @ x.T)", "np.linalg.inv(x @ x.T)", "np.linalg.solve(square @ x.T @ x + np.eye(4), row)",
-    "np.copy(x)", "np.astype(x, np.float32)", "np.add.reduce(x)", "np.add.reduce(x, axis=1)", "np.multiply.outer(x[0], x[1])",
-    "np.subtract.outer(row, x[0])", "np.add.accumulate(x, axis=1)", "np.maximum.reduce(x)", "np.multiply.reduce(x, 1)",
-    "np.floor(x)", "np.sign(x)", "np.isfinite(x)", "np.argmax(x)", "np.greater(x, 0)", "np.zeros_like(x)", "np.ones_like(x)",
-    "np.add(x, 1, dtype=float)", "np.add(x, 1, where=True)", "np.add(x, 1, casting='same_kind')", "np.array_equal(x, x)",
-    "np.allclose(x, x)", "np.logaddexp(x, 0)", "np.hypot(x, 2.0)", "np.arctan2(x, 2.0)", "np.square(x)", "np.expm1(x)",
-    "np.full_like(x, 2.0)", "np.linalg.cholesky(x @ x.T)", "np.linalg.slogdet(x @ x.T)",
-    "np.array_split(x, 2)", "np.hstack([x, x])", "np.vstack([x, row])", "np.atleast_2d(x[0])", "np.count_nonzero(x)",
+    "np.subtract(row, x)", "np.multiply(x, x)", "np.matmul(x, square)", "np.power(x, 2)", "np.negative(x)",
+    "np.abs(x)", "np.maximum(x, 0.55)", "np.minimum(row, x)", "np.where(x > 0, x, x * x)", "np.where(grid, 0, x)",
+    "np.sum(x)", "np.sum(x, axis=0)", "np.mean(x, 1)", "np.reshape(x, (4, 3))", "np.reshape(x, -1)",
+    "np.transpose(x)", "np.ravel(x)", "np.concatenate([x, x * 2])", "np.concatenate((x, x), axis=1)",
+    "np.stack([x, x * x])", "np.stack([x[0], row], axis=1)", "np.stack(list(x))", "np.expand_dims(x, 0)",
+    "np.squeeze(x[None])", "np.broadcast_to(x, (2, 3, 4))", "np.flip(x)", "np.flip(x, 0)", "np.roll(x, 1)",
+    "np.roll(x, 1, axis=1)", "np.tile(x, 2)", "np.repeat(x, 2, axis=1)", "np.pad(x, 1)", "np.split(x, 2, axis=1)",
+    "np.swapaxes(x, 0, 1)", "np.moveaxis(x, 0, 1)", "np.cumsum(x)", "np.dot(x, square)", "np.dot(row, x.T)",
+    "np.inner(x, x)", "np.outer(x[0], x[1])", "np.vdot(x, x)", "np.tensordot(x, square, axes=1)",
+    "np.einsum('ij,jk->ik', x, square)", "np.einsum('ij->j', x)", "np.trace(x)", "np.diagonal(x)", "np.tril(x)",
+    "np.triu(x, 1)", "np.take(x, [0, 2], axis=1)", "np.clip(x, -0.55, 1.05)", "np.prod(x)", "np.max(x, axis=0)",
+    "np.min(x)", "np.var(x)", "np.std(x)", "np.linalg.norm(x)", "np.linalg.norm(x, axis=1)", "np.linalg.det(x @ x.T)",
+    "np.linalg.inv(x @ x.T)", "np.linalg.solve(square @ x.T @ x + np.eye(4), row)", "np.copy(x)",
+    "np.astype(x, np.float32)", "np.add.reduce(x)", "np.add.reduce(x, axis=1)", "np.multiply.outer(x[0], x[1])",
+    "np.subtract.outer(row, x[0])", "np.add.accumulate(x, axis=1)", "np.maximum.reduce(x)",
+    "np.multiply.reduce(x, 1)", "np.floor(x)", "np.sign(x)", "np.isfinite(x)", "np.argmax(x)", "np.greater(x, 0)",
+    "np.zeros_like(x)", "np.ones_like(x)", "np.add(x, 1, dtype=float)", "np.add(x, 1, where=True)",
+    "np.add(x, 1, casting='same_kind')", "np.array_equal(x, x)", "np.allclose(x, x)", "np.logaddexp(x, 0)",
+    "np.hypot(x, 2.0)", "np.arctan2(x, 2.0)", "np.square(x)", "np.expm1(x)", "np.full_like(x, 2.0)",
+    "np.linalg.cholesky(x @ x.T)", "np.linalg.slogdet(x @ x.T)", "np.array_split(x, 2)", "np.hstack([x, x])",
+    "np.vstack([x, row])", "np.atleast_2d(x[0])", "np.count_nonzero(x)",
 ]  # fmt: skip
 
 
@@ -432,7 +435,7 @@ def test_functions(code):
     agrees(program(code), MATRIX)
 
 
-# -- iteration and control flow ----------------------------------------------------------------------------------------
+# -- iteration and control flow ------------------------------------------------------------------------------------
 
 FLOW = [
     "y = [r for r in x]",
@@ -470,7 +473,7 @@ def test_iteration_and_control_flow(code):
     agrees(program(code), MATRIX)
 
 
-# -- where NumPy raises, so do tensors -----------------------------------------------------------------------------------
+# -- where NumPy raises, so do tensors -----------------------------------------------------------------------------
 
 MISTAKES = [
     "x[3]", "x[0, 4]", "x[0, 0, 0]", "x[[0, 3]]", "x['a']", "x[1.5]", "x[0:1.5]", "x[np.array([True, False])]",
@@ -479,8 +482,8 @@ MISTAKES = [
     "y = x[0, 0]; y[0] = 1.0", "y = x[0, 0]; y[...] = 1.0", "y = x * 1; y[3] = 1.0", "y = x * 1; y[0] = np.ones(3)",
     "y = x * 1; y += np.ones((2, 3, 4))", "y = x * 1; y += 1j", "y = x * 1; y += 'a'", "x + 'a'", "x + None", "x()",
     "x @ 2.0", "2.0 @ x", "x.astype('nonsense')", "np.reshape(x, (5, 5))", "np.concatenate([x, row])", "x.T[3, 3]",
-    "a, b = x; y = a", "np.broadcast_to(x, (4, 3))", "x.squeeze(0)", "x < 'a'", "x & 1",
-    "y = x * 1; y[[0, 5]] = 1.0", "x[None, None, 5]", "x.swapaxes(0, 5)", "np.stack([x, row])",
+    "a, b = x; y = a", "np.broadcast_to(x, (4, 3))", "x.squeeze(0)", "x < 'a'", "x & 1", "y = x * 1; y[[0, 5]] = 1.0",
+    "x[None, None, 5]", "x.swapaxes(0, 5)", "np.stack([x, row])",
 ]  # fmt: skip
 
 
@@ -494,7 +497,7 @@ def test_what_numpy_refuses_is_refused_in_the_same_way(code):
     assert issubclass(found.type, classes[0]), (found.value, by_numpy.value)
 
 
-# -- settings that would be ignored are refused --------------------------------------------------------------------------
+# -- settings that would be ignored are refused --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [
@@ -520,7 +523,7 @@ def test_results_written_into_a_given_array_are_refused(code):
     assert isinstance(caught.value, (LostHistoryError, KeywordError, NoRuleError))
 
 
-# -- odds and ends -------------------------------------------------------------------------------------------------------
+# -- odds and ends -------------------------------------------------------------------------------------------------
 
 
 def test_the_repr_shows_values_and_dtype():

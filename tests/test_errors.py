@@ -1,0 +1,554 @@
+"""Bad input: each mistake has its own class, and a message that says what, where, why, and what to type instead."""
+
+import array
+import copy
+import decimal
+import fractions
+import functools
+import io
+import json
+import math
+import operator
+import pickle
+import statistics
+import struct
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import errors
+from autodiff.errors import (
+    AutodiffError,
+    ClosedTraceError,
+    DtypeError,
+    KeywordError,
+    LostHistoryError,
+    NoRuleError,
+    NotScalarError,
+    RuleError,
+    SeedError,
+    UnknownNameError,
+    ViewWriteError,
+)
+
+X = np.array([0.5, -1.25, 2.0])
+
+
+def fails(error, call, *words, line=True):
+    """The error that `call` raises: of this class, with four parts, this file's line, and all of these words."""
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    parts = text.split("\n  ")
+    heads = [part.split(":")[0] for part in parts[1:]]
+    assert heads == ["where", "why", "instead"], text
+    if line:
+        assert f"{__file__}:" in parts[1]
+    for word in words:
+        assert word in text, f"{word!r} is not in: {text}"
+    return caught.value
+
+
+# -- every class ---------------------------------------------------------------------------------------------------
+
+
+CLASSES = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, AutodiffError)]
+
+
+@pytest.mark.parametrize("error", CLASSES, ids=lambda c: c.__name__)
+def test_every_error_is_ours_and_documented(error):
+    assert issubclass(error, AutodiffError)
+    assert error.__doc__
+    assert error.__name__.endswith("Error")
+
+
+@pytest.mark.parametrize(("error", "builtin"), [
+    (LostHistoryError, TypeError), (NotScalarError, TypeError), (DtypeError, TypeError), (SeedError, ValueError),
+    (NoRuleError, NotImplementedError), (KeywordError, TypeError), (RuleError, TypeError), (ViewWriteError, TypeError),
+    (ClosedTraceError, RuntimeError), (UnknownNameError, KeyError), (errors.GraphError, ValueError),
+    (errors.LoadError, ValueError), (errors.CheckError, AssertionError),
+])  # fmt: skip
+def test_every_error_is_also_the_builtin_that_people_catch(error, builtin):
+    assert issubclass(error, builtin)
+
+
+def test_the_line_is_the_users_own_innermost_one():
+    def inner(x):
+        return float(x)  # here
+
+    error = fails(LostHistoryError, lambda: ad.grad(lambda x: inner(x) * 2)(3.0))
+    here = inner.__code__.co_firstlineno + 1
+    assert f"{__file__}:{here}\n" in str(error)
+
+
+# -- grad of what is not a scalar ----------------------------------------------------------------------------------
+
+
+def test_grad_of_an_array_names_the_shape_and_the_three_ways_on():
+    def doubled(x):
+        return np.stack([x, x]) * 2
+
+    for transform in (ad.grad, ad.value_and_grad):
+        ways = ("np.sum", "jacobian", "vjp", "seed")
+        fails(NotScalarError, lambda t=transform: t(doubled)(X), "doubled", "(2, 3)", *ways)
+    fails(NotScalarError, lambda: ad.hessian(doubled)(X), "(2, 3)")
+    fails(NotScalarError, lambda: ad.hvp(doubled, (X,), (X,)), "(2, 3)")
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (0,)])
+def test_one_element_is_not_a_scalar_either(shape):
+    fails(NotScalarError, lambda: ad.grad(lambda x: np.reshape(x, shape))(np.ones(shape)), str(shape))
+
+
+def test_grad_of_containers_text_nothing_and_complex_numbers():
+    fails(NotScalarError, lambda: ad.grad(lambda x: (np.sum(x), np.sum(x)))(X), "2 results", "has_aux")
+    fails(NotScalarError, lambda: ad.grad(lambda x: {})(X), "0 results")
+    fails(NotScalarError, lambda: ad.grad(lambda x: "text")(X), "str")
+    fails(NotScalarError, lambda: ad.grad(lambda x: None)(X))
+    fails(NotScalarError, lambda: ad.grad(lambda x: np.sum(x) * 1j)(X), "complex", "np.real")
+    fails(NotScalarError, lambda: ad.grad(lambda x: 1j)(X), "complex")
+
+
+def test_backward_of_an_array_without_a_seed():
+    graph = ad.trace(lambda x: x * 2)(X)
+    fails(NotScalarError, graph.backward, "(3,)", "sum", "seed", "jacobian")
+    fails(NotScalarError, ad.trace(lambda x: (x, x))(X).backward, "2 outputs", "seed")
+
+
+# -- arguments without a derivative --------------------------------------------------------------------------------
+
+
+def square(weight, x=0.0):
+    return weight * weight
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    (3, ["int 3", "3.0"]), (-7, ["-7.0"]), (True, ["bool True", "1.0"]), (np.int64(4), ["int64 4", "4.0"]),
+    (np.uint8(4), ["uint8", "4.0"]), (np.bool_(True), ["bool", "1.0"]), (np.arange(3), ["int64", "astype(float)"]),
+    (np.array([True]), ["bool", "astype(float)"]), (np.array(5), ["int64 5", "5.0"]),
+    (np.array([1.0, 2.0], object), ["object"]), (np.array(["a"]), ["dtype <U1"]), (np.array([b"a"]), ["dtype |S1"]),
+    (np.array(["2020-01-01"], "datetime64[D]"), ["datetime64"]), (np.array([1], "timedelta64[s]"), ["timedelta64"]),
+    (np.zeros(2, [("a", float)]), ["dtype"]), (np.ma.masked_array([1.0, 2.0], [0, 1]), ["masked", "filled"]),
+    (np.ma.masked_array([1, 2], [0, 1]), ["masked", "filled"]),
+    ("text", ["str"]), (b"text", ["bytes"]), (object(), ["object"]), ({1.0}, ["set"]), (range(3), ["range"]),
+    (fractions.Fraction(1, 2), ["Fraction"]), (decimal.Decimal(1), ["Decimal"]), (1 << 80, ["int"]),
+    (memoryview(b"abc"), ["memoryview"]), (lambda: 0, ["function"]),
+], ids=lambda v: None if isinstance(v, list) else repr(v)[:40])  # fmt: skip
+def test_arguments_without_a_derivative_are_refused_by_name(value, words):
+    for transform in (ad.grad, ad.value_and_grad, ad.jacobian, ad.hessian, ad.elementwise_grad):
+        fails(DtypeError, lambda t=transform: t(square)(value), "argument 0 (weight) of square", *words)
+    fails(DtypeError, lambda: ad.vjp(square, value), "argument 0 (weight)", *words)
+    fails(DtypeError, lambda: ad.jvp(square, (value,), (1.0,)), "argument 0 (weight)", *words)
+
+
+def test_the_place_in_a_container_is_named():
+    fails(DtypeError, lambda: ad.grad(lambda p: 0.0)({"layers": [{"w": X}, {"w": 3}]}), "p['layers'][1]['w']", "3.0")
+    fails(DtypeError, lambda: ad.grad(square, argnums=1)(1.0, 2), "argument 1 (x) of square")
+    fails(DtypeError, lambda: ad.grad(lambda *xs: xs[0], argnums=(0, 1))(1.0, 2), "xs[1]")
+
+
+def test_arguments_that_are_not_differentiated_may_be_anything():
+    assert ad.grad(lambda x, n, mode, table: x * n * table["a"])(2.0, 3, "text", {"a": 5}) == 15.0
+    graph = ad.trace(lambda x, n: x * n)(2.0, 3)
+    assert len(graph.arguments) == 1
+
+
+@pytest.mark.parametrize(("other", "words"), [
+    (np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]), ["masked"]), (np.array([1.0, 2.0, 3.0], object), ["object"]),
+    (np.array(["a", "b", "c"]), ["<U1"]), ("text", ["<U4"]), (None, []), (object(), []),
+    (np.array(["2020-01-01"] * 3, "datetime64[D]"), ["datetime64"]),
+], ids=repr)  # fmt: skip
+def test_operands_without_numbers_are_refused_by_the_operation(other, words):
+    for f in (lambda x: np.multiply(x, other), lambda x: np.multiply(other, x), lambda x: x * other):
+        with pytest.raises(TypeError) as caught:
+            ad.grad(lambda x, f=f: np.sum(f(x)))(X)
+        for word in words:
+            assert word in str(caught.value)
+        if words:
+            assert isinstance(caught.value, DtypeError)
+            assert "multiply: argument" in str(caught.value)
+
+
+# -- seeds ---------------------------------------------------------------------------------------------------------
+
+
+def test_seeds_of_the_wrong_shape_or_kind():
+    def doubled(x):
+        return x * 2
+
+    _, pullback = ad.vjp(doubled, X)
+    fails(SeedError, lambda: pullback(np.ones((3, 1))), "doubled", "(3, 1)", "(3,)", "broadcast_to")
+    fails(SeedError, lambda: pullback(1.0), "()", "(3,)")
+    fails(SeedError, lambda: pullback(np.ones(3) * 1j), "complex128", "float64", "astype")
+    fails(SeedError, lambda: pullback(np.array(["a", "b", "c"])), "numbers")
+    _, pullback = ad.vjp(doubled, X.astype(np.float32))
+    fails(SeedError, lambda: pullback(np.ones(3)), "float64", "float32", "astype")
+    _, pullback = ad.vjp(lambda x: {"a": x, "b": [x]}, X)
+    fails(SeedError, lambda: pullback({"a": X}), "containers")
+    fails(SeedError, lambda: pullback(X), "containers")
+    fails(SeedError, lambda: ad.jvp(doubled, (X,), (np.ones(2),)), "argument 0 (x)", "(2,)", "(3,)")
+    fails(SeedError, lambda: ad.jvp(doubled, (X,), (X * 1j,)), "complex128", "float64")
+
+
+def test_seeds_of_backward():
+    graph = ad.trace(lambda x: x * 2)(X)
+    fails(SeedError, lambda: graph.backward(np.ones(2)), "[2]", "[3]")
+    fails(SeedError, lambda: graph.backward(np.ones(3) * 1j), "complex128")
+    fails(SeedError, lambda: graph.backward(np.array(["a"] * 3)))
+    np.testing.assert_array_equal(graph.backward(np.ones(3))["x"], [2, 2, 2])
+
+
+# -- a tensor never silently becomes a number ----------------------------------------------------------------------
+
+PLAIN = np.array([10.0, 20.0, 30.0])
+
+
+def written(write):
+    """A route that writes into a plain array and returns it."""
+
+    def route(x):
+        a = PLAIN.copy()
+        write(a, x)
+        return a
+
+    return route
+
+
+NAMED = {
+    "float(x[0])": lambda x: float(x[0]),
+    "int(x[0])": lambda x: int(x[0]),
+    "complex(x[0])": lambda x: complex(x[0]),
+    "bytes(x)": lambda x: x.tobytes(),
+    "x.item()": lambda x: x[0].item(),
+    "x.item(1)": lambda x: x.item(1),
+    "x.tolist()": lambda x: x.tolist(),
+    "x.view": lambda x: x.view(np.int64),
+    "math.sin": lambda x: math.sin(x[0]),
+    "math.exp": lambda x: math.exp(x[0]),
+    "math.sqrt": lambda x: math.sqrt(x[2]),
+    "math.pow": lambda x: math.pow(x[0], 2),
+    "math.floor": lambda x: math.floor(x[0]),
+    "math.ceil": lambda x: math.ceil(x[0]),
+    "math.fsum": lambda x: math.fsum(x),
+    "math.hypot": lambda x: math.hypot(*x),
+    "math.isnan": lambda x: math.isnan(x[0]),
+    "math.prod of floats": lambda x: math.prod(map(float, x)),
+    "cmath by complex": lambda x: complex(x[0], 1.0),
+    "np.asarray": lambda x: np.asarray(x),
+    "np.array": lambda x: np.array(x),
+    "np.array of a scalar": lambda x: np.array(x[0]),
+    "np.array of a list": lambda x: np.array([x[0], 1.0]),
+    "np.array of all": lambda x: np.array(list(x)),
+    "np.array of rows": lambda x: np.array([x, x]),
+    "np.asanyarray": lambda x: np.asanyarray(x),
+    "np.ascontiguousarray": lambda x: np.ascontiguousarray(x),
+    "np.asfortranarray": lambda x: np.asfortranarray(x),
+    "np.asarray_chkfinite": lambda x: np.asarray_chkfinite(x),
+    "np.require": lambda x: np.require(x),
+    "np.float64": lambda x: np.float64(x[0]),
+    "np.float32": lambda x: np.float32(x[0]),
+    "np.int64": lambda x: np.int64(x[0]),
+    "np.full": lambda x: np.full(3, x[0]),
+    "np.full_like": lambda x: np.full_like(PLAIN, x[0]),
+    "np.fromiter": lambda x: np.fromiter(x, float),
+    "np.ma.array": lambda x: np.ma.array(x),
+    "np.vectorize": lambda x: np.vectorize(lambda t: t * t)(x),
+    "np.random": lambda x: np.random.default_rng(0).normal(x),
+    "np.save": lambda x: np.save(io.BytesIO(), x),
+    "a.dot": lambda x: PLAIN.dot(x),
+    "a.take": lambda x: PLAIN.take(x),
+    "a.searchsorted": lambda x: PLAIN.searchsorted(x),
+    "a[x]": lambda x: PLAIN[x],
+    "list[x]": lambda x: [1, 2, 3][x[0]],
+    "range": lambda x: range(x[0]),
+    "operator.index": lambda x: operator.index(x[0]),
+    "'%f' %": lambda x: "%f" % x[0],  # noqa: UP031  # the spelling is what is tried
+    "array.array": lambda x: array.array("d", x),
+    "pickle": lambda x: pickle.dumps(x),
+    "pickle of a list": lambda x: pickle.dumps([x[0]]),
+    "a[0] = x[0]": written(lambda a, x: operator.setitem(a, 0, x[0])),
+    "a[:] = x": written(lambda a, x: operator.setitem(a, slice(None), x)),
+    "a[1:] = x[1:]": written(lambda a, x: operator.setitem(a, slice(1, None), x[1:])),
+    "a[mask] = x": written(lambda a, x: operator.setitem(a, a > 0, x)),
+    "a[...] = x[0]": written(lambda a, x: operator.setitem(a, ..., x[0])),
+    "a[0] = [x]": written(lambda a, x: operator.setitem(a, slice(2), [x[0], x[1]])),
+    "a += x": written(lambda a, x: operator.iadd(a, x)),
+    "a *= x[0]": written(lambda a, x: operator.imul(a, x[0])),
+    "a[0] += x[0]": written(lambda a, x: operator.setitem(a, 0, a[0] + x[0])),
+    "a.fill": written(lambda a, x: a.fill(x[0])),
+    "a.put": written(lambda a, x: a.put(0, x[0])),
+    "a.itemset by flat": written(lambda a, x: operator.setitem(a.flat, slice(3), x)),
+    "np.put": written(lambda a, x: np.put(a, 0, x[0])),
+    "np.place": written(lambda a, x: np.place(a, a > 0, x)),
+    "np.putmask": written(lambda a, x: np.putmask(a, a > 0, x)),
+    "np.copyto": written(lambda a, x: np.copyto(a, x)),
+    "np.put_along_axis": written(lambda a, x: np.put_along_axis(a, np.array([0]), x[:1], 0)),
+    "np.fill_diagonal": lambda x: np.fill_diagonal(np.zeros((3, 3)), x),
+    "np.add.at": written(lambda a, x: np.add.at(a, [0], x[0])),
+    "out= of a ufunc": written(lambda a, x: np.sin(x, out=a)),
+    "out by position": written(lambda a, x: np.add(x, 1, a)),
+    "out= of a reduction": written(lambda a, x: np.sum(x, axis=0, out=a[:1].reshape(()))),
+    "out= of a product": written(lambda a, x: np.dot(np.eye(3), x, out=a)),
+    "out= as a tensor": lambda x: np.add(PLAIN, 1, out=x),
+    "where= of a ufunc": lambda x: np.sin(x, where=PLAIN > 15),
+}
+"""Each of these raises one of the named errors."""
+
+FOREIGN = {
+    "math.trunc": lambda x: math.trunc(x[0]),
+    "memoryview": lambda x: memoryview(x),
+    "np.frombuffer": lambda x: np.frombuffer(x),
+    "json": lambda x: json.dumps(x),
+    "json of a list": lambda x: json.dumps([x[0]]),
+    "struct.pack": lambda x: struct.pack("d", x[0]),
+    "Fraction": lambda x: fractions.Fraction(x[0]),
+    "Decimal": lambda x: decimal.Decimal(x[0]),
+    "statistics.mean": lambda x: statistics.mean(x),
+    "a.flat[0] = x": written(lambda a, x: operator.setitem(a.flat, 0, x[0])),
+    "int.from_bytes": lambda x: int.from_bytes(x, "big"),
+    "chr": lambda x: chr(x[0]),
+    "x.data": lambda x: x.data,
+    "x.__array_interface__": lambda x: x.__array_interface__,
+    "x.ctypes": lambda x: x.ctypes,
+    "hash": lambda x: hash(x[0]),
+    "as a key": lambda x: {x[0]: 1},
+}
+"""Python or NumPy refuses these before the tensor is asked, in its own words: no number comes out."""
+
+WORKS = {
+    "np.stack": (lambda x: np.stack([x[0], x[1]]), [1, 1, 0]),
+    "np.stack with numbers": (lambda x: np.stack([x[0], 1.0]), [1, 0, 0]),
+    "np.concatenate": (lambda x: np.concatenate([x, PLAIN]), [1, 1, 1]),
+    "np.zeros_like": (lambda x: operator.iadd(np.zeros_like(x), x), [1, 1, 1]),
+    "sum": (lambda x: sum(x), [1, 1, 1]),
+    "max": (lambda x: max(x), [0, 0, 1]),
+    "min": (lambda x: min(x), [0, 1, 0]),
+    "sorted": (lambda x: sorted(x)[0], [0, 1, 0]),
+    "math.prod": (lambda x: math.prod(x), [-2.5, 1.0, -0.625]),
+    "functools.reduce": (lambda x: functools.reduce(operator.mul, x), [-2.5, 1.0, -0.625]),
+    "sum of a generator": (lambda x: sum(t * t for t in x), [1.0, -2.5, 4.0]),
+    "list": (lambda x: list(x)[1], [0, 1, 0]),
+    "iter": (lambda x: next(iter(x)), [1, 0, 0]),
+    "unpacking": (lambda x: operator.sub(*x[:2]), [1, -1, 0]),
+    "copy.copy": (lambda x: copy.copy(x), [1, 1, 1]),
+    "copy.deepcopy": (lambda x: copy.deepcopy(x), [1, 1, 1]),
+    "copy.deepcopy of a list": (lambda x: copy.deepcopy([x])[0], [1, 1, 1]),
+    "a + x": (lambda x: PLAIN + x, [1, 1, 1]),
+    "a * x": (lambda x: PLAIN * x, [10, 20, 30]),
+    "a @ x": (lambda x: PLAIN @ x, [10, 20, 30]),
+    "[a] * x": (lambda x: [1.0, 2.0, 3.0] * x, [1, 2, 3]),
+    "np.float64 * x": (lambda x: np.float64(3) * x, [3, 3, 3]),
+    "np.float64 + x[0]": (lambda x: np.float64(3) + x[0], [1, 0, 0]),
+    "round": (lambda x: x[0] + round(x[0], 1), [1, 0, 0]),
+    "abs": (lambda x: abs(x), [1, -1, 1]),
+    "divmod": (lambda x: divmod(x, 0.4)[1], [1, 1, 1]),
+    "pow": (lambda x: pow(x, 2), [1.0, -2.5, 4.0]),
+    "f-string beside it": (lambda x: (f"{x} {x[0]:.3f} {x[0]!r}", x)[1], [1, 1, 1]),
+    "str beside it": (lambda x: (str(x), repr(x), print(x, file=io.StringIO()), x)[3], [1, 1, 1]),
+    "format beside it": (lambda x: (f"{x[0]}", x)[1], [1, 1, 1]),
+    "bool beside it": (lambda x: x if x[0] else -x, [1, 1, 1]),
+    "comparison": (lambda x: x if x[0] < x[2] else -x, [1, 1, 1]),
+    "np.where": (lambda x: np.where(x > 0, x, 0), [1, 0, 1]),
+    "x.astype(float)": (lambda x: x.astype(float), [1, 1, 1]),
+    "x.astype(float32)": (lambda x: x.astype(np.float32), [1, 1, 1]),
+    "x.copy": (lambda x: x.copy(), [1, 1, 1]),
+    "np.copy": (lambda x: np.copy(x), [1, 1, 1]),
+    "x.flat": (lambda x: next(x.flat), [1, 0, 0]),
+    "x + 0j": (lambda x: np.real(x + 0j), [1, 1, 1]),
+    "np.sum of a ufunc": (lambda x: np.add.reduce(x), [1, 1, 1]),
+    "a dict of tensors": (lambda x: {"a": x}["a"], [1, 1, 1]),
+    "len beside it": (lambda x: x * len(x), [3, 3, 3]),
+    "index by stop_gradient": (lambda x: PLAIN[int(ad.stop_gradient(x[2]))] * x, [30, 30, 30]),
+    "float of stop_gradient": (lambda x: float(ad.stop_gradient(x[2])) * x, [2, 2, 2]),
+    "asarray of stop_gradient": (lambda x: np.asarray(ad.stop_gradient(x)) * x, [0.5, -1.25, 2.0]),
+}
+"""Each of these keeps the history: the gradient of the sum of its result is the one that is written beside it."""
+
+
+def test_there_are_enough_routes():
+    assert len(NAMED) + len(FOREIGN) + len(WORKS) >= 40
+
+
+@pytest.mark.parametrize("route", NAMED)
+def test_a_conversion_raises_a_named_error_with_the_way_out(route):
+    named = (LostHistoryError, NoRuleError, KeywordError)
+    fails(named, lambda: ad.grad(lambda x: np.sum(NAMED[route](x)))(X), line=False)
+
+
+@pytest.mark.parametrize("route", NAMED)
+def test_a_conversion_is_refused_in_every_mode_and_level(route):
+    def f(x):
+        return np.sum(NAMED[route](x))
+
+    for call in (
+        lambda: ad.jvp(f, (X,), (X,)), lambda: ad.vjp(f, X), lambda: ad.trace(f)(X), lambda: ad.hessian(f)(X),
+        lambda: ad.grad(lambda y: ad.grad(lambda x: f(x * y))(X)[0])(1.0),  # through two levels
+    ):  # fmt: skip
+        with pytest.raises(AutodiffError):
+            call()
+
+
+@pytest.mark.parametrize("route", FOREIGN)
+def test_a_conversion_that_python_itself_refuses(route):
+    with pytest.raises((TypeError, ValueError, AttributeError, struct.error)):
+        ad.grad(lambda x: np.sum(FOREIGN[route](x)))(X)
+
+
+@pytest.mark.parametrize("route", WORKS)
+def test_a_route_that_works_keeps_its_history(route):
+    f, gradient = WORKS[route]
+    np.testing.assert_allclose(ad.grad(lambda x: np.sum(f(x)))(X), gradient, rtol=1e-6)
+    _, tangent = ad.jvp(lambda x: np.sum(f(x)), (X,), (np.array([1.0, 10.0, 100.0]),))
+    np.testing.assert_allclose(tangent, np.dot(gradient, [1, 10, 100]), rtol=1e-6)
+
+
+def test_what_is_said_for_each_kind_of_conversion():
+    lost = "its derivative would be lost"
+    said = [
+        (lambda x: math.sin(x), ["math module", "np.sin", "float64[]", lost]),
+        (lambda x: np.asarray(x), ["np.asarray(x)", "np.stack", "stop_gradient", lost]),
+        (lambda x: operator.setitem(PLAIN.copy(), 0, x), ["a[0] = x", "autodiff.numpy.zeros", "np.stack", lost]),
+        (lambda x: operator.iadd(PLAIN.copy(), x), ["out=a", "a + x", "keeps no history"]),
+        (lambda x: x.item(), ["x.item()", lost]),
+        (lambda x: int(x), ["int(x)", "np.floor", lost]),
+        (lambda x: pickle.dumps(x), ["pickling", "graph.save", lost]),
+    ]
+    for f, words in said:
+        fails(LostHistoryError, lambda f=f: ad.grad(f)(3.0), *words)
+
+
+def test_the_plain_array_was_not_written_into():
+    for route in ("a[0] = x[0]", "a[:] = x", "a += x", "out= of a ufunc", "np.copyto", "np.add.at", "a.fill"):
+        a = PLAIN.copy()
+        with pytest.raises(AutodiffError):
+            ad.grad(lambda x, a=a, route=route: WRITERS[route](a, x))(X)
+        np.testing.assert_array_equal(a, PLAIN)
+
+
+WRITERS = {
+    "a[0] = x[0]": lambda a, x: operator.setitem(a, 0, x[0]),
+    "a[:] = x": lambda a, x: operator.setitem(a, slice(None), x),
+    "a += x": lambda a, x: operator.iadd(a, x),
+    "out= of a ufunc": lambda a, x: np.sin(x, out=a),
+    "np.copyto": lambda a, x: np.copyto(a, x),
+    "np.add.at": lambda a, x: np.add.at(a, [0], x[0]),
+    "a.fill": lambda a, x: a.fill(x[0]),
+}
+
+
+def test_what_has_no_history_may_become_a_number():
+    """Inside a graph the constants, the flat results and the stopped values are plain numbers."""
+
+    def f(x):
+        steps = int(np.floor(x[2]))
+        flags = np.asarray(x > 0)
+        spot = np.argmax(x)
+        assert [0.0, 1.0, 2.0][steps] == 2.0
+        assert PLAIN[spot] == 30.0
+        assert flags.tolist() == [True, False, True]
+        assert float(ad.stop_gradient(x)[0]) == 0.5
+        assert float(np.zeros_like(x)[0]) == 0.0
+        return np.sum(x) * steps
+
+    for call in (lambda: ad.grad(f)(X), lambda: ad.flow(f)(X)["x"]):
+        np.testing.assert_array_equal(call(), [2, 2, 2])
+
+
+# -- after the function has returned -------------------------------------------------------------------------------
+
+
+def test_a_tensor_that_escaped():
+    kept = []
+    ad.grad(lambda x: kept.append(x * 2) or x)(3.0)
+    fails(ClosedTraceError, lambda: kept[0] * 2, "multiply", "already returned", "has_aux", "stop_gradient")
+    fails(ClosedTraceError, lambda: np.sin(kept[0]))
+    fails(ClosedTraceError, lambda: ad.grad(lambda y: y * kept[0])(1.0))
+
+
+def test_a_tensor_that_escaped_through_a_generator():
+    def lazy(x):
+        yield x * 2
+
+    kept = []
+    ad.grad(lambda x: kept.append(lazy(x)) or x)(3.0)
+    fails(ClosedTraceError, lambda: next(kept[0]))
+
+
+# -- functions without a rule --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("f", "words"), [
+    (lambda x: np.packbits(x), ["np.packbits", "@ad.primitive", "stop_gradient"]),
+    (lambda x: np.spacing(x), ["np.spacing"]),
+    (lambda x: np.histogram(x), ["np.histogram"]),
+    (lambda x: np.linalg.matrix_rank(np.outer(x, x)), ["np.linalg.matrix_rank"]),
+    (lambda x: np.hypot.reduce(x), ["hypot"]),
+    (lambda x: np.logaddexp.reduceat(x, [0, 1]), ["logaddexp"]),
+])  # fmt: skip
+def test_a_function_without_a_rule_raises_at_the_call_and_names_itself(f, words):
+    reached = []
+    fails(NoRuleError, lambda: ad.grad(lambda x: np.sum(f(x)) + len(reached.append(1)))(X), *words)
+    assert not reached
+
+
+def test_the_same_function_on_plain_arrays_is_numpys():
+    np.testing.assert_array_equal(ad.grad(lambda x: np.sum(x * np.histogram(PLAIN, 3)[0]))(X), [1, 1, 1])
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    graph = ad.trace(lambda x: ad.name(x * 2.0, "hidden") * 3.0)(2.0)
+    fails(UnknownNameError, lambda: graph.node("hiden"), "'hiden'", "'hidden'")
+    fails(UnknownNameError, lambda: graph.backward()["hiden"], "'hidden'")
+    fails(UnknownNameError, lambda: graph.node(99), "99", "3 nodes")
+    fails(UnknownNameError, lambda: graph.node(-4), "-4")
+
+
+# -- settings ------------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_that_no_rule_covers():
+    fails(KeywordError, lambda: ad.grad(lambda x: np.sum(np.multiply(x, 2, where=X > 0)))(X), "multiply", "'where'")
+    fails(KeywordError, lambda: ad.grad(lambda x: np.sum(x, out=np.zeros(())))(X), "sum", "'out'")
+
+
+# -- user's rules --------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_that_returns_the_wrong_thing():
+    @ad.primitive
+    def stretched(x):
+        return x * 2
+
+    stretched.defvjp(lambda d, y, x: np.ones(5))
+    fails(RuleError, lambda: ad.grad(lambda x: np.sum(stretched(x)))(X), "stretched", "argument 0", "(5,)")
+    stretched.defvjp(lambda d, y, x: np.ones(3, int))
+    fails(RuleError, lambda: ad.grad(lambda x: np.sum(stretched(x)))(X), "stretched", "argument 0", "int64")
+    rule = lambda d, y, x: d
+    fails(RuleError, lambda: stretched.defvjp(rule, rule), "stretched.defvjp", "2 rules", "1 array")
+
+
+# -- the checkpoint's closure, and views ---------------------------------------------------------------------------
+
+
+def test_checkpoint_names_the_function():
+    def block(y):
+        return y * outer[0]
+
+    outer = []
+
+    def f(x):
+        outer.append(x)
+        return ad.checkpoint(block)(x)
+
+    fails(LostHistoryError, lambda: ad.grad(f)(3.0), "checkpoint", "block", "argument")
+
+
+def test_a_write_that_would_show_elsewhere():
+    def f(x):
+        y = x * 1
+        transposed = y.T
+        y[0] = 0.0
+        return np.sum(transposed)
+
+    fails(ViewWriteError, lambda: ad.grad(f)(np.ones((2, 2))), "copy first", "x.at[i].set(v)")
