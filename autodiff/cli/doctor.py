@@ -1,0 +1,93 @@
+"""What is installed, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from importlib import metadata
+
+from ..graph import columns
+from ..viz.engine import EngineError, engines, run
+from ..viz.options import Options
+
+_TOOLS = ("test", "lint", "notebooks", "docs", "bench")
+"""Extras that only those who change this package need; listed by name, not part by part, when they are incomplete."""
+
+
+def report() -> str:
+    """Versions, ways to Graphviz, and optional packages, as one text."""
+    lines = [
+        ("autodiff", metadata.version("autodiff")),
+        ("Python", f"{platform.python_version()} ({sys.executable})"),
+        ("platform", platform.platform()),
+    ]
+    lines += [(package, installed(package) or "missing") for package, extra in requirements() if extra is None]
+    return "\n\n".join(
+        (columns(lines), "Graphviz (layout and PNG, PDF)\n" + graphviz(), "optional packages\n" + optional())
+    )
+
+
+def requirements() -> list[tuple[str, str | None]]:
+    """What this package asks for, as (package, extra), read from its own metadata."""
+    found = []
+    for line in metadata.requires("autodiff") or ():
+        package = re.split(r"[\s\[;<>=!~]", line, maxsplit=1)[0]
+        extra = re.search(r"""extra\s*==\s*['"]([^'"]+)""", line)
+        if package != "autodiff":
+            found.append((package, extra.group(1) if extra else None))
+    return found
+
+
+def installed(package: str) -> str | None:
+    """The version of an installed package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def graphviz() -> str:
+    """Each way to Graphviz that is there, tried as a picture would use it."""
+    options = Options()
+    lines, works = [], False
+    for engine in engines(options):
+        try:
+            run(engine, "digraph { a -> b }", "dot", "svg", options)
+            said, works = "works", True
+        except EngineError as error:
+            said = f"does not work: {error}"
+        lines.append((f"  {engine.kind}", said, engine.place))
+    for kind in {"pygraphviz", "dot"} - {engine.kind for engine in engines(options)}:
+        lines.append((f"  {kind}", "not there", ""))
+    text = columns(sorted(lines))
+    if not works:
+        text += "\n  Pictures are SVG in the built-in layout; for PNG, PDF and the better layout:"
+        text += f"\n  {install('images')}"
+    return text
+
+
+def optional() -> str:
+    """A line for each package of each extra, and for what is missing the command that installs it."""
+    lines, missing = [], []
+    for package, extra in requirements():
+        if extra is None or extra == "all" or extra in _TOOLS:
+            continue
+        version = installed(package)
+        lines.append((f"  {package}", version or "missing", f"extra {extra}"))
+        if version is None and extra not in missing:
+            missing.append(extra)
+    incomplete = [
+        extra for extra in _TOOLS if any(installed(p) is None for p, belongs in requirements() if belongs == extra)
+    ]
+    text = columns(lines)
+    if missing:
+        text += f"\n  {install(*missing)}"
+    if incomplete:
+        text += f"\n  to work on autodiff itself, not complete: {', '.join(incomplete)}.  {install(*incomplete)}"
+    return text
+
+
+def install(*extras: str) -> str:
+    """The command that installs these extras."""
+    return f'pip install "autodiff[{",".join(extras)}]"'

@@ -1,0 +1,142 @@
+"""``FILE.py:FUNCTION``, and the arguments to call it with."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import optree
+
+from ..errors import CommandError, message, nearest
+
+_SHAPE = re.compile(r"\s*([a-z]+\d*)\s*\[\s*((?:\d+\s*,\s*)*(?:\d+\s*,?)?)\s*\]\s*")
+_DTYPES = ("f2", "f4", "f8", "c8", "c16", "float16", "float32", "float64", "longdouble", "complex64", "complex128")
+
+
+class Target(NamedTuple):
+    """A function in a user's file."""
+
+    file: Path
+    module: ModuleType
+    function: Callable[..., Any]
+    name: str
+
+
+def load(spec: str) -> Target:
+    """Run FILE.py and find FUNCTION in it.
+
+    Raises
+    ------
+    CommandError
+        Where there is no such file, or no such function in it; the message lists the nearest names.
+    """
+    path, _, name = spec.rpartition(":")
+    if not path or not name:
+        raise _refused(f"{spec!r} is not FILE.py:FUNCTION", "a function is named by its file, a colon and its name",
+                       f"python -m autodiff draw {spec.rstrip(':') or 'FILE.py'}:FUNCTION")  # fmt: skip
+    file = Path(path)
+    if not file.is_file():
+        beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        near = nearest(file.name, beside)
+        raise _refused(f"there is no file {path}", "FILE.py is read from the folder that you are in",
+                       f"one of {', '.join(near)}" if near else "give the path of an existing Python file")  # fmt: skip
+    module = _run(file)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        own = [n for n, x in vars(module).items() if callable(x) and getattr(x, "__module__", None) == module.__name__]
+        what = f"{name} in {path} is a {type(found).__name__}" if found is not None else f"{path} has no {name}"
+        raise _refused(what, "FUNCTION is the name of a function in that file",
+                       f"one of {', '.join(nearest(name, own) or sorted(own)[:8]) or '(it defines none)'}")  # fmt: skip
+    return Target(file, module, found, name)
+
+
+def _run(file: Path) -> ModuleType:
+    """Import a file by its path, with its own folder importable, as if it were run as a script."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise _refused(f"{file} is not a Python file", "it is imported to find the function", "give a file named *.py")
+    sys.path.insert(0, str(file.resolve().parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(file.stem, module)  # dataclasses and pickle look their module up; numpy.py hides no numpy
+    spec.loader.exec_module(module)
+    return module
+
+
+def arguments(target: Target, texts: Sequence[str] | None, random_seed: int) -> tuple[Any, ...]:
+    """The arguments from the command line, or the module's own ``example_args()``.
+
+    Raises
+    ------
+    CommandError
+        Where a text is neither a literal nor a shape, or there is nothing to call the function with.
+    """
+    if texts is not None:
+        rng = np.random.default_rng(random_seed)
+        return tuple(read(text, rng) for text in texts)
+    example = getattr(target.module, "example_args", None)
+    if not callable(example):
+        raise _refused(f"{target.name} needs arguments to be called with",
+                       f"{target.file} defines no example_args(), and --args was not given",
+                       "--args 2.0 3.0, or --args 'f8[3,4]' for random numbers of that shape")  # fmt: skip
+    given = example()
+    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+
+
+def read(text: str, rng: np.random.Generator) -> Any:
+    """One argument: a Python literal, or a dtype with a shape such as ``f8[3,4]``.
+
+    Lists of numbers become arrays; dicts and tuples stay containers, and a quoted shape inside of them counts as one.
+    """
+    if _SHAPE.fullmatch(text):
+        return _drawn(text, rng)
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise _refused(f"{text!r} is neither a Python literal nor a shape", "expressions are not evaluated",
+                       "2.0, '[1.0, 2.0]' or 'f8[3,4]', quoted from the shell") from None  # fmt: skip
+    return optree.tree_map(
+        lambda leaf: _leaf(leaf, rng), value, is_leaf=lambda x: isinstance(x, list), none_is_leaf=True
+    )
+
+
+def _leaf(leaf: Any, rng: np.random.Generator) -> Any:
+    if isinstance(leaf, str) and _SHAPE.fullmatch(leaf):
+        return _drawn(leaf, rng)
+    if isinstance(leaf, list):
+        try:
+            array = np.array(leaf)
+        except ValueError:
+            array = None
+        if array is None or array.dtype.kind not in "biufc":
+            return [read(repr(part), rng) for part in leaf]  # a list of containers stays a list
+        return array
+    return leaf
+
+
+def _drawn(text: str, rng: np.random.Generator) -> Any:
+    """Normal random numbers of this dtype and shape."""
+    match = _SHAPE.fullmatch(text)
+    assert match is not None
+    name, lengths = match.groups()
+    if name not in _DTYPES:
+        raise _refused(f"{text!r}: {name} is not a dtype that has derivatives", "random arguments are real or complex",
+                       f"one of {', '.join(_DTYPES)}")  # fmt: skip
+    shape = tuple(int(n) for n in lengths.split(",") if n.strip())
+    array = rng.standard_normal(shape)
+    dtype = np.dtype(name)
+    if dtype.kind == "c":
+        array = array + 1j * rng.standard_normal(shape)
+    return np.asarray(array, dtype)[()]
+
+
+def _refused(what: str, why: str, instead: str) -> CommandError:
+    return CommandError(message(what, why, instead))
