@@ -344,12 +344,12 @@ class Trace:
 
     def place(self, tensor: Traced) -> int:
         """Record the node of a pending tensor, now that it is used."""
-        parent, place = self.pending[-1 - tensor.index]
-        if parent == LITERAL:
+        source, place = self.pending[-1 - tensor.index]
+        if source == LITERAL:
             node = self.record(INPUT, (), (), tensor.value, tensor.value)
             self.graph.arguments[place] = node.index
         else:
-            node = self.record(ITEM, (parent,), (None,), None, tensor.value, {"index": place})
+            node = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place})
         index: int = node.index
         tensor.index = index
         return index
