@@ -122,7 +122,7 @@ class Update:
 
     def add_into(self, buffer: Any) -> None:
         """Add to a buffer that the caller owns; repeated positions of an index array count each time."""
-        if is_basic(self.index):
+        if names_once(self.index):
             buffer[self.index] += self.value
         else:
             np.add.at(buffer, self.index, self.value)
@@ -137,6 +137,11 @@ def is_basic(index: Any) -> bool:
     if type(index) is tuple:
         return all(type(i) is int or i is None or i is Ellipsis or type(i) is slice for i in index)
     return type(index) is int or type(index) is slice or index is None or index is Ellipsis
+
+
+def names_once(index: Any) -> bool:
+    """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
+    return is_basic(index) or (type(index) is np.ndarray and index.dtype == bool)
 
 
 def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, refuse
 from ..op import apply
-from ..rules import Update, is_basic, unbroadcast
+from ..rules import Update, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
 
@@ -25,16 +25,11 @@ def _read(x: Any, *, index: Any) -> Any:
 
 def _scatter(v: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     buffer = np.zeros(shape, v.dtype)
-    if _names_once(index):
+    if names_once(index):
         buffer[index] = v
     else:
         np.add.at(buffer, index, v)
     return buffer
-
-
-def _names_once(index: Any) -> bool:
-    """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
-    return is_basic(index) or (isinstance(index, np.ndarray) and index.dtype == bool)
 
 
 def _write(x: Any, v: Any, *, index: Any) -> Any:
@@ -59,7 +54,7 @@ def _written(
     if not wanted[1]:
         return dx, None
     dv = getitem(d, index=index)
-    if not _names_once(index):
+    if not names_once(index):
         writer = np.full(d.shape, -1)
         serial = np.arange(math.prod(dv.shape)).reshape(dv.shape)
         writer[index] = serial
