@@ -12,18 +12,14 @@ from ..op import Op, apply
 from .reduce import grouped, restored
 
 
-def _ties(y: Any) -> Any:
-    """For each element of sorted rows the number of its group of equal elements, over all rows; nans are equal."""
-    first = np.ones(y.shape, bool)
-    first[..., 1:] = (y[..., 1:] != y[..., :-1]) & ~((y[..., 1:] != y[..., 1:]) & (y[..., :-1] != y[..., :-1]))
-    return np.cumsum(first).reshape(y.shape) - 1
-
-
 def _shared(d: Any, y: Any) -> Any:
-    """The mean of d over each group of equal elements of the sorted rows y."""
-    if not d.size:
+    """The mean of d over each group of equal elements of the sorted rows y; nans are equal."""
+    nan = y != y
+    first = np.ones(y.shape, bool)
+    first[..., 1:] = (y[..., 1:] != y[..., :-1]) & ~(nan[..., 1:] & nan[..., :-1])
+    if first.all():
         return d
-    group = _ties(y)
+    group = np.cumsum(first).reshape(y.shape) - 1
     total = np.zeros(group.flat[-1] + 1, d.dtype)
     np.add.at(total, group, d)
     return (total[group] / np.bincount(group.ravel())[group]).astype(d.dtype)
