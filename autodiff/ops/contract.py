@@ -286,8 +286,8 @@ kron = bilinear(
 
 cross = bilinear(
     np.cross,
-    lambda d, y, a, b: unbroadcast(cross(b, d), a.shape),
-    lambda d, y, a, b: unbroadcast(cross(d, a), b.shape),
+    lambda d, y, a, b: unbroadcast(np.cross(b, d), a.shape),
+    lambda d, y, a, b: unbroadcast(np.cross(d, a), b.shape),
     examples=(at((3,), (3,)), at((4, 3), (4, 3)), at((4, 3), (3,)), at((1, 3), (2, 4, 3))),
     formulas=("δa = b × δy", "δb = δy × a"),
     note="vectors of three components along the last axis; np.cross with other axes moves them there",
