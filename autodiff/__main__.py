@@ -142,10 +142,10 @@ def main(argv: list[str] | None = None) -> int:
         given.run(given)
         sys.stdout.flush()
     except CheckError as error:
-        print(f"autodiff {given.command}: {error}", file=sys.stderr)
+        print(f"autodiff: {error}", file=sys.stderr)
         return FAILED
     except AutodiffError as error:
-        print(f"autodiff {given.command}: {error}", file=sys.stderr)
+        print(f"autodiff: {error}", file=sys.stderr)
         return REFUSED
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

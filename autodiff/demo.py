@@ -28,7 +28,8 @@ NOISE = 0.2  # standard deviation added to pixels of 0 to 1: 1437 images are few
 EPOCHS, QUICK_EPOCHS = 40, 5
 SPLIT_SEED = 0  # the held-out fifth is the same for every --seed, so that accuracies compare
 
-Parameters = dict[str, Any]
+Parameters = Any
+"""Nested dicts and lists of arrays; any container would do."""
 
 
 # -- the data ----------------------------------------------------------------------------------------------------------

@@ -23,9 +23,12 @@ def report() -> str:
         ("platform", platform.platform()),
     ]
     lines += [(package, installed(package) or "missing") for package, extra in requirements() if extra is None]
-    return "\n\n".join(
-        (columns(lines), "Graphviz (layout and PNG, PDF)\n" + graphviz(), "optional packages\n" + optional())
+    parts = (
+        columns(lines),
+        "Graphviz (layout, PNG and PDF)\n" + graphviz(),
+        "optional packages, and the extras that bring them\n" + optional(),
     )
+    return "\n\n".join(parts)
 
 
 def requirements() -> list[tuple[str, str | None]]:
@@ -69,14 +72,12 @@ def graphviz() -> str:
 
 def optional() -> str:
     """A line for each package of each extra, and for what is missing the command that installs it."""
-    lines, missing = [], []
+    extras: dict[str, list[str]] = {}
     for package, extra in requirements():
-        if extra is None or extra == "all" or extra in _TOOLS:
-            continue
-        version = installed(package)
-        lines.append((f"  {package}", version or "missing", f"extra {extra}"))
-        if version is None and extra not in missing:
-            missing.append(extra)
+        if extra is not None and extra != "all" and extra not in _TOOLS:
+            extras.setdefault(package, []).append(extra)
+    lines = [(f"  {package}", installed(package) or "missing", ", ".join(of)) for package, of in extras.items()]
+    missing = sorted({extra for package, of in extras.items() if installed(package) is None for extra in of})
     incomplete = [
         extra for extra in _TOOLS if any(installed(p) is None for p, belongs in requirements() if belongs == extra)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -77,11 +78,27 @@ def arguments(target: Target, texts: Sequence[str] | None, random_seed: int) -> 
     Raises
     ------
     CommandError
-        Where a text is neither a literal nor a shape, or there is nothing to call the function with.
+        Where a text is neither a literal nor a shape, there is nothing to call the function with, or the function
+        does not take that many arguments.
     """
-    if texts is not None:
+    if texts is None:
+        given = _examples(target)
+    else:
         rng = np.random.default_rng(random_seed)
-        return tuple(read(text, rng) for text in texts)
+        given = tuple(read(text, rng) for text in texts)
+    try:
+        inspect.signature(target.function).bind(*given)
+    except TypeError as error:
+        raise _refused(f"{target.name} cannot be called with {len(given)} arguments: {error}",
+                       f"they are passed by position to {target.name}{inspect.signature(target.function)}",
+                       "give --args one text for each of its parameters") from None  # fmt: skip
+    except ValueError:  # a function that does not say what it takes
+        pass
+    return given
+
+
+def _examples(target: Target) -> tuple[Any, ...]:
+    """What the module's own ``example_args()`` returns."""
     example = getattr(target.module, "example_args", None)
     if not callable(example):
         raise _refused(f"{target.name} needs arguments to be called with",
