@@ -1,0 +1,54 @@
+"""What was never checked: counts for each (operation, argument, order, mode), and a zero is a failure."""
+
+from collections import Counter
+
+import pytest
+
+from autodiff.testing.laws import cases, differentiable
+from tests.laws.registry import CASES, OPS, judged
+
+COUNTING = ("adjoint", "oracle", "second")
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    """The counts of the laws that look at derivatives. What other tests of this process have run is not run again."""
+    found = Counter()
+    for i, case in enumerate(CASES):
+        for law in COUNTING if case.active else ():
+            try:
+                counts = judged(law, i)
+            except AssertionError:  # reported by the test of that law; here it counts as not checked
+                continue
+            for (k, order, mode), count in counts.items():
+                found[case.op.name, k, order, mode] += count
+    return found
+
+
+def required(op):
+    """The arguments that must have been checked: those that a rule is declared for."""
+    drawn = {k for case in cases(op) for k in case.active}
+    return drawn | {k for k in range(len(op.vjps)) if differentiable(op, k)} if op.arity is not None else drawn
+
+
+def test_no_derivative_is_unchecked(ledger):
+    rows, missing = [], []
+    for op in OPS:
+        if op.flat:
+            continue
+        arguments = required(op) or {0}
+        for k in sorted(arguments):
+            counts = [ledger[op.name, k, order, mode] for order in (1, 2) for mode in ("forward", "reverse")]
+            rows.append(f"{op.name:24}{k:>4}" + "".join(f"{count:>14}" for count in counts))
+            if not all(counts):
+                missing.append(rows[-1])
+    titles = [f"{mode} {order}" for order in (1, 2) for mode in ("forward", "reverse")]
+    head = f"{'operation':24}{'arg':>4}" + "".join(f"{title:>14}" for title in titles)
+    print("\n".join(["", head, *rows]))  # shown with -s, and where the test fails
+    assert not missing, "never checked:\n" + "\n".join([head, *missing])
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if not op.flat], ids=lambda op: op.name)
+def test_every_setting_is_given_in_an_example(op):
+    given = {key for case in cases(op) for key in case.example.params}
+    assert op.accepts <= given, f"no example of {op.name} gives {sorted(op.accepts - given)}"

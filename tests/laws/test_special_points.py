@@ -1,0 +1,208 @@
+"""Laws 2 and 3 for pointwise operations where a random draw never goes: zeros of both signs, ones, halves, ties,
+saturation, 1e±150 and the ends of the smooth interval; mpmath says what is true there.
+"""
+
+import itertools
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp
+
+from autodiff.testing.laws import Case, cases
+from autodiff.testing.probe import derived, only, pull, push
+from tests.laws.registry import OPS
+
+ONE = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 20.0, -20.0, 400.0, -400.0, 1e150, -1e150, 1e-150, -1e-150)
+TWO = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 30.0, 1e150, 1e-150, -1e-150)
+
+TRUTH = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "true_divide": lambda a, b: a / b,
+    "power": mpmath.power,
+    "float_power": mpmath.power,
+    "maximum": max,
+    "minimum": min,
+    "fmax": max,
+    "fmin": min,
+    "hypot": mpmath.hypot,
+    "arctan2": mpmath.atan2,
+    "logaddexp": lambda a, b: mpmath.log(mpmath.exp(a) + mpmath.exp(b)),
+    "logaddexp2": lambda a, b: mpmath.log(mpmath.power(2, a) + mpmath.power(2, b), 2),
+    "negative": lambda x: -x,
+    "positive": lambda x: +x,
+    "reciprocal": lambda x: 1 / x,
+    "square": lambda x: x * x,
+    "absolute": abs,
+    "fabs": abs,
+    "sqrt": mpmath.sqrt,
+    "cbrt": lambda x: mpmath.cbrt(x) if x >= 0 else -mpmath.cbrt(-x),
+    "exp": mpmath.exp,
+    "exp2": lambda x: mpmath.power(2, x),
+    "expm1": mpmath.expm1,
+    "log": mpmath.log,
+    "log2": lambda x: mpmath.log(x, 2),
+    "log10": mpmath.log10,
+    "log1p": mpmath.log1p,
+    "sin": mpmath.sin,
+    "cos": mpmath.cos,
+    "tan": mpmath.tan,
+    "arcsin": mpmath.asin,
+    "arccos": mpmath.acos,
+    "arctan": mpmath.atan,
+    "sinh": mpmath.sinh,
+    "cosh": mpmath.cosh,
+    "tanh": mpmath.tanh,
+    "arcsinh": mpmath.asinh,
+    "arccosh": mpmath.acosh,
+    "arctanh": mpmath.atanh,
+    "sinc": mpmath.sincpi,
+    "deg2rad": mpmath.radians,
+    "radians": mpmath.radians,
+    "rad2deg": mpmath.degrees,
+    "degrees": mpmath.degrees,
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "expit": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "relu": lambda x: max(x, mpmath.mpf(0)),
+    "i0": lambda x: mpmath.besseli(0, x),
+    "real": lambda x: x,
+    "conjugate": lambda x: x,
+}
+"""Each function in arbitrary precision, on real arguments."""
+
+POINTWISE = [
+    op for op in OPS if op.kind == "elementwise" and not op.accepts and cases(op)[0].active == tuple(range(op.arity))
+]
+
+
+def points(op):
+    """The special points, and the ends and the middle of the interval in which the function is smooth."""
+    if op.arity == 1:
+        low, high = op.smooth[0]
+        return [np.array([*ONE, low, high, 0.3 * low + 0.7 * high])]
+    grid = [p for p in itertools.product(TWO, repeat=2)] if op.arity == 2 else []
+    rng = np.random.default_rng(0)
+    drawn = [tuple(rng.uniform(*op.smooth[k]) for k in range(op.arity)) for _ in range(5)]
+    return [np.array(column) for column in zip(*grid, *drawn, strict=True)]
+
+
+def case_at(op, xs):
+    return Case(op, 0, cases(op)[0].example, tuple(xs), tuple(range(op.arity)))
+
+
+def partials(op, xs):
+    """Every first and second partial derivative at every point; the second by all four orders of the two modes."""
+    case, ones = case_at(op, xs), np.ones(xs[0].shape)
+    f, n = case.f, op.arity
+    with np.errstate(all="ignore"):
+        y = np.asarray(case.f(*xs)[0])
+        first = {(k, "reverse"): d for k, d in enumerate(pull(f, xs, (ones,)))}
+        first |= {(k, "forward"): push(f, xs, only(k, ones, xs))[0] for k in range(n)}
+        gradient = derived(f, "reverse", (ones,))
+        second = {}
+        for i, j in itertools.product(range(n), repeat=2):
+            tangent = derived(f, "forward", only(i, ones, xs))
+            second[i, j] = {
+                "forward over reverse": push(gradient, xs, only(j, ones, xs))[i],
+                "reverse over reverse": pull(gradient, xs, only(i, ones, xs))[j],
+                "reverse over forward": pull(tangent, xs, (ones,))[j],
+                "forward over forward": push(tangent, xs, only(j, ones, xs))[0],
+            }
+    return y, first, second
+
+
+@pytest.mark.parametrize("op", POINTWISE, ids=lambda op: op.name)
+def test_the_four_ways_agree_at_special_points(op):
+    xs = points(op)
+    y, first, second = partials(op, xs)
+    calm = np.isfinite(y)
+    for d in first.values():
+        calm &= np.isfinite(d)
+    wrong = []
+    for (i, j), ways in second.items():
+        mirrored = second[j, i]["forward over reverse"]
+        for name, got in {**ways, "the transposed Hessian": mirrored}.items():
+            want = ways["forward over reverse"]
+            # each way multiplies the same numbers in another order
+            with np.errstate(all="ignore"):
+                near = np.abs(got - want) <= 1e-12 * np.abs(want) + 1e-300
+            same = near | (~np.isfinite(got) & ~np.isfinite(want))
+            for p in np.flatnonzero(calm & ~same):
+                wrong.append((i, j, name, *(float(x[p]) for x in xs), float(got[p]), float(want[p])))
+    assert not wrong, f"{op.name}: (i, j, way, point, got, wanted)\n" + "\n".join(map(str, wrong[:20]))
+
+
+@pytest.mark.parametrize("op", POINTWISE, ids=lambda op: op.name)
+def test_modes_agree_at_special_points(op):
+    xs = points(op)
+    y, first, _ = partials(op, xs)
+    for k in range(op.arity):
+        ahead, back = first[k, "forward"][np.isfinite(y)], first[k, "reverse"][np.isfinite(y)]
+        np.testing.assert_array_equal(ahead, back, err_msg=f"{op.name}, argument {k}")
+
+
+def difference(f, point, orders, side):
+    """A partial derivative by differences so small that they are exact to a double: forward, backward or central."""
+    k = next((k for k, n in enumerate(orders) if n), None)
+    if k is None:
+        return f(*point)
+    less = [n - (i == k) for i, n in enumerate(orders)]
+    h = mp.mpf(10) ** -40 * (min(mp.mpf(1), abs(point[k])) or 1)
+    above, below = ([x + sign * h if i == k else x for i, x in enumerate(point)] for sign in side)
+    return (difference(f, above, less, side) - difference(f, below, less, side)) / ((side[0] - side[1]) * h)
+
+
+def true_partial(f, point, orders):
+    """One partial derivative in many digits; None where there is none (a kink, an edge of the domain) or no double."""
+    wide = any(x != 0 and not 1e-100 < abs(x) < 1e100 for x in point)
+    with mp.workdps(800 if wide else 400):  # twice the digits that two differences lose
+        exact = [mp.mpf(float(x)) for x in point]
+        try:
+            value = f(*exact)
+            sides = [difference(f, exact, orders, side) for side in ((0, -1), (1, -1), (1, 0))]
+        except (ValueError, ZeroDivisionError, TypeError, OverflowError):
+            return None
+        if any(not isinstance(s, mp.mpf) or not mpmath.isfinite(s) for s in (value, *sides)):
+            return None
+        scale = max(map(abs, sides))
+        if max(sides) - min(sides) > mp.mpf(10) ** -12 * scale + mp.mpf(10) ** -30 or max(scale, abs(value)) > 1e300:
+            return None
+        return float(sides[1])
+
+
+def beyond_doubles(op, point):
+    """A power of a negative number turns on whether the exponent is odd, and b - 1 is b from 2**53 on."""
+    return op.name in ("power", "float_power") and point[0] < 0 and abs(point[1]) >= 2**53
+
+
+@pytest.mark.parametrize("op", [op for op in POINTWISE if op.name in TRUTH and op.arity <= 2], ids=lambda op: op.name)
+def test_mpmath_agrees_at_special_points(op):
+    f, xs = TRUTH[op.name], points(op)
+    y, first, second = partials(op, xs)
+    checked, wrong = 0, []
+    for p in range(len(y)):
+        point = [float(x[p]) for x in xs]
+        wanted = [((k,), first[k, mode][p]) for k in range(op.arity) for mode in ("reverse", "forward")]
+        wanted += [(pair, ways["forward over reverse"][p]) for pair, ways in second.items() if pair[0] <= pair[1]]
+        for which, got in wanted:
+            orders = tuple(which.count(k) for k in range(op.arity))
+            calm = np.isfinite([y[p], *(first[k, "reverse"][p] for k in which)]).all()
+            true = true_partial(f, point, orders) if calm and not beyond_doubles(op, point) else None
+            if true is None:
+                continue
+            checked += 1
+            # against the size of the function: a derivative that vanishes by cancellation keeps its rounding
+            allowed = 1e-11 * abs(true) + 16 * np.finfo(float).eps * min(abs(y[p]), 1.0) + 1e-290
+            if not abs(got - true) <= allowed:
+                wrong.append((which, *point, float(got), true))
+    assert checked, "mpmath had nothing to say"
+    assert not wrong, f"{op.name}: (by, point, got, true)\n" + "\n".join(map(str, wrong[:20]))
+
+
+def test_most_pointwise_operations_have_an_exact_oracle():
+    known = [op.name for op in POINTWISE if op.name in TRUTH]
+    assert len(known) >= 0.7 * len(POINTWISE), sorted({op.name for op in POINTWISE} - set(known))
