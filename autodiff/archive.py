@@ -125,11 +125,12 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-        with np.load(beside(path), allow_pickle=False) as stored:
+        with open(beside(path), "rb") as stream:  # a damaged archive would otherwise leave the file open
+            stored = np.load(stream, allow_pickle=False)
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError, AttributeError) as error:
         raise unreadable(path, str(error)) from None
     if not isinstance(document, dict) or document.get("format") != form:
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
