@@ -30,6 +30,7 @@ class Operation(Protocol):
     name: str
     kind: str
     flat: bool
+    arity: int | None
 
     def formula(self, position: int) -> str:
         """The rule of one argument, as mathematics."""
@@ -544,7 +545,7 @@ def check(graph: Graph) -> Graph:
     ------
     GraphError
         Naming the node and the rule: columns of one length, inputs computed before their users, an argument for every
-        position the operation takes, registered operations, shapes and dtypes that match the values, ends that exist.
+        position the operation takes, shapes and dtypes that match the values, ends that exist.
     """
     count = len(graph.ops)
 
@@ -557,6 +558,8 @@ def check(graph: Graph) -> Graph:
     for i, (op, inputs, literals) in enumerate(zip(graph.ops, graph.inputs, graph.literals, strict=True)):
         if len(inputs) != len(literals):
             fail(f"node {i} ({op.name}) has {len(inputs)} inputs and {len(literals)} literals")
+        if op.arity is not None and len(inputs) != op.arity:
+            fail(f"node {i} ({op.name}) has {len(inputs)} arguments, the operation takes {op.arity}")
         for k, v in enumerate(inputs):
             if not (LITERAL <= v < i):
                 fail(f"argument {k} of node {i} ({op.name}) is node {v}, which is not computed before it")
