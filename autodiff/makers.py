@@ -100,7 +100,7 @@ def _enter(op: Op) -> Op:
             op.call = binary_path(op)[0]
     for function in op.numpy:
         if isinstance(function, np.ufunc):
-            UFUNCS[function] = op.call
+            UFUNCS[function] = op.call or op
         else:
             FUNCTIONS[function] = op.from_numpy
     return op

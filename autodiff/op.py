@@ -156,7 +156,7 @@ class Op:
         self.readings = self._readings(reading)
         self.plans: dict[Any, Plan] = {}
         self.reason = ""
-        self.call: Callable[..., Any] = self._generic
+        self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
 
     def _readings(self, reading: str | None) -> list[list[int]]:
         """For each rule: what it reads of the result, then of each argument."""
@@ -186,12 +186,9 @@ class Op:
             plan = self.plans[active] = Plan(needs[0], tuple(needs[1:]))
         return plan
 
-    def _generic(self, *args: Any, **params: Any) -> Any:
-        return apply(self, args, params)
-
     def __call__(self, *args: Any, **params: Any) -> Any:
         """On plain arrays the function itself; on tensors the same, recorded."""
-        return self.call(*args, **params)
+        return apply(self, args, params) if self.call is None else self.call(*args, **params)
 
     def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
         """Refuse, when the call is recorded, what no rule covers."""

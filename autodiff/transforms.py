@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
-from .call import Call, forward_sweep, name_of, rebuild, scalar_seed, seeds, strip_one
+from .call import Call, forward_sweep, name_of, rebuild, scalar_seed, seeds
 from .errors import LostHistoryError, message
 from .flow import GradientFlow
 from .graph import Graph
-from .op import CONSTANTS, SCOPE, FullTrace, Op, Trace, Traced, apply
+from .op import SCOPE, FullTrace, Op, Trace, Traced, apply
 from .ops.flat import stop_gradient as _stop
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -495,18 +495,24 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         places = [i for i, x in enumerate(flat) if isinstance(x, Traced)]
         if not places:
             return f(*args, **kwargs)
+        tensors = tuple(flat[i] for i in places)
+        for i in places:
+            flat[i] = None  # a rule that held its own trace's tensors would be a cycle
         found_tree: list[Any] = []
 
-        def rebuilt(*tensors: Any) -> Any:
+        def rebuilt(*given: Any) -> Any:
             filled = list(flat)
-            for i, x in zip(places, tensors, strict=True):
+            for i, x in zip(places, given, strict=True):
                 filled[i] = x
             return f(*optree.tree_unflatten(tree, filled), **kwargs)
 
+        def run(*arrays: Any) -> Call:
+            return Call(rebuilt, None, arrays).run(Trace(), arrays, {})
+
         def forward(*arrays: Any) -> tuple[Any, ...]:
-            out, out_tree = optree.tree_flatten(rebuilt(*arrays), namespace="autodiff")
-            found_tree[:] = [out_tree]
-            if any(isinstance(y, Traced) and y.recorder is not CONSTANTS for y in out):
+            call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
+            found_tree[:] = [call.out_tree]
+            if any(isinstance(y, Traced) for y in call.out):
                 raise LostHistoryError(
                     message(
                         f"checkpoint: {name_of(f)} uses a tensor that is not among its arguments",
@@ -514,10 +520,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                         "pass the tensor as an argument",
                     )
                 )
-            return tuple(np.asarray(strip_one(y, CONSTANTS))[()] for y in out)
+            return tuple(np.asarray(y)[()] for y in call.out)
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
-            call = Call(rebuilt, None, arrays).run(Trace(), arrays, {})
+            call = run(*arrays)
             seeds = [
                 np.zeros(part.shape, part.dtype)[()] if part_d is None else part_d
                 for part_d, part in zip(d, y, strict=True)
@@ -525,8 +531,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return call.sweep(seeds, release=True)
 
         op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",))
-        results = apply(op, tuple(flat[i] for i in places), {})
-        return optree.tree_unflatten(found_tree[0], results)
+        results = apply(op, tensors, {})
+        return results[0] if found_tree[0] is None else optree.tree_unflatten(found_tree[0], results)
 
     return checkpointed
 
