@@ -432,6 +432,19 @@ def test_checkpoint_runs_the_function_once_more_in_the_reverse_sweep():
     np.testing.assert_array_equal(counted(X), np.sin(X))
 
 
+def test_checkpoint_of_a_function_that_writes_into_its_argument():
+    def f(x):
+        x[0] = x[0] * 5
+        x += x.at[1].set(0.0)
+        return np.sum(x * x)
+
+    x = X.copy()
+    for around in (lambda f: f, lambda f: lambda x: f(x * 1) + np.sum(np.sin(x))):
+        expected = ad.grad(around(f))(x)
+        np.testing.assert_array_equal(ad.grad(around(ad.checkpoint(f)))(x), expected)
+        np.testing.assert_array_equal(x, X)
+
+
 def test_checkpoint_on_containers_and_beside_constants():
     @ad.checkpoint
     def f(p, count, *, power):
