@@ -59,7 +59,9 @@ def _written(
         serial = np.arange(math.prod(dv.shape)).reshape(dv.shape)
         writer[index] = serial
         dv = np.where(writer[index] == serial, dv, 0)
-    return dx, unbroadcast(dv, v.shape if hasattr(v, "shape") else ())
+    shape = v.shape if hasattr(v, "shape") else ()
+    fitting = shape[max(0, len(shape) - dv.ndim) :]  # NumPy lets what is written have more axes in front, of length one
+    return dx, np.reshape(unbroadcast(dv, fitting), shape)
 
 
 getitem = linear(
