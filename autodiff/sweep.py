@@ -381,9 +381,11 @@ def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], param
             for t, rule in zip(incoming, op.vjps, strict=True)
         ]
     seeds: dict[int, Any] = {}
-    for t, term, x in zip(incoming, terms, args, strict=True):
+    for k, (t, term, x) in enumerate(zip(incoming, terms, args, strict=True)):
         if type(term) is Update:
             term = term.dense(x.shape, x.dtype)
+        if t is not None and term is not None and term.shape != x.shape:
+            raise _wrong(op, k, f"shape {term.shape}", x.shape, x.dtype)
         if t is None or not (isinstance(term, Traced) and term.recorder is trace):
             continue
         index = term.index if term.index >= 0 else trace.place(term)
