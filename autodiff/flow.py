@@ -66,7 +66,7 @@ class GradientFlow:
 
     draw_hook: ClassVar[Callable[..., Any] | None] = None
     """Filled by autodiff.viz when it is imported, as are the two below."""
-    svg_hook: ClassVar[Callable[..., str] | None] = None
+    svg_hook: ClassVar[Callable[..., str | None] | None] = None
 
     def __init__(
         self,
@@ -271,8 +271,8 @@ class GradientFlow:
             for w, k in crossings:
                 if found[w] is None or (w, k) not in self.contributions:
                     continue
-                op, r = graph.ops[w], graph.inputs[w][k]
-                term = op.vjps[k](found[w], self.values.results[w], *self.values.arguments[w], **(graph.params[w] or {}))
+                op, r, settings = graph.ops[w], graph.inputs[w][k], graph.params[w] or {}
+                term = op.vjps[k](found[w], self.values.results[w], *self.values.arguments[w], **settings)
                 term = conform(op, k, term, graph.shapes[r], graph.dtypes[r])
                 seeds[r] = seeds[r] + term if r in seeds else term
         return parts
@@ -311,7 +311,7 @@ def _without_viz() -> PictureError:
 
 
 def flat(x: Any) -> Any:
-    """The elements of a value or δ as one vector; the parts of a many-result one after another, unused parts left out."""
+    """The elements of a value or δ as one vector; of several results one after another, unused ones left out."""
     if isinstance(x, tuple):
         parts = [np.ravel(part) for part in x if part is not None]
         return np.concatenate(parts) if parts else np.zeros(0)
@@ -432,14 +432,20 @@ def pooled(found: Sequence[dict[str, Any]]) -> float | None:
 
 
 def scopes(graph: Graph) -> list[tuple[str, ...]]:
-    """The scope of each node. A leaf, which is recorded where it is first used, stands where all its uses stand."""
+    """The scope of each node.
+
+    A leaf is recorded where it is first used, and belongs where all its uses stand: a weight that one operation reads, to
+    the scope of that operation. What several operations read, one of them directly in that scope, comes in from outside.
+    """
     found = list(graph.scopes)
     for v, op in enumerate(graph.ops):
         if op.kind in ENDS and graph.consumers[v]:
             paths = [graph.scopes[w] for w, _ in graph.consumers[v]]
             low, high = min(paths), max(paths)
-            same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-            found[v] = low[:same]
+            pairs = zip(low, high, strict=False)
+            same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(low), len(high)))
+            shared = len({w for w, _ in graph.consumers[v]}) > 1 and low[:same] in paths
+            found[v] = low[: same - shared] if same else ()
     return found
 
 

@@ -17,6 +17,8 @@ import graphviz
 from .layout import HEAD, LABEL, PADDING, Layout, Sketch, shift
 from .options import Options
 
+BESIDE = 7.0  # points between an arrow and its label
+
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
@@ -124,25 +126,53 @@ def skeleton(sketch: Sketch) -> str:
     """A sketch in DOT: boxes and labels as blank rectangles."""
     tall = sketch.direction == "TB"
     root = graphviz.Digraph("skeleton")
-    root.attr("graph", rankdir=sketch.direction, nodesep="0.28", ranksep="0.30" if tall else "0.42", remincross="true",
+    root.attr("graph", rankdir=sketch.direction, nodesep="0.35", ranksep="0.44" if tall else "0.5", remincross="true",
               splines="true", nslimit="4", mclimit="1")  # fmt: skip
-    root.attr("node", shape="box", fixedsize="true", label="")
+    root.attr("node", shape="box", fixedsize="true", margin="0", label="")
     root.attr("edge", arrowhead="normal", arrowsize=f"{HEAD / 10:g}", fontsize="10")
     graphs: dict[tuple[str, ...], Any] = {(): root}
     numbered = {path: n for n, path in enumerate(_outer(sketch))}
     for path, n in numbered.items():
         graphs[path] = graphviz.Digraph(f"cluster_{n}")
         graphs[path].attr(label=_blank(sketch.titles[path], LABEL - 4), labeljust="l", margin=f"{PADDING:g}")
-    for path, members in [*sketch.clusters.items()]:
+    arriving: dict[str, int] = {}
+    for _, _, head, _ in sketch.arrows:
+        arriving[head] = arriving.get(head, 0) + 1
+    for path, members in sketch.clusters.items():
         for key in members:
             w, h = sketch.boxes[key]
-            graphs[path].node(key, width=_inches(w), height=_inches(h))
+            table = _ported(w, h, arriving.get(key, 0), tall)
+            graphs[path].node(key, table, width=_inches(w), height=_inches(h))
     for path in sorted(numbered, key=len, reverse=True):
         graphs[path[:-1]].subgraph(graphs[path])
+    for tail, head in sketch.below:
+        root.edge(tail, head, id="below", style="invis", weight="2")
+    used: dict[str, int] = {}
     for key, tail, head, (w, h) in sketch.arrows:
-        label = {"label": _blank(w + 6, h + 2)} if w else {}
-        root.edge(tail, head, id=key, **label)
+        label = {"label": _blank(w + 2 * BESIDE, h + 2) if tall else _blank(w + 4, h + 2 * BESIDE)} if w else {}
+        used[head] = used.get(head, 0) + 1
+        port = f":i{used[head]}:{'n' if tall else 'w'}" if arriving[head] > 1 else ""
+        root.edge(tail, head + port, id=key, **label)
     return str(root.source)
+
+
+def _ported(width: float, height: float, count: int, tall: bool) -> str:
+    """A box with a place on its upper side for each arrow that arrives, in order of arguments (LR: on its left side)."""
+    if count < 2:
+        return _blank(width, height)
+    begin = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+    if tall:
+        cells = "".join(_cell(width / count, 1, f'port="i{n + 1}"') for n in range(count))
+        body = _cell(width, height - 1, f'colspan="{count}"')
+        return f"{begin}<tr>{cells}</tr><tr>{body}</tr></table>>"
+    body = _cell(width - 1, height, f'rowspan="{count}"')
+    rows = [_cell(1, height / count, f'port="i{n + 1}"') for n in range(count)]
+    return f"{begin}<tr>{rows[0]}{body}</tr>{''.join(f'<tr>{row}</tr>' for row in rows[1:])}</table>>"
+
+
+def _cell(width: float, height: float, more: str) -> str:
+    size = f'width="{max(1, round(width))}" height="{max(1, round(height))}"'
+    return f'<td fixedsize="true" {size} {more}></td>'
 
 
 def _outer(sketch: Sketch) -> list[tuple[str, ...]]:
@@ -165,6 +195,8 @@ def _read(answer: dict[str, Any], sketch: Sketch, name: str) -> Layout:
             centres[thing["name"]] = (float(x), height - float(y))
     routes, labels = {}, {}
     for edge in answer.get("edges", ()):
+        if edge["id"] == "below":
+            continue
         routes[edge["id"]] = _route(edge["pos"], height)
         if "lp" in edge:
             x, y = edge["lp"].split(",")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from .lettering import clean, number, width
@@ -12,7 +13,8 @@ from .view import Arrow, Box, size
 
 TITLE, BODY, SMALL = 11.0, 9.0, 8.0
 INDENT = 8.0
-TAG = 28.0  # where numbers start, after "value" and "δ"
+GAP = 9.0  # between an amount and its range
+TAG = 33.0  # where numbers start, after "value" and "δ"
 
 
 @dataclasses.dataclass
@@ -24,6 +26,12 @@ class Row:
     colour: str = "@ink"
     band: str | None = None  # the fill of the band behind the line
     italic: bool = False
+    rest: str = ""  # after the amount, in ordinary weight
+
+    def width(self) -> float:
+        """How wide the line is."""
+        rest = GAP + width(self.rest, BODY) if self.rest else 0.0
+        return (TAG if self.tag else 0.0) + width(self.text, BODY, bool(self.band)) + rest
 
 
 @dataclasses.dataclass
@@ -52,6 +60,13 @@ def amount(numbers: dict[str, Any], digits: int = 4) -> str:
     return "" if numbers["rms"] is None else f"{number(numbers['rms'])} rms"
 
 
+def spread(numbers: dict[str, Any]) -> tuple[str, str]:
+    """The amount and the range of an array, or the one number that all its elements are."""
+    if "number" not in numbers and numbers["min"] is not None and numbers["min"] == numbers["max"]:
+        return f"all {number(numbers['min'])}", ""
+    return amount(numbers), extent(numbers)
+
+
 def extent(numbers: dict[str, Any]) -> str:
     """The range of an array."""
     if "number" in numbers or numbers["min"] is None:
@@ -62,6 +77,8 @@ def extent(numbers: dict[str, Any]) -> str:
 def states(numbers: dict[str, Any]) -> str:
     """How many elements are NaN or infinite, in words."""
     found = [f"{word} ×{numbers[key]}" for key, word in (("nan", "NaN"), ("+inf", "+Inf"), ("-inf", "−Inf")) if numbers[key]]
+    if numbers["size"] == 1:
+        return found[0].split(" ")[0] if found else ""
     return f"{', '.join(found)} of {numbers['size']}" if found else ""
 
 
@@ -80,7 +97,7 @@ def _shape(node: dict[str, Any]) -> str:
     return f"{node['dtype']} {shape}".strip()
 
 
-def _delta_row(numbers: dict[str, Any] | None, path: bool | None, scale: Scale, spread: str) -> Row | None:
+def _delta_row(numbers: dict[str, Any] | None, path: bool | None, scale: Scale) -> Row | None:
     """The line that tells δ, in the colour of its size."""
     if path is None:
         return None
@@ -97,7 +114,8 @@ def _delta_row(numbers: dict[str, Any] | None, path: bool | None, scale: Scale, 
     if not ordinary(numbers):
         return Row("δ", f"{amount(numbers)} · subnormal", "@ink", "@zero")
     fill = scale.colour(numbers["rms"])
-    return Row("δ", f"{amount(numbers)}{'   ' + spread if spread else ''}", on(fill), fill)
+    text, rest = spread(numbers)
+    return Row("δ", text, on(fill), fill, rest=rest)
 
 
 def _value_row(numbers: dict[str, Any]) -> Row:
@@ -106,15 +124,15 @@ def _value_row(numbers: dict[str, Any]) -> Row:
         return Row("value", bad, "@nan" if numbers["nan"] else "@inf")
     if not numbers["size"]:
         return Row("value", "empty")
-    spread = extent(numbers)
-    return Row("value", f"{amount(numbers)}{'   ' + spread if spread else ''}")
+    text, rest = spread(numbers)
+    return Row("value", text, rest=rest)
 
 
 def face(box: Box, scale: Scale) -> Face:
     """The face of a box."""
     found = _scope_face(box, scale) if box.group is not None else _node_face(box, scale)
     widths = [width(found.title, TITLE, bold=True) + (14 + width(found.kind, SMALL) if found.kind else 0)]
-    widths += [(TAG if row.tag else 0) + width(row.text, BODY) + (6 if row.band else 0) for row in found.rows]
+    widths += [row.width() for row in found.rows]
     found.width = max(64.0, round(max(widths) + 2 * INDENT + 2, 1))
     found.height = 21.0 + 15.0 * len(found.rows) + (2.0 if found.rows else 0.0)
     return found
@@ -131,10 +149,10 @@ def _node_face(box: Box, scale: Scale) -> Face:
     if box.uses > 1:
         title += f" ⟲{box.uses}"
     rows = [_value_row(node["value"])] if node["value"] is not None else []
-    told = _delta_row(node["delta"], node["path"], scale, extent(node["delta"]) if node["delta"] else "")
+    told = _delta_row(node["delta"], node["path"], scale)
     if told is not None:
         if box.uses > 1 and node["delta"] is not None:
-            told.text += "   in total"
+            told.rest = f"{told.rest}  in total".strip()
         rows.append(told)
     for badge in node["badges"]:
         if badge == "cancels":
@@ -154,9 +172,9 @@ def _scope_face(box: Box, scale: Scale) -> Face:
     rows = [Row("", counts, "@muted")]
     paths = [node["path"] for node in box.members if not leaf(node)] or [node["path"] for node in box.members]
     numbers = size(box)
-    spread = f"{number(numbers['min'])} … {number(numbers['max'])} by node" if numbers and numbers["min"] is not None else ""
-    told = _delta_row(numbers, None if all(path is None for path in paths) else any(paths), scale, spread)
+    told = _delta_row(numbers, None if all(path is None for path in paths) else any(paths), scale)
     if told is not None:
+        told.rest += " by node" if told.rest else ""
         rows.append(told)
     lost = sum(path is False for path in paths)
     if lost and lost < len(paths):
@@ -206,19 +224,16 @@ def line(arrow: Arrow) -> Line:
     more = f"{len(arrow.edges)} edges" if len(arrow.edges) > 1 else f"argument {arrow.edges[0]['slot']}"
     if not active:
         return Line("", None, None, "none", f"{more}: no δ comes back")
-    numbers = _joined(active)
-    shares = [edge["norm_share"] for edge in active if edge["norm_share"] == edge["norm_share"]]
-    share = max(shares, default=None) if len(active) > 1 else next(iter(shares), None)
+    numbers, share = arrow.whole or _joined(active), _share(active)
     edge = active[0]
     text = states(numbers).split(" of ")[0] or amount(numbers).removesuffix(" rms")
     if numbers["size"] and numbers["zero"] == numbers["size"]:
         text = "0"
-    if len(active) == 1 and share is not None and share < 0.9995:
-        text += f"  {share:.0%}".replace("%", " %")
-        if edge["projection"] < 0:
-            text += " opposes"
-    if len(active) > 1:
-        text += f"  ×{len(active)}"
+    if share is not None and share < 0.9995:
+        percent = f"{share:.0%}".replace("%", " %")
+        text += f" ({percent}, opposes)" if len(active) == 1 and edge["projection"] < 0 else f" ({percent})"
+    if len(active) > 1 and arrow.whole is None:
+        text += f" ×{len(active)}"  # the RMS over the elements of so many contributions
     if len(active) == 1:
         more += (f": contribution {amount(numbers, 12)} {extent(numbers)}, projection share {edge['projection']:.4g}, "
                  f"norm share {edge['norm_share']:.4g}, cosine {edge['cosine']:.4g}")  # fmt: skip
@@ -226,6 +241,20 @@ def line(arrow: Arrow) -> Line:
     found = Line(text, numbers["rms"] if not state else None, share, state, more)
     found.label_width = width(text, SMALL)
     return found
+
+
+def _share(edges: list[dict[str, Any]]) -> float | None:
+    """The share of several edges in the sums of norms at the nodes that they leave; None where there is none."""
+    norms: dict[int, list[float]] = {}
+    for edge in edges:
+        share, rms = edge["norm_share"], edge["delta"]["rms"]
+        if share != share or rms is None:
+            return None
+        norms.setdefault(edge["from"], [0.0, 0.0])
+        norms[edge["from"]][0] += share
+        norms[edge["from"]][1] = max(norms[edge["from"]][1], rms * math.sqrt(edge["delta"]["size"]) / share if share else 0.0)
+    whole = sum(total for _, total in norms.values())
+    return sum(share * total for share, total in norms.values()) / whole if whole else None
 
 
 def _joined(edges: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+from collections import Counter
 from typing import Any
 
 Point = tuple[float, float]
 
 GAP = 26.0  # between boxes of one layer
-RISE = 26.0  # between layers
+RISE = 34.0  # between layers
 HEAD = 8.0  # length of an arrow's head
 PADDING = 12.0  # of a scope around what stands in it
 LABEL = 20.0  # height of a scope's name
+BUILT_IN = "built-in layout"
 SWEEPS = 6
 LONGEST = 200  # layers; a longer arrow is drawn as one curve
 
@@ -32,6 +34,7 @@ class Sketch:
     clusters: dict[tuple[str, ...], list[str]]  # the boxes that stand directly in each scope
     titles: dict[tuple[str, ...], float]  # how wide the name of each scope is
     direction: str
+    below: list[tuple[str, str]] = dataclasses.field(default_factory=list)  # (box, box that is to stand further down)
 
 
 @dataclasses.dataclass
@@ -51,10 +54,12 @@ class Layout:
 class _Rank:
     """One place in one layer: a box, a label, or a point through which an arrow passes."""
 
-    __slots__ = ("down", "height", "layer", "up", "width", "x", "y")
+    __slots__ = ("chain", "down", "height", "layer", "pull", "up", "width", "x", "y")
 
-    def __init__(self, layer: int, width: float, height: float) -> None:
+    def __init__(self, layer: int, width: float, height: float, chain: list[int] | None = None) -> None:
         self.layer, self.width, self.height = layer, width, height
+        self.chain = chain  # of a point or a label: all the points of its arrow
+        self.pull = 1.0  # how strongly its neighbours line up with it
         self.up: list[int] = []
         self.down: list[int] = []
         self.x = self.y = 0.0
@@ -69,6 +74,10 @@ def arrange(sketch: Sketch) -> Layout:
     for key, (w, h) in sketch.boxes.items():
         index[key] = len(places)
         places.append(_Rank(2 * layers[key], h if turned else w, w if turned else h))
+    leaving = Counter(tail for _, tail, _, _ in sketch.arrows)
+    for key in sketch.boxes.keys() - {head for _, _, head, _ in sketch.arrows}:
+        if leaving[key] == 1:
+            places[index[key]].pull = 0.1  # a leaf stands beside the computation and does not bend it
     chains = {}
     for key, tail, head, (w, h) in sketch.arrows:
         chains[key] = _chain(places, index[tail], index[head], (h, w) if turned else (w, h))
@@ -83,7 +92,8 @@ def _layers(sketch: Sketch) -> dict[str, int]:
     """The layer of each box: one below the lowest of its inputs. A cycle, which collapsing can make, is cut."""
     after: dict[str, list[str]] = {key: [] for key in sketch.boxes}
     missing = dict.fromkeys(sketch.boxes, 0)
-    for _, tail, head, _ in sketch.arrows:
+    leaves = sketch.boxes.keys() - {head for _, _, head, _ in sketch.arrows}
+    for tail, head in [*((tail, head) for _, tail, head, _ in sketch.arrows), *sketch.below]:
         after[tail].append(head)
         missing[head] += 1
     rank = {key: i for i, key in enumerate(sketch.boxes)}
@@ -92,13 +102,10 @@ def _layers(sketch: Sketch) -> dict[str, int]:
     heapq.heapify(ready)
     layer = dict.fromkeys(sketch.boxes, 0)
     done: set[str] = set()
-    sources = {names[i] for i in ready}
     rest = iter(names)
     while len(done) < len(names):
-        if ready:
-            key = names[heapq.heappop(ready)]
-        else:  # a cycle: cut it at the first box in order of computation
-            key = next(name for name in rest if name not in done)
+        # where nothing is ready there is a cycle: cut it at the first box in order of computation
+        key = names[heapq.heappop(ready)] if ready else next(name for name in rest if name not in done)
         if key in done:
             continue
         done.add(key)
@@ -108,7 +115,7 @@ def _layers(sketch: Sketch) -> dict[str, int]:
                 layer[head] = max(layer[head], layer[key] + 1)
                 if missing[head] == 0:
                     heapq.heappush(ready, rank[head])
-    for key in sources:  # leaves stand just above their first use
+    for key in leaves:  # they stand just above their first use
         below = [layer[head] for head in after[key] if layer[head] > 0]
         if below:
             layer[key] = min(below) - 1
@@ -124,13 +131,15 @@ def _chain(places: list[_Rank], tail: int, head: int, label: Point) -> tuple[lis
         return [a, b], None, upward
     middle = places[a].layer + 1 if not upward else places[b].layer - 1
     chain, marked = [a], None
+    inner: list[int] = []
     for layer in range(places[a].layer + 1, places[b].layer):
         is_label = layer == middle and label[0] > 0
         if is_label:
             marked = len(places)
-        places.append(_Rank(layer, label[0] if is_label else 4.0, label[1] if is_label else 0.0))
-        chain.append(len(places) - 1)
-    chain.append(b)
+        places.append(_Rank(layer, label[0] + 4.0 if is_label else 4.0, label[1] if is_label else 0.0, inner))
+        places[-1].pull = places[tail].pull if span == 2 else 0.1
+        inner.append(len(places) - 1)
+    chain += [*inner, b]
     for u, v in zip(chain, chain[1:], strict=False):
         places[u].down.append(v)
         places[v].up.append(u)
@@ -175,12 +184,14 @@ def _place(places: list[_Rank], rows: list[list[int]]) -> None:
             x += places[i].width + GAP
         for i in row:
             places[i].x -= (x - GAP) / 2
+    chains = {id(place.chain): place.chain for place in places if place.chain is not None and len(place.chain) > 1}
     for sweep in range(2 * SWEEPS):
+        means = {key: sum(places[i].x for i in chain) / len(chain) for key, chain in chains.items()}
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            _settle(places, row, sweep)
+            _settle(places, row, sweep, means)
 
 
-def _settle(places: list[_Rank], row: list[int], sweep: int) -> None:
+def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, float]) -> None:
     """Least squares under gaps: pool neighbours that want to overlap, each pool at the weighted mean of its wishes."""
     pools: list[list[float]] = []  # weight, weighted sum, members
     offset, previous = 0.0, None
@@ -193,8 +204,12 @@ def _settle(places: list[_Rank], row: list[int], sweep: int) -> None:
         near = place.up if sweep % 2 == 0 else place.down
         if sweep >= SWEEPS:
             near = place.up + place.down
-        want = sum(places[j].x for j in near) / len(near) if near else place.x
-        weight = 8.0 if not place.height else 1.0 if near else 0.05  # arrows straight before boxes centred
+        if place.chain is not None and len(place.chain) > 1:  # a long arrow wants to be straight
+            want, weight = means[id(place.chain)], 4.0
+        else:
+            total = sum(places[j].pull for j in near)
+            want = sum(places[j].pull * places[j].x for j in near) / total if near else place.x
+            weight = place.pull if near else 0.01
         pools.append([weight, weight * (want - offset), 1])
         while len(pools) > 1 and pools[-2][1] * pools[-1][0] > pools[-1][1] * pools[-2][0]:
             last = pools.pop()
@@ -244,7 +259,7 @@ def _finish(
         routes = {key: [(y, x) for x, y in route] for key, route in routes.items()}
     clusters, left_out = _clusters(sketch, centres)
     note = "scopes that share space with other boxes are not outlined" if left_out else ""
-    return shift(Layout(centres, routes, labels, clusters, 0.0, 0.0, "built-in layout", note), sketch)
+    return shift(Layout(centres, routes, labels, clusters, 0.0, 0.0, BUILT_IN, note), sketch)
 
 
 def _ports(sketch: Sketch, places: list[_Rank], chains: dict[str, Any]) -> dict[str, tuple[Point, Point]]:

@@ -13,6 +13,8 @@ _ASCII = (
 )  # fmt: skip
 BOLD = 1.12
 """How much wider the bold face is."""
+HINTED = 1.05
+"""How much wider small text is where the advance of each sign is rounded to whole dots."""
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
@@ -28,7 +30,7 @@ def width(text: str, size: float, bold: bool = False) -> float:
             total += 125 if code > 0xFFFF else 100  # emoji are wider still
         else:
             total += 40 if sign in "·⟨⟩ı‖" else 84
-    return total / 100 * size * (BOLD if bold else 1.0)
+    return total / 100 * size * (BOLD if bold else 1.0) * HINTED
 
 
 def clean(text: object, limit: int = 48) -> str:
@@ -45,7 +47,11 @@ def clean(text: object, limit: int = 48) -> str:
         else:
             signs.append(sign)
     shown = "".join(signs)
-    return shown if len(raw) <= limit and len(shown) <= 2 * limit else shown[: limit - 1] + "…"
+    if len(raw) > limit or len(shown) > 2 * limit:
+        shown = shown[: limit - 1] + "…"
+    if any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in shown):
+        shown = f"\u2068{shown}\u2069"  # isolated: it is written right to left, what stands beside it is not
+    return shown
 
 
 def number(x: float, digits: int = 3) -> str:

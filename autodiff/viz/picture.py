@@ -78,7 +78,7 @@ def _edges(graph: Graph, flow: GradientFlow | None, node: dict[str, Any]) -> lis
             if (w, k) in flow.contributions]  # fmt: skip
     terms = [term for _, term in sent] + ([flow.seeds[v]] if v in flow.seeds else [])
     if len(terms) == 1 and terms[0] is flow.delta[v] and node["delta"]["rms"]:
-        whole = {"cancels": False, "terms": [{"projection": 1.0, "norm_share": 1.0, "cosine": 1.0}]}
+        whole: dict[str, Any] = {"cancels": False, "terms": [{"projection": 1.0, "norm_share": 1.0, "cosine": 1.0}]}
         numbers = [node["delta"]]  # one consumer: its contribution is the node's δ itself
     else:
         whole = divide(terms, flow.delta[v])

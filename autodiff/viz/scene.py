@@ -11,12 +11,12 @@ import math
 from typing import Any
 
 from .engine import EngineError, arrange_with, engines
-from .face import BODY, INDENT, SMALL, TAG, TITLE, Face, Line, Row, face, line, ordinary
-from .layout import LABEL, Layout, Sketch, arrange
+from .face import BODY, GAP, INDENT, SMALL, TAG, TITLE, Face, Line, Row, face, line, ordinary
+from .layout import BUILT_IN, LABEL, Layout, Sketch, arrange
 from .lettering import clean, power, width
 from .options import Options, refuse
 from .theme import Scale
-from .view import Box, View, size
+from .view import Box, View, beneath, size
 
 MARGIN = 18.0
 WIDEST, THINNEST = 4.5, 0.8  # of an arrow
@@ -125,6 +125,7 @@ def compose(found: dict[str, Any], view: View, options: Options) -> Scene:
         {path[:depth]: width(clean(path[depth - 1]), BODY, bold=True) for path in clusters
          for depth in range(1, len(path) + 1)},
         options.direction,
+        beneath(view),
     )  # fmt: skip
     layout = lay_out(sketch, options)
     drawing = _drawing(view, layout, faces, lines, scale)
@@ -145,7 +146,7 @@ def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str
         items.append(Group(arrow.id, "edge", shown.more, _arrow(shown, layout.routes[arrow.id], scale)))
         if shown.text and arrow.id in layout.labels:
             x, y = layout.labels[arrow.id]
-            if layout.engine == "built-in layout":  # there the arrow passes under its label
+            if layout.engine == BUILT_IN:  # there the arrow passes under its label
                 tags.append(Rect(x - shown.label_width / 2 - 2, y - 5.5, shown.label_width + 4, 11, 3.0, "@paper"))
             colour = f"@{shown.state}" if shown.state in ("nan", "inf") else "@ink"
             tags.append(Text(x, y + 3, shown.text, SMALL, colour, "middle"))
@@ -206,6 +207,8 @@ def _row(row: Row, left: float, top: float, across: float) -> list[Any]:
         items.append(Text(start, top + 10.2, row.tag, BODY, row.colour if row.band else "@muted", bold=bool(row.band)))
         start += TAG
     items.append(Text(start, top + 10.2, row.text, BODY, row.colour, bold=bool(row.band), italic=row.italic))
+    if row.rest:
+        items.append(Text(start + width(row.text, BODY, bool(row.band)) + GAP, top + 10.2, row.rest, BODY, row.colour))
     return items
 
 
@@ -230,7 +233,7 @@ def _framed(
     items: list[Any] = [Text(MARGIN, MARGIN + 12, title, 14, bold=True)]
     items += [Text(MARGIN, MARGIN + 27 + 12 * n, text, BODY, "@muted") for n, text in enumerate(head)]
     moved = [_moved(item, MARGIN + (across - layout.width) / 2, top) for item in drawing]
-    legend, height = _legend(found["flow"], layout, scale, faces, lines, across)
+    legend, height = _legend(found["flow"], view, layout, scale, faces, lines, across)
     items += moved
     items += [_moved(item, MARGIN, top + layout.height + 16) for item in legend]
     whole = top + layout.height + 16 + height + MARGIN
@@ -257,7 +260,7 @@ def _wrapped(text: str, across: float, size: float = BODY) -> list[str]:
 
 
 def _legend(
-    flow: bool, layout: Layout, scale: Scale, faces: dict[str, Face], lines: dict[str, Line], across: float
+    flow: bool, view: View, layout: Layout, scale: Scale, faces: dict[str, Face], lines: dict[str, Line], across: float
 ) -> tuple[list[Any], float]:
     """What width, colour and outline mean, and how the picture was laid out."""
     items: list[Any] = [Curve([(0, 0), (across / 3, 0), (2 * across / 3, 0), (across, 0)], "@rim", 0.8)]
@@ -276,6 +279,8 @@ def _legend(
         said.append("Dashed arrow: no δ comes back.")
     if any(shown.state == "zero" for shown in lines.values()):
         said.append("Dashed grey arrow with a number: a δ of zero, or subnormal.")
+    if any(len(arrow.edges) > 1 and arrow.whole is None and lines[arrow.id].text for arrow in view.arrows):
+        said.append("×n: the RMS over n contributions, from several nodes of a scope.")
     if any("⟲" in shown.title for shown in faces.values()):
         said.append("⟲n: drawn n times, once for each use.")
     for text in said:
@@ -298,16 +303,17 @@ def _colour_key(scale: Scale, y: float) -> list[Any]:
         items.append(Rect(n * long / steps, y + 5, long / steps + 0.3 * (n < steps - 1), 8, 0.0, colour))
     for tick in scale.ticks():
         x = (tick - scale.low) / span * long
-        anchor = "start" if tick == scale.low else "end" if tick == scale.high else "middle"
-        items.append(Text(x, y + 23, power(tick), SMALL, "@muted", anchor))
+        anchor = "start" if x < 8 else "end" if x > long - 8 else "middle"
+        items.append(Rect(min(x, long - 0.8), y + 13, 0.8, 3, 0.0, "@muted"))
+        items.append(Text(x, y + 24, power(tick), SMALL, "@muted", anchor))
     return items
 
 
 def _width_key(y: float, x: float) -> list[Any]:
-    items: list[Any] = [Text(x, y, "width: share of Σ‖δᵢ‖ at the arrow's start", SMALL, "@muted")]
+    items: list[Any] = [Text(x, y, "width: share of Σ‖δᵢ‖ where δ divides", SMALL, "@muted")]
     for n, share in enumerate((0.1, 0.5, 1.0)):
         start = x + 62 * n
         points = [(start, y + 9), (start + 8, y + 9), (start + 17, y + 9), (start + 25, y + 9)]
         items.append(Curve(points, "@line", max(THINNEST, WIDEST * share) + 1.0))
-        items.append(Text(start + 12.5, y + 23, f"{share:.0%}".replace("%", " %"), SMALL, "@muted", "middle"))
+        items.append(Text(start + 12.5, y + 24, f"{share:.0%}".replace("%", " %"), SMALL, "@muted", "middle"))
     return items

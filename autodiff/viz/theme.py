@@ -54,18 +54,18 @@ def cividis(t: float) -> str:
 
 
 class Scale:
-    """log₁₀ of an RMS on cividis, between whole decades."""
+    """log₁₀ of an RMS on cividis, between half decades, over one decade at least."""
 
     def __init__(self, sizes: list[float]) -> None:
         logs = [math.log10(size) for size in sizes if size > 0]
-        self.low = math.floor(min(logs, default=0.0) + 1e-9)
-        self.high = max(math.ceil(max(logs, default=1.0) - 1e-9), self.low + 1)
+        self.low = math.floor(2 * min(logs, default=-0.5) + 1e-9) / 2
+        self.high = max(math.ceil(2 * max(logs, default=0.5) - 1e-9) / 2, self.low + 1)
 
     def colour(self, size: float) -> str:
         """The colour of an RMS that is not zero."""
         return cividis((math.log10(size) - self.low) / (self.high - self.low))
 
     def ticks(self) -> list[int]:
-        """Decades to name beside the scale: at most about seven."""
+        """Whole decades to name beside the scale: at most about seven."""
         step = max(1, math.ceil((self.high - self.low) / 6))
-        return list(range(self.low, self.high + 1, step))
+        return list(range(math.ceil(self.low), math.floor(self.high) + 1, step))

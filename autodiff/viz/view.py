@@ -5,7 +5,9 @@ The result is boxes and arrows, still without sizes or places.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +46,7 @@ class Arrow:
     tail: str
     head: str
     edges: list[dict[str, Any]]
+    whole: dict[str, Any] | None = None  # δ of the node that it leaves, where all of that δ came back along it
 
 
 @dataclasses.dataclass
@@ -173,6 +176,12 @@ def _arrows(found: dict[str, Any], owner: list[str], boxes: dict[str, Box]) -> l
             arrows[key].edges.append(edge)
         else:
             arrows[key] = Arrow(f"e{edge['to']}x{edge['slot']}", tail, head, [edge])
+    sent = Counter(edge["from"] for edge in found["edges"] if edge["kind"] == "δ")
+    for arrow in arrows.values():
+        source = found["nodes"][arrow.edges[0]["from"]]
+        active = [edge["from"] for edge in arrow.edges if edge["kind"] == "δ"]
+        if len(active) > 1 and not source["output"] and active == [source["id"]] * sent[source["id"]]:
+            arrow.whole = source["delta"]
     return list(arrows.values())
 
 
@@ -185,10 +194,9 @@ def _focused(found: dict[str, Any], focus: Any) -> list[int]:
         if isinstance(key, str):
             if key not in names:
                 near = nearest(key, names) or list(names)[:8]
-                raise UnknownNameError(
-                    message(f"draw: no node is named {key!r}", f"the nearest names: {', '.join(map(repr, near)) or 'none'}",
-                            "give a node its name with ad.name(x, 'hidden'), or focus by number")  # fmt: skip
-                )
+                why = f"the nearest names: {', '.join(map(repr, near)) or 'none'}"
+                instead = "give a node its name with ad.name(x, 'hidden'), or focus by number"
+                raise UnknownNameError(message(f"draw: no node is named {key!r}", why, instead))
             numbers.append(names[key])
             continue
         index = key.__index__()
@@ -196,6 +204,35 @@ def _focused(found: dict[str, Any], focus: Any) -> list[int]:
             refuse(f"draw: focus={key!r}", f"the graph has {len(found['nodes'])} nodes", "focus=0, or a name")
         numbers.append(index)
     return numbers
+
+
+def beneath(view: View) -> list[tuple[str, str]]:
+    """Which boxes are to stand below which others, so that scopes that follow one another stand one below the other.
+
+    A leaf of a scope stands below the last box outside the scope that feeds it and was computed before the leaf is used:
+    that box cannot depend on the leaf, so the wish can always be granted.
+    """
+    place = {box.id: box for box in view.boxes}
+    feeding: dict[Path, list[tuple[int, str]]] = {}
+    first: dict[str, int] = {}
+    for arrow in view.arrows:
+        tail, head = place[arrow.tail], place[arrow.head]
+        first[tail.id] = min(first.get(tail.id, head.node["id"]), *(edge["to"] for edge in arrow.edges))
+        last = tail.members[-1]["id"]
+        for depth in range(1, len(head.scope) + 1):
+            path = head.scope[:depth]
+            if tail.scope[:depth] != path and not (leaf(tail.node) and tail.group is None):
+                feeding.setdefault(path, []).append((last, tail.id))
+    found = []
+    for feeders in feeding.values():
+        feeders.sort()
+    for box in view.boxes:
+        if box.group is None and leaf(box.node) and box.id in first:
+            feeders = feeding.get(box.scope, [])
+            at = bisect.bisect_left(feeders, (first[box.id], ""))
+            if at:
+                found.append((feeders[at - 1][1], box.id))
+    return found
 
 
 def _within(centre: list[str], arrows: list[Arrow], hops: int) -> set[str]:
