@@ -434,8 +434,9 @@ def pooled(found: Sequence[dict[str, Any]]) -> float | None:
 def scopes(graph: Graph) -> list[tuple[str, ...]]:
     """The scope of each node.
 
-    A leaf is recorded where it is first used, and belongs where all its uses stand: a weight that one operation reads, to
-    the scope of that operation. What several operations read, one of them directly in that scope, comes in from outside.
+    A leaf is recorded where it is first used, and belongs where all its uses stand: a weight that one operation
+    reads, to the scope of that operation. What several operations read, one of them directly in that scope, comes in
+    from outside.
     """
     found = list(graph.scopes)
     for v, op in enumerate(graph.ops):

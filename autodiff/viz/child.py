@@ -1,8 +1,8 @@
-"""Graphviz, in a process of its own: it holds the interpreter lock, cannot be interrupted, and can crash on deep graphs.
+"""Graphviz, in a process of its own: it holds the interpreter lock, cannot be stopped, and can crash on deep graphs.
 
-Run by path as ``python -I child.py KIND PLACE ENGINE FORMAT BYTES``, with DOT on standard input and the result on standard
-output. It imports nothing of the package that it belongs to. KIND is ``pygraphviz`` (PLACE is the folder to import it from)
-or ``dot`` (PLACE is the executable); BYTES limits its address space.
+Run by path as ``python -I child.py KIND PLACE ENGINE FORMAT BYTES``, with DOT on standard input and the result on
+standard output. It imports nothing of the package that it belongs to. KIND is ``pygraphviz`` (PLACE is the folder to
+import it from) or ``dot`` (PLACE is the executable); BYTES limits its address space.
 """
 
 import os

@@ -1,6 +1,7 @@
-"""A view as DOT for people: to be read, changed, and drawn with any version of Graphviz.
+r"""A view as DOT for people: to be read, changed, and drawn with any version of Graphviz.
 
-Every text that a user could have written is escaped and marked as plain, so that neither ``\\N`` nor ``<b>`` means anything.
+Every text that a user could have written is escaped and marked as plain, so that neither ``\N`` nor ``<b>`` means
+anything.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 import graphviz
 
 from .face import Face, Line, face, line, ordinary
-from .lettering import clean, power
+from .lettering import clean, number
 from .options import Options
 from .scene import THINNEST, WIDEST
 from .theme import DARK, LIGHT, Scale, on
@@ -33,7 +34,8 @@ def to_dot(found: dict[str, Any], view: View, options: Options) -> str:
               bgcolor=colours["paper"], fontcolor=colours["ink"], fontname="Helvetica", fontsize="11")  # fmt: skip
     root.attr("node", shape="box", style="filled", fillcolor=colours["surface"], color=colours["ink"],
               fontcolor=colours["ink"], fontname="Helvetica", fontsize="10")  # fmt: skip
-    root.attr("edge", color=colours["line"], fontcolor=colours["ink"], fontname="Helvetica", fontsize="8", arrowsize="0.7")
+    root.attr("edge", color=colours["line"], fontcolor=colours["ink"], fontname="Helvetica", fontsize="8",
+              arrowsize="0.7")  # fmt: skip
     graphs: dict[tuple[str, ...], Any] = {(): root}
     for path in _scopes(view):
         graphs[path] = graphviz.Digraph(f"cluster_{len(graphs)}")
@@ -57,8 +59,8 @@ def _caption(found: dict[str, Any], view: View, scale: Scale) -> str:
     title = clean(found["title"] or "graph", 80)
     said = [f"Gradient flow of {title}" if found["flow"] else title, *view.notes]
     if found["flow"]:
-        said.append(f"colour: RMS of δ, dark {power(scale.low)} to light {power(scale.high)}; "
-                    "width of an arrow: share of Σ‖δᵢ‖ at its start; number: the δ that came back along it")  # fmt: skip
+        said.append(f"colour: RMS of δ, dark {number(10**scale.low)} to light {number(10**scale.high)}; "
+                    "width of an arrow: share of Σ‖δᵢ‖ where δ divides; number: δ that came back along it")  # fmt: skip
     return str(graphviz.nohtml("".join(graphviz.escape(text) + "\\l" for text in said)))
 
 

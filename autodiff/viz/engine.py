@@ -19,6 +19,8 @@ from .options import Options
 
 BESIDE = 7.0  # points between an arrow and its label
 
+TABLE = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
@@ -118,8 +120,7 @@ def _inches(points: float) -> str:
 
 def _blank(width: float, height: float) -> str:
     """A label of a given size without any text."""
-    return (f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0" fixedsize="true" width="{round(width)}" '
-            f'height="{round(height)}"><tr><td></td></tr></table>>')  # fmt: skip
+    return f"{TABLE}<tr>{_cell(width, height)}</tr></table>>"
 
 
 def skeleton(sketch: Sketch) -> str:
@@ -157,20 +158,19 @@ def skeleton(sketch: Sketch) -> str:
 
 
 def _ported(width: float, height: float, count: int, tall: bool) -> str:
-    """A box with a place on its upper side for each arrow that arrives, in order of arguments (LR: on its left side)."""
+    """A box with a place for each arrow that arrives, in order of arguments, on its upper side (LR: on its left)."""
     if count < 2:
         return _blank(width, height)
-    begin = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
     if tall:
         cells = "".join(_cell(width / count, 1, f'port="i{n + 1}"') for n in range(count))
         body = _cell(width, height - 1, f'colspan="{count}"')
-        return f"{begin}<tr>{cells}</tr><tr>{body}</tr></table>>"
+        return f"{TABLE}<tr>{cells}</tr><tr>{body}</tr></table>>"
     body = _cell(width - 1, height, f'rowspan="{count}"')
     rows = [_cell(1, height / count, f'port="i{n + 1}"') for n in range(count)]
-    return f"{begin}<tr>{rows[0]}{body}</tr>{''.join(f'<tr>{row}</tr>' for row in rows[1:])}</table>>"
+    return f"{TABLE}<tr>{rows[0]}{body}</tr>{''.join(f'<tr>{row}</tr>' for row in rows[1:])}</table>>"
 
 
-def _cell(width: float, height: float, more: str) -> str:
+def _cell(width: float, height: float, more: str = "") -> str:
     size = f'width="{max(1, round(width))}" height="{max(1, round(height))}"'
     return f'<td fixedsize="true" {size} {more}></td>'
 

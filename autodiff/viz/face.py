@@ -76,7 +76,8 @@ def extent(numbers: dict[str, Any]) -> str:
 
 def states(numbers: dict[str, Any]) -> str:
     """How many elements are NaN or infinite, in words."""
-    found = [f"{word} ×{numbers[key]}" for key, word in (("nan", "NaN"), ("+inf", "+Inf"), ("-inf", "−Inf")) if numbers[key]]
+    words = (("nan", "NaN"), ("+inf", "+Inf"), ("-inf", "−Inf"))
+    found = [f"{word} ×{numbers[key]}" for key, word in words if numbers[key]]
     if numbers["size"] == 1:
         return found[0].split(" ")[0] if found else ""
     return f"{', '.join(found)} of {numbers['size']}" if found else ""
@@ -250,9 +251,9 @@ def _share(edges: list[dict[str, Any]]) -> float | None:
         share, rms = edge["norm_share"], edge["delta"]["rms"]
         if share != share or rms is None:
             return None
-        norms.setdefault(edge["from"], [0.0, 0.0])
-        norms[edge["from"]][0] += share
-        norms[edge["from"]][1] = max(norms[edge["from"]][1], rms * math.sqrt(edge["delta"]["size"]) / share if share else 0.0)
+        known = norms.setdefault(edge["from"], [0.0, 0.0])
+        known[0] += share
+        known[1] = max(known[1], rms * math.sqrt(edge["delta"]["size"]) / share if share else 0.0)
     whole = sum(total for _, total in norms.values())
     return sum(share * total for share, total in norms.values()) / whole if whole else None
 

@@ -1,15 +1,16 @@
 """Where boxes and arrows go, without Graphviz: a plain layered layout.
 
-Layers by longest path, as networkx.topological_generations gives them, but with leaves just above their first use; order
-within a layer by barycentres; places by least squares. An arrow that spans several layers passes through a point in each,
-and its label is such a point of its own, so that nothing overlaps. Every step is a loop over lists, and takes time in
-proportion to boxes and arrows.
+Layers by longest path, as networkx.topological_generations gives them, but with leaves just above their first use;
+order within a layer by barycentres; places by least squares. An arrow that spans several layers passes through a
+point in each, and its label is such a point of its own, so that nothing overlaps. Every step is a loop over lists,
+and takes time in proportion to boxes and arrows.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -140,7 +141,7 @@ def _chain(places: list[_Rank], tail: int, head: int, label: Point) -> tuple[lis
         places[-1].pull = places[tail].pull if span == 2 else 0.1
         inner.append(len(places) - 1)
     chain += [*inner, b]
-    for u, v in zip(chain, chain[1:], strict=False):
+    for u, v in itertools.pairwise(chain):
         places[u].down.append(v)
         places[v].up.append(u)
     return chain, marked, upward
@@ -292,7 +293,7 @@ def _curve(points: list[Point]) -> list[Point]:
     down = 1.0 if tip[1] >= points[-2][1] else -1.0
     points = [*points[:-1], (tip[0], tip[1] - down * HEAD)]
     route = [points[0]]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         bend = (y1 - y0) / 2
         route += [(x0, y0 + bend), (x1, y1 - bend), (x1, y1)]
     return [*route, tip]

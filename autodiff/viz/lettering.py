@@ -6,10 +6,10 @@ import unicodedata
 
 # Advance widths of a wide sans serif face, in hundredths of the font size, from " " to "~". Narrower faces fit as well.
 _ASCII = (
-    32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34, 34, 84, 84,
-    84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79, 60, 79, 69, 63, 61, 73, 68, 99, 69, 61, 69,
-    39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63, 63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63, 59, 82, 59,
-    59, 52, 64, 34, 64, 84,
+    32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34, 34,
+    84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79, 60, 79, 69, 63, 61, 73, 68, 99,
+    69, 61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63, 63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52,
+    39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
 )  # fmt: skip
 BOLD = 1.12
 """How much wider the bold face is."""
@@ -36,8 +36,8 @@ def width(text: str, size: float, bold: bool = False) -> float:
 def clean(text: object, limit: int = 48) -> str:
     """A name as it may stand in a picture: on one line, what cannot be seen made visible, at most `limit` signs.
 
-    Control characters, line breaks, unpaired surrogates and the marks that reverse the direction of writing are shown as
-    their code; they could otherwise break a file or rearrange the text around them.
+    Control characters, line breaks, unpaired surrogates and the marks that reverse the direction of writing are shown
+    as their code; they could otherwise break a file or rearrange the text around them.
     """
     raw = str(text)
     signs = []

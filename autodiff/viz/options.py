@@ -81,7 +81,8 @@ def read_options(given: Mapping[str, Any]) -> Options:
     for key in given:
         if key not in _KNOWN:
             near = nearest(key, _KNOWN) or list(_KNOWN)
-            refuse(f"draw has no option {key!r}", f"its options are {', '.join(_KNOWN)}", f"perhaps {' or '.join(near)}")
+            why = f"its options are {', '.join(_KNOWN)}"
+            refuse(f"draw has no option {key!r}", why, f"perhaps {' or '.join(near)}")
     options = Options(**given)
     for key, choices in _CHOICES.items():
         value = getattr(options, key)

@@ -1,8 +1,8 @@
 """The picture as plain data: one document of dicts and lists that feeds every rendering.
 
-``nodes`` and ``edges`` are one dict each; ids are the numbers of nodes in the graph and of argument slots, so equal graphs
-give equal documents. Nothing in it is an array, and nothing is an object of this package: it is what the ``.json``
-format writes.
+``nodes`` and ``edges`` are one dict each; ids are the numbers of nodes in the graph and of argument slots, so equal
+graphs give equal documents. Nothing in it is an array, and nothing is an object of this package: it is what the
+``.json`` format writes.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     -------
     dict
         ``nodes``: id, kind, op, name, scope, shape, dtype, line, call, formulas, value and delta (see
-        :func:`autodiff.flow.statistics`; ``number`` as well where there is one element), path (None without a flow), output,
-        uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"), delta (its statistics), projection, norm_share,
-        cosine. ``joins``: as :meth:`~autodiff.GradientFlow.joins`, where asked for.
+        :func:`autodiff.flow.statistics`; ``number`` as well where there is one element), path (None without a flow),
+        output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"), delta (its statistics), projection,
+        norm_share, cosine. ``joins``: as :meth:`~autodiff.GradientFlow.joins`, where asked for.
     """
     flow = source if isinstance(source, GradientFlow) else None
     graph = source.graph if isinstance(source, GradientFlow) else source
@@ -135,7 +135,8 @@ def _literal(x: Any) -> str:
     if isinstance(x, (np.ndarray, np.generic)):
         return cell(x, 24)
     if isinstance(x, slice):
-        return ":".join("" if part is None else str(part) for part in (x.start, x.stop, x.step)).removesuffix(":") or ":"
+        parts = ["" if part is None else str(part) for part in (x.start, x.stop, x.step)]
+        return ":".join(parts if parts[2] else parts[:2])
     if isinstance(x, (tuple, list)):
         return "(" + ", ".join(map(_literal, x)) + ")"
     return "…" if x is Ellipsis else str(x)
@@ -161,7 +162,7 @@ def to_json(found: dict[str, Any]) -> str:
 
 
 def _finite(x: Any) -> Any:
-    """The same data without the numbers that JSON does not have. Documents are a few levels deep, whatever the graph."""
+    """The same data without the numbers that JSON does not have. A document is never more than a few levels deep."""
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, dict):

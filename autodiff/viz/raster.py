@@ -1,8 +1,8 @@
 """A scene as png or pdf.
 
-Graphviz draws it, in its child process, but decides nothing: the scene is handed over as the background of an empty graph,
-in Graphviz's own drawing language. So a png shows what the svg shows, title and legend included, and no other drawing
-library is needed.
+Graphviz draws it, in its child process, but decides nothing: the scene is handed over as the background of an empty
+graph, in Graphviz's own drawing language. So a png shows what the svg shows, title and legend included, and no other
+drawing library is needed.
 """
 
 from __future__ import annotations

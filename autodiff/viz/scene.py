@@ -1,7 +1,8 @@
 """The drawing itself: rectangles, curves and lines of text at their places, in points, y downwards.
 
-Both layouts, Graphviz's and the built-in one, end here, and every picture format is written from here, so an svg, a png and
-a pdf of one flow show the same thing. Colours that start with ``@`` are roles that a writer looks up in its theme.
+Both layouts, Graphviz's and the built-in one, end here, and every picture format is written from here, so an svg, a
+png and a pdf of one flow show the same thing. Colours that start with ``@`` are roles that a writer looks up in its
+theme.
 """
 
 from __future__ import annotations
@@ -271,8 +272,8 @@ def _legend(
         y += 38.0
     said = []
     if flow:
-        said.append("Arrows follow the computation. The number on an arrow is the δ that came back along it (the RMS of an "
-                    "array), with its share of Σ‖δᵢ‖ where δ divides.")  # fmt: skip
+        said.append("Arrows follow the computation. The number on an arrow is the δ that came back along it (of an "
+                    "array the RMS), with its share of Σ‖δᵢ‖ where δ divides.")  # fmt: skip
     if any(shown.dashed for shown in faces.values()):
         said.append("Dashed box: no path leads from it to the output.")
     if flow and any(shown.state == "none" for shown in lines.values()):

@@ -1,8 +1,8 @@
 """A scene as SVG.
 
-Presentation attributes only, so that the picture survives where style sheets are stripped (notebooks, code hosts). Ids
-start with a hash of the content: several pictures can stand in one page. With ``theme="auto"`` a style sheet is added that
-changes the colours where the reader prefers a dark page; without it the picture is the light one.
+Presentation attributes only, so that the picture survives where style sheets are stripped (notebooks, code hosts).
+Ids start with a hash of the content: several pictures can stand in one page. With ``theme="auto"`` a style sheet is
+added that changes the colours where the reader prefers a dark page; without it the picture is the light one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def to_svg(scene: Scene, theme: str = "light") -> str:
     body = "\n".join(_lines(scene.items, colours, theme == "auto"))
     mark = "g" + hashlib.sha256(f"{scene.title}{theme}{body}".encode()).hexdigest()[:8]
     width, height = _short(scene.width), _short(scene.height)
-    ground = f'<rect width="{width}" height="{height}"{_paint("fill", "@paper", colours, theme == "auto")}/>'
+    ground = f'<rect width="{width}" height="{height}"{_paint("fill", "@paper", colours)}'
+    ground += f"{_classes(theme == 'auto', '@paper', None)}/>"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" aria-labelledby="{mark}-title {mark}-desc" font-family="{FONTS}">'
     )
-    about = (
-        f'<title id="{mark}-title">{escape(scene.title)}</title>\n<desc id="{mark}-desc">{escape(scene.description)}</desc>'
-    )
+    about = (f'<title id="{mark}-title">{escape(scene.title)}</title>\n'
+             f'<desc id="{mark}-desc">{escape(scene.description)}</desc>')  # fmt: skip
     parts = [head, about, *([_style(mark)] if theme == "auto" else []), ground, body, "</svg>"]
     return "\n".join(parts).replace("\x00", mark) + "\n"  # NUL stands for the mark until it is known; names hold none
 
@@ -45,7 +45,7 @@ def _style(mark: str) -> str:
     return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
 
 
-def _paint(attribute: str, colour: str | None, colours: dict[str, str], auto: bool) -> str:
+def _paint(attribute: str, colour: str | None, colours: dict[str, str]) -> str:
     if colour is None:
         return f' {attribute}="none"' if attribute == "fill" else ""
     if not colour.startswith("@"):
@@ -73,21 +73,22 @@ def _lines(items: list[Any], colours: dict[str, str], auto: bool) -> Iterator[st
             yield _text(item, colours, auto)
         elif isinstance(item, Curve):
             dash = ' stroke-dasharray="4 3"' if item.dash else ""
-            yield (f'<path d="{_path(item.points)}" fill="none"{_paint("stroke", item.stroke, colours, auto)} '
+            yield (f'<path d="{_path(item.points)}" fill="none"{_paint("stroke", item.stroke, colours)} '
                    f'stroke-width="{_short(item.thick)}"{dash}{_classes(auto, None, item.stroke)}/>')  # fmt: skip
         elif isinstance(item, Polygon):
             points = " ".join(f"{_short(x)},{_short(y)}" for x, y in item.points)
-            yield (f'<polygon points="{points}"{_paint("fill", item.fill, colours, auto)}'
+            yield (f'<polygon points="{points}"{_paint("fill", item.fill, colours)}'
                    f'{_classes(auto, item.fill, None)}/>')  # fmt: skip
 
 
 def _rect(item: Rect, colours: dict[str, str], auto: bool) -> str:
     place = (f'x="{_short(item.x)}" y="{_short(item.y)}" width="{_short(item.width)}" height="{_short(item.height)}"')
     radius = f' rx="{_short(item.radius)}"' if item.radius else ""
-    stroke = _paint("stroke", item.stroke, colours, auto)
+    stroke = _paint("stroke", item.stroke, colours)
     if item.stroke:
         stroke += f' stroke-width="{_short(item.thick)}"' + (' stroke-dasharray="4 3"' if item.dash else "")
-    return f'<rect {place}{radius}{_paint("fill", item.fill, colours, auto)}{stroke}{_classes(auto, item.fill, item.stroke)}/>'
+    fill = _paint("fill", item.fill, colours)
+    return f"<rect {place}{radius}{fill}{stroke}{_classes(auto, item.fill, item.stroke)}/>"
 
 
 def _text(item: Text, colours: dict[str, str], auto: bool) -> str:
@@ -95,7 +96,7 @@ def _text(item: Text, colours: dict[str, str], auto: bool) -> str:
     look += ' font-style="italic"' if item.italic else ""
     look += f' text-anchor="{item.anchor}"' if item.anchor != "start" else ""
     space = ' xml:space="preserve"' if "  " in item.text else ""
-    return (f'<text x="{_short(item.x)}" y="{_short(item.y)}"{look}{_paint("fill", item.fill, colours, auto)}'
+    return (f'<text x="{_short(item.x)}" y="{_short(item.y)}"{look}{_paint("fill", item.fill, colours)}'
             f'{_classes(auto, item.fill, None)}{space}>{escape(item.text)}</text>')  # fmt: skip
 
 

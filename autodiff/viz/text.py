@@ -13,7 +13,9 @@ def to_text(found: dict[str, Any]) -> str:
     """The text of a .txt file."""
     title = clean(found["title"] or "graph", 80)
     head = f"Gradient flow of {title}" if found["flow"] else title
-    rows: list[tuple[str, ...]] = [("#", "scope", "name", "operation", "inputs", "shape", "dtype", "value", "δ", "notes")]
+    rows: list[tuple[str, ...]] = [
+        ("#", "scope", "name", "operation", "inputs", "shape", "dtype", "value", "δ", "notes")
+    ]
     inputs: dict[int, list[tuple[int, int]]] = {}
     for edge in found["edges"]:
         inputs.setdefault(edge["to"], []).append((edge["slot"], edge["from"]))

@@ -35,6 +35,7 @@ class Box:
 
     @property
     def node(self) -> dict[str, Any]:
+        """The first node, which is the only one outside a collapsed scope."""
         return self.members[0]
 
 
@@ -209,8 +210,8 @@ def _focused(found: dict[str, Any], focus: Any) -> list[int]:
 def beneath(view: View) -> list[tuple[str, str]]:
     """Which boxes are to stand below which others, so that scopes that follow one another stand one below the other.
 
-    A leaf of a scope stands below the last box outside the scope that feeds it and was computed before the leaf is used:
-    that box cannot depend on the leaf, so the wish can always be granted.
+    A leaf of a scope stands below the last box outside the scope that feeds it and was computed before the leaf is
+    used: that box cannot depend on the leaf, so the wish can always be granted.
     """
     place = {box.id: box for box in view.boxes}
     feeding: dict[Path, list[tuple[int, str]]] = {}
