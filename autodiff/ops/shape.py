@@ -27,11 +27,11 @@ def whole(x: Any) -> Any:
 # -- shape -------------------------------------------------------------------------------------------------------------
 
 reshape = linear(
-    lambda x, *, shape, **settings: np.reshape(x, shape, **settings),
-    lambda d, y, x, *, shape, order="C", copy=None: np.reshape(d, x.shape, order=order),
+    lambda x, *, shape, order="C": np.reshape(x, shape, order),
+    lambda d, y, x, *, shape, order="C": np.reshape(d, x.shape, order=order),
     name="reshape",
     view=True,
-    signature=("a", "shape", "order", "copy"),
+    signature=("a", "shape", "order"),
     numpy=(np.reshape,),
     examples=(
         at((3, 4), shape=(2, 6)), at((3, 4), shape=-1), at((2, 3, 2), shape=(4, -1), order="F"), at((), shape=(1, 1)),
@@ -67,16 +67,17 @@ def _memory(x: Any) -> Any:
 
 
 @composite(np.reshape)
-def _reshape_of(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     settings: dict[str, Any] = {"shape": whole(newshape if shape is None else shape)}
     if order == "A":
         flags = _memory(a).flags
         order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
     if order != "C":
         settings["order"] = order
-    if copy is not None:
-        settings["copy"] = copy
-    return apply(reshape, (a,), settings)
+    if copy is False:
+        np.reshape(_memory(a), settings["shape"], order, copy=False)  # NumPy's error where it cannot be a view
+    y = apply(reshape, (a,), settings)
+    return np.copy(y) if copy else y
 
 
 @composite(np.ravel)

@@ -191,6 +191,7 @@ def test_keywords_that_say_nothing_here_are_refused():
 def test_errors_are_numpys():
     for f in (
         lambda x: np.reshape(x, (5, 5)),
+        lambda x: np.reshape(x, -1, order="F", copy=False),
         lambda x: np.squeeze(x, axis=0),
         lambda x: np.transpose(x, (0, 0)),
         lambda x: np.broadcast_to(x, (3, 5)),
