@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NoRuleError, message
-from ..makers import at, bilinear, composite, op
+from ..makers import at, bilinear, composite, op, refuse
 from ..rules import unbroadcast
 
 
@@ -318,11 +318,10 @@ def _cross_along(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 @composite(np.linalg.multi_dot)
 def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """A chain of products in the cheapest order, by the lengths alone; the ends may be vectors."""
+    refuse("linalg.multi_dot", out=out)
     arrays = list(arrays)
     if len(arrays) < 2:
         raise ValueError("Expecting at least two arrays.")
-    if out is not None:
-        return dot(arrays[0], arrays[1], out=out)  # refused there, by name
     first, last = arrays[0].ndim == 1, arrays[-1].ndim == 1
     for position, x in enumerate(arrays):
         if x.ndim != 2 and not (x.ndim == 1 and position in (0, len(arrays) - 1)):
@@ -434,13 +433,15 @@ einsum = op(
 @composite(np.einsum)
 def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **settings: Any) -> Any:
     """Both of NumPy's spellings: subscripts in a string, or a list of indices after each operand."""
+    refuse("einsum", out=out)
     if isinstance(operands[0], str):
         subscripts, *xs = operands
     else:
         subscripts, xs = _from_lists(operands)
-    usual = {"out": None, "dtype": None, "order": "K", "casting": "safe", "optimize": False}
-    given = {**settings, "out": out, "optimize": optimize}
-    return einsum(*xs, subscripts=subscripts, **{k: v for k, v in given.items() if k not in usual or v != usual[k]})
+    usual = {"dtype": None, "order": "K", "casting": "safe", "optimize": False}
+    settings["optimize"] = optimize
+    given = {k: v for k, v in settings.items() if k not in usual or v != usual[k]}
+    return einsum(*xs, subscripts=subscripts, **given)
 
 
 def _from_lists(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NoRuleError, message
-from ..makers import at, composite, flat, op
+from ..makers import at, composite, flat, op, refuse
 from ..rules import unbroadcast
 from .contract import conjugated, transposed
+from .flat import stop_gradient
 
 
 def adjoint(x: Any) -> Any:
@@ -150,7 +151,7 @@ def _null_vectors(a: Any) -> Any:
     n = a.shape[-1]
     far = np.finfo(a.dtype).eps ** 0.25  # beyond it A⁻¹ would cost a quarter of the digits at each order
     none = np.zeros((*a.shape[:-2], 2, n, 0), a.dtype)
-    if a.size == 0 or not np.isfinite(a).all():
+    if a.size == 0:
         return none
     try:
         reach = np.abs(a).sum(-1).max(-1) * np.abs(np.linalg.inv(a)).sum(-1).max(-1)
@@ -160,8 +161,7 @@ def _null_vectors(a: Any) -> Any:
         return none
     u, s, vh = np.linalg.svd(a)
     m = int((s <= far * s[..., :1]).sum(-1).max())
-    scale = each(np.where(s[..., 0] > 0, s[..., 0], 1))
-    return np.stack([u[..., n - m :], adjoint(vh[..., n - m :, :])], axis=-3) * scale[..., None]
+    return np.stack([u[..., n - m :], adjoint(vh[..., n - m :, :])], axis=-3)
 
 
 null_vectors = flat(
@@ -186,22 +186,32 @@ def _small(w: Any) -> tuple[Any, Any]:
 def _cofactors(a: Any, y: Any) -> Any:
     """∂det/∂A, at singular matrices as well, and differentiable there to any order.
 
-    Far from singular it is det A · A⁻ᵀ. Otherwise A is bordered to K = [[A, U], [Vᴴ, 0]] with the singular vectors that
-    almost vanish in A. With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity in A for fixed U and V.
-    Its derivative is det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), and nothing in it is divided by a small number.
+    Far from singular it is det A · A⁻ᵀ. Otherwise A is bordered to K = [[A, βU], [βVᴴ, 0]] with the singular vectors
+    that almost vanish in A, and β the size of A. With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity
+    in A for any fixed U, V, β. Its derivative is det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), here with X counted in
+    units of 1/β so that only what is too large itself overflows; nothing is divided by a small number.
     """
+    n = a.shape[-1]
+    if n == 1:
+        return np.ones(a.shape, a.dtype)
+    exists = each(np.isfinite(np.sum(a, axis=(-2, -1))))
+    a = np.where(exists, a, np.eye(n, dtype=a.dtype))
     border = null_vectors(a)
-    n, m = a.shape[-1], border.shape[-1]
+    m = border.shape[-1]
     if m == 0:
-        return each(y) * transposed(np.linalg.inv(a))
+        return np.where(exists, each(y) * transposed(np.linalg.inv(a)), np.nan)
     into = np.eye(n + m, n, dtype=a.dtype)
     below = np.eye(n + m, dtype=a.dtype)[:, n:]
-    u, v = border[..., 0, :, :], border[..., 1, :, :]
+    beta = np.max(np.abs(stop_gradient(a)), axis=(-2, -1))
+    beta = np.where(beta > 0, beta, 1)
+    u, v = each(beta) * border[..., 0, :, :], each(beta) * border[..., 1, :, :]
     k = into @ a @ into.T + into @ u @ below.T + below @ adjoint(v) @ into.T
-    x = np.linalg.inv(k)
+    sign, log = np.linalg.slogdet(k)
+    x = each(beta) * np.linalg.inv(k)
     value, cofactors = _small(x[..., n:, n:])
     rank = transposed(x[..., n:, :n]) @ cofactors @ transposed(x[..., :n, n:])
-    return each(np.linalg.det(k)) * (each(value) * transposed(x[..., :n, :n]) - rank)
+    unit = sign * np.exp(log - (m + 1) * np.log(beta))
+    return np.where(exists, each(unit) * (each(value) * transposed(x[..., :n, :n]) - rank), np.nan)
 
 
 det = op(
@@ -289,7 +299,9 @@ def _qr(d: Any, y: Any, a: Any) -> Any:
         dr, r = dr[..., :k], r[..., :k]
     upper = (dr @ transposed(r) - transposed(q) @ dq) * _lower(k, q.dtype).T
     middle = dq + conjugated(q) @ (upper + adjoint(upper))
-    da = transposed(np.linalg.solve(r, transposed(middle)))
+    exists = np.isfinite(np.sum(1 / np.einsum("...ii->...i", r), axis=-1))  # else the columns are not independent
+    r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
+    da = each(np.where(exists, 1.0, np.nan)) * transposed(np.linalg.solve(r, transposed(middle)))
     return da if rest is None else np.concatenate([da, rest], axis=-1)
 
 
@@ -324,30 +336,36 @@ def _qr_by_mode(a: Any, mode: str = "reduced") -> Any:
     raise NoRuleError(message(f"qr: mode={mode!r} has no derivative rule here", why, "use mode='reduced' or mode='r'"))
 
 
+def _no_phase() -> NoRuleError:
+    return NoRuleError(
+        message(
+            "svd: the singular vectors of a complex matrix have no derivative rule",
+            "each pair of them has a free phase; second derivatives of the singular values would need theirs too",
+            "the singular values: np.linalg.svdvals(a)",
+        )
+    )
+
+
 def _svd(d: Any, y: Any, a: Any) -> Any:
-    """From dU = U·Ω + …: only the inner rotation divides by gaps s_j² − s_i²; without δU, δV it is conj(U·δs·Vᴴ)."""
+    """From dU = U·Ω + …: only the inner rotation divides by gaps s_j² − s_i²; without δU and δV it is U·δs·Vᵀ."""
     (du, ds, dvh), (u, s, vh) = d, y
+    if a.dtype.kind == "c":
+        raise _no_phase()
     row, column = s[..., None, :], s[..., :, None]
-    inner = (np.zeros(s.shape, s.dtype) if ds is None else ds)[..., None, :] * np.eye(s.shape[-1], dtype=s.dtype)
+    eye = np.eye(s.shape[-1], dtype=s.dtype)
+    gaps = (1 - eye) / (row * row - column * column + eye)
+    inner = (np.zeros(s.shape, s.dtype) if ds is None else ds)[..., None, :] * eye
     outside: Any = 0
-    if du is not None or dvh is not None:
-        eye = np.eye(s.shape[-1], dtype=s.dtype)
-        gaps = (1 - eye) / (row * row - column * column + eye)
-        if du is not None:
-            du = conjugated(du)
-            x = adjoint(u) @ du
-            turn = gaps * x
-            inner = inner + (turn + adjoint(turn)) * row
-            if u.dtype.kind == "c":  # the phase that U and V share is free: it is held on V
-                inner = inner + 1j * np.imag(x) * eye / row
-            outside = (du - u @ x) / row @ vh
-        if dvh is not None:
-            dv = adjoint(conjugated(dvh))
-            x = vh @ dv
-            turn = gaps * x
-            inner = inner + column * (turn + adjoint(turn))
-            outside = outside + u @ (adjoint(dv - adjoint(vh) @ x) / column)
-    return conjugated(u @ inner @ vh + outside)
+    if du is not None:
+        x = transposed(u) @ du
+        inner = inner + gaps * (x - transposed(x)) * row
+        outside = (du - u @ x) / row @ vh
+    if dvh is not None:
+        dv = transposed(dvh)
+        x = vh @ dv
+        inner = inner + column * (gaps * (x - transposed(x)))
+        outside = outside + u @ (transposed(dv - transposed(vh) @ x) / column)
+    return u @ inner @ vh + outside
 
 
 svd = op(
@@ -356,15 +374,31 @@ svd = op(
     name="svd",
     results=True,
     examples=(at((3, 3), draw=separated), at((4, 2), draw=separated), at((2, 2, 3), draw=separated)),
-    formulas=("δA = conj(U·δs·Vᴴ) and, for δU and δV, rotations divided by the gaps s_j² − s_i²",),
+    formulas=("δA = U·δs·Vᵀ and, for δU and δV, rotations divided by the gaps s_j² − s_i²",),
     note="singular vectors have a derivative only where the singular values differ and are not zero",
+)
+
+
+def _svdvals(d: Any, y: Any, a: Any) -> Any:
+    u, _, vh = svd(a)
+    return conjugated(u * d[..., None, :] @ vh)
+
+
+svdvals = op(
+    lambda a: np.linalg.svd(a, compute_uv=False),
+    _svdvals,
+    name="svdvals",
+    numpy=(np.linalg.svdvals,),
+    examples=(at((3, 3), draw=separated), at((4, 2), draw=separated), at((2, 2, 3), draw=separated)),
+    formulas=("δA = conj(U·δs·Vᴴ)",),
 )
 
 
 @composite(np.linalg.svd)
 def _svd_by_form(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    refuse("linalg.svd", hermitian=hermitian or None)
     if not compute_uv:
-        return svd(a)[1]
+        return svdvals(a)
     rows, columns = np.shape(a)[-2:]
     if full_matrices and rows != columns:
         raise NoRuleError(
@@ -375,16 +409,5 @@ def _svd_by_form(a: Any, full_matrices: bool = True, compute_uv: bool = True, he
             )
         )
     if a.dtype.kind == "c":
-        raise NoRuleError(
-            message(
-                "svd: the singular vectors of a complex matrix have no derivative rule",
-                "each pair of them has a free phase, so they have no derivative of their own",
-                "the singular values: np.linalg.svd(a, compute_uv=False)",
-            )
-        )
+        raise _no_phase()
     return svd(a)
-
-
-@composite(np.linalg.svdvals)
-def _svdvals(x: Any, /) -> Any:
-    return svd(x)[1]

@@ -1,0 +1,142 @@
+"""What no law knows of the products: spellings, refusals, memory, and the order of a chain."""
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.errors import KeywordError, LostHistoryError, NoRuleError
+
+A = np.arange(1.0, 10.0).reshape(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "word"),
+    [
+        (lambda x: np.matmul(x, x, axes=[(0, 1), (0, 1), (0, 1)]), KeywordError, "axes"),
+        (lambda x: np.matmul(x, x, out=np.empty((3, 3))), LostHistoryError, "out"),
+        (lambda x: np.dot(x, x, out=np.empty((3, 3))), KeywordError, "'out'"),
+        (lambda x: np.outer(x, x, out=np.empty((9, 9))), KeywordError, "'out'"),
+        (lambda x: np.linalg.multi_dot([x, x], out=np.empty((3, 3))), KeywordError, "'out'"),
+        (lambda x: np.einsum("ij->ji", x, out=np.empty((3, 3))), KeywordError, "'out'"),
+        (lambda x: np.einsum("ij->ji", x, dtype=np.float32), KeywordError, "'dtype'"),
+        (lambda x: np.einsum("ij->ji", x, order="F"), KeywordError, "'order'"),
+        (lambda x: np.einsum("ij->ji", x, casting="unsafe"), KeywordError, "'casting'"),
+        (lambda x: np.cross(x[:, :2], x[:, :2]), NoRuleError, "three components"),
+        (lambda x: np.linalg.outer(x, x), ValueError, "one-dimensional"),
+        (lambda x: np.linalg.multi_dot([x]), ValueError, "at least two"),
+        (lambda x: np.linalg.multi_dot([x, x[0], x]), np.linalg.LinAlgError, "two-dimensional"),
+        (lambda x: x @ np.ones(4), ValueError, "mismatch"),
+    ],
+)
+def test_refusals_come_at_the_call(call, error, word):
+    with pytest.raises(error, match=word):
+        ad.grad(lambda x: np.sum(call(x)))(A)
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: np.einsum("ij->ji", x, order="K", casting="safe", dtype=None, out=None, optimize=False),
+    lambda x: np.dot(x, np.eye(3), out=None),
+    lambda x: np.tensordot(x, np.eye(3), 1),
+])  # fmt: skip
+def test_defaults_that_are_written_out_are_no_keywords(call):
+    assert np.array_equal(ad.grad(lambda x: np.sum(call(x)))(A), np.ones((3, 3)))
+
+
+def test_gradients_of_a_layer_are_the_textbook_products_in_memory_of_their_own():
+    rng = np.random.default_rng(0)
+    x, w, d = (rng.standard_normal(s).astype(np.float32) for s in ((32, 64), (64, 10), (32, 10)))
+    dx, dw = ad.vjp(np.matmul, x, w)[1](d)
+    assert np.array_equal(dx, d @ w.T)
+    assert np.array_equal(dw, x.T @ d)
+    assert dx.dtype == dw.dtype == np.float32
+    assert dw.flags.c_contiguous
+    assert dx.flags.c_contiguous
+
+
+def test_a_stack_times_one_matrix_is_one_tall_product():
+    rng = np.random.default_rng(1)
+    x, w, d = rng.standard_normal((5, 3, 4)), rng.standard_normal((4, 2)), rng.standard_normal((5, 3, 2))
+    (dw,) = ad.vjp(lambda w: x @ w, w)[1](d)
+    assert np.allclose(dw, sum(xi.T @ di for xi, di in zip(x, d, strict=True)), rtol=1e-14)
+
+
+def test_zero_size_products_have_zero_size_or_zero_gradients():
+    dx, dw = ad.vjp(np.matmul, np.ones((2, 0, 4)), np.ones((4, 3)))[1](np.ones((2, 0, 3)))
+    assert dx.shape == (2, 0, 4)
+    assert np.array_equal(dw, np.zeros((4, 3)))
+    da, db = ad.vjp(np.matmul, np.ones((2, 3, 0)), np.ones((0, 4)))[1](np.ones((2, 3, 4)))
+    assert (da.shape, db.shape) == ((2, 3, 0), (0, 4))
+
+
+def test_vdot_conjugates_its_first_argument_and_only_that():
+    a, b = np.array([1 + 2j, 3 - 1j]), np.array([0.5 - 1j, 2j])
+    one = np.complex128(1)  # the seed of the real part
+    da, db = ad.vjp(np.vdot, a, b)[1](one)
+    assert np.array_equal(da, b.conj())  # Re Σ conj(a)·b = Σ (a_x·b_x + a_y·b_y), so δa = b_x − i·b_y
+    assert np.array_equal(db, a.conj())
+    assert np.array_equal(ad.vjp(np.dot, a, b)[1](one)[0], b)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "same"),
+    [
+        (lambda x: np.einsum(x, [0, 1], A, [1, 2]), lambda x: x @ A),
+        (lambda x: np.einsum(x, [0, 30], A, [30, 2], [2, 0]), lambda x: (x @ A).T),
+        (lambda x: np.einsum(x, [..., 1], [...]), lambda x: np.sum(x, axis=1)),
+        (lambda x: np.einsum("ij,jk,kl", A, x, A, optimize=["einsum_path", (0, 1), (0, 1)]), lambda x: A @ x @ A),
+        (lambda x: np.einsum(" ij , jk -> ik ", x, A, optimize="greedy"), lambda x: x @ A),
+        (lambda x: np.einsum("ba", x), lambda x: x.T),
+        (lambda x: np.einsum("i,ij", np.arange(3), x), lambda x: np.arange(3.0) @ x),
+        (lambda x: np.tensordot(x, A, axes=(np.array([0]), [-1])), lambda x: x.T @ A.T),
+        (lambda x: np.linalg.tensordot(x, A, axes=1), lambda x: x @ A),
+        (lambda x: np.linalg.vecdot(x, A, axis=0), lambda x: np.sum(x * A, axis=0)),
+        (lambda x: np.cross(x, A, axis=0), lambda x: np.cross(x.T, A.T).T),
+        (lambda x: np.cross(x, A, axisa=0, axisb=1, axisc=0), lambda x: np.cross(x.T, A).T),
+        (lambda x: np.linalg.cross(A, x, axis=0), lambda x: np.cross(A.T, x.T).T),
+        (lambda x: np.linalg.outer(x[0], x[1]), lambda x: x[0][:, None] * x[1]),
+        (lambda x: np.linalg.multi_dot([x[0], x, A, x[1]]), lambda x: x[0] @ (x @ (A @ x[1]))),
+        (lambda x: np.dot([1.0, 2.0, 3.0], x), lambda x: np.array([1.0, 2.0, 3.0]) @ x),
+    ],
+)
+def test_two_spellings_agree_in_value_and_gradient(spelling, same):
+    x = np.sqrt(A)
+    y, pull = ad.vjp(spelling, x)
+    again, pull_again = ad.vjp(same, x)
+    assert np.allclose(y, spelling(x), rtol=1e-14, atol=0)
+    assert np.allclose(y, again, rtol=1e-13)
+    seed = np.cos(np.arange(y.size)).reshape(y.shape)
+    assert np.allclose(pull(seed)[0], pull_again(seed)[0], rtol=1e-13, atol=1e-13)
+
+
+def test_einsum_puts_exact_zeros_off_a_diagonal():
+    assert np.array_equal(ad.grad(lambda x: np.einsum("ii", x))(A), np.eye(3))
+    with np.errstate(over="ignore"):
+        (dx,) = ad.vjp(lambda x: np.einsum("ii->i", x), A)[1](np.array([np.inf, 1.0, 2.0]))
+    assert np.array_equal(dx, np.diag([np.inf, 1.0, 2.0]))
+
+
+def test_einsum_carries_fewer_terms_than_operands_where_some_are_literal():
+    joint = ad.graph.OPERATIONS["einsum"].joint
+    terms = joint(A, None, A, A, A, subscripts="ij,jk,kl->il", wanted=(False, True, False))
+    assert [term is None for term in terms] == [True, False, True]
+    assert np.allclose(terms[1], A.T @ A @ A.T)
+
+
+def test_multi_dot_multiplies_in_the_cheapest_order():
+    shapes = [(30, 35), (35, 15), (15, 5), (5, 10), (10, 20), (20, 25)]  # the chain of the CLRS textbook
+    chain = [np.ones(s) for s in shapes]
+    graph = ad.trace(lambda *xs: np.linalg.multi_dot(xs))(*chain)
+    products = [node for node in graph.nodes if node.op.name == "dot"]
+    work = sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b in (node.inputs for node in products))
+    assert work == 15_125  # the optimum printed there
+
+
+def test_a_write_into_a_view_made_by_einsum_is_refused():
+    def f(x):
+        x = x * 1.0
+        diagonal = np.einsum("ii->i", x)
+        diagonal[0] = 5.0
+        return np.sum(x)
+
+    with pytest.raises(ad.errors.ViewWriteError):
+        ad.grad(f)(A)
