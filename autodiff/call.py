@@ -15,7 +15,7 @@ import optree
 
 from .errors import DtypeError, LostHistoryError, NotScalarError, SeedError, message
 from .graph import LITERAL
-from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare
+from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare, still
 from .sweep import deltas, tangents
 from .tensor import Tensor
 
@@ -103,6 +103,13 @@ def strip_one(x: Any, trace: Trace) -> Any:
     return x.value if isinstance(x, Traced) and (x.recorder is trace or x.recorder is CONSTANTS) else x
 
 
+def owned(x: Any) -> Any:
+    """An array that no one else can write into, or a tensor object that no one else can let stand for another node."""
+    if isinstance(x, Traced):
+        return still(x)
+    return x.copy(order="K") if isinstance(x, np.ndarray) else x
+
+
 def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
     try:
@@ -118,8 +125,12 @@ def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) 
 
 
 def _strip(tree: Any, trace: Trace) -> Any:
-    """What a trace's tensors hold, in the same containers."""
-    return optree.tree_map(lambda x: strip_one(x, trace), tree, namespace="autodiff")
+    """What a trace's tensors hold, in the same containers; its arrays are the caller's own."""
+
+    def strip(x: Any) -> Any:
+        return owned(strip_one(x, trace)) if isinstance(x, Traced) else x
+
+    return optree.tree_map(strip, tree, namespace="autodiff")
 
 
 class Call:
@@ -155,13 +166,13 @@ class Call:
         kwargs: dict[str, Any],
         *,
         has_aux: bool = False,
-        own: bool = False,
+        own: bool = True,
         lenient: bool = False,
     ) -> Call:
         """Call the function with its chosen arguments traced.
 
-        With `own` the arrays are copied, so that they may be written into later; with `lenient` what has no derivative
-        stays as it is instead of being refused.
+        With `own` the arrays are copied, so that they may be written into, now or later; with `lenient` what has no
+        derivative stays as it is instead of being refused.
         """
         self.trace = trace
         chosen: Any = tuple(args[n] for n in self.argnums)
@@ -173,8 +184,8 @@ class Call:
                 leaves.append(x)
                 continue
             value = _differentiable(x, self, i)
-            if own and type(value) is np.ndarray:
-                value = value.copy(order="K")  # np.ravel(x, "K") asks for the layout
+            if own:
+                value = owned(value)
             self.values.append(value)
             leaves.append(trace.leaf(value))
         given = list(args)
@@ -249,6 +260,8 @@ class Call:
             d = delta[index] if 0 <= index < len(delta) else None
             if d is None:
                 d = np.zeros(value.shape, value.dtype)
+            elif isinstance(d, Traced):
+                d = still(d)
             elif type(d) is np.ndarray and (d.base is not None or not d.flags.writeable or id(d) in taken):
                 d = d.copy()
             taken.add(id(d))
@@ -257,8 +270,9 @@ class Call:
 
 
 def rebuild(call: Call) -> Any:
-    """The function's result without this call's tensors, in its own containers."""
-    return call.out[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, call.out)
+    """The function's result without this call's tensors, in its own containers; its arrays are the caller's own."""
+    out = [owned(y) for y in call.out]
+    return out[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, out)
 
 
 def scalar_seed(call: Call) -> list[Any]:

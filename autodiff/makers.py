@@ -421,12 +421,22 @@ class Primitive:
         return self.__qualname__
 
 
+def _locked(x: Any) -> Any:
+    """The same array, read-only: a rule that wrote into what is saved would spoil every later reading of it."""
+    if isinstance(x, tuple):
+        return tuple(map(_locked, x))
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
 def _numeric(rule: Rule, op: Op, k: int) -> Rule:
     """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
 
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
-        term = rule(d, y, *args, **params)
+        term = rule(_locked(d), _locked(y), *map(_locked, args), **params)
         if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
             return np.asarray(term)[()]
         if not hasattr(term, "dtype"):

@@ -38,6 +38,9 @@ SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
 TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
 """How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
 
+PLACED = -2
+"""Stands in a trace's list of pending tensors for one whose node is recorded."""
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """For each NumPy function that is not a ufunc: what to call in its place when a tensor is among its arguments."""
 
@@ -65,6 +68,13 @@ class Traced:
     recorder: Trace
     index: int
     family: list[Kin] | None
+
+
+def plain(x: Any) -> Any:
+    """The array or number that a tensor holds, through all the traces around it. Its history is lost."""
+    while isinstance(x, Traced):
+        x = x.value
+    return x
 
 
 Tensor: type[Traced] = Traced
@@ -341,13 +351,16 @@ class Trace:
 
     def place(self, tensor: Traced) -> int:
         """Record the node of a pending tensor, now that it is used."""
-        source, place = self.pending[-1 - tensor.index]
-        if source == LITERAL:
-            node = self.record(INPUT, (), (), tensor.value, tensor.value)
-            self.graph.arguments[place] = node.index
+        number = -1 - tensor.index
+        source, place = self.pending[number]
+        if source == PLACED:  # another object for the same node came first
+            index = place
+        elif source == LITERAL:
+            index = self.record(INPUT, (), (), tensor.value, tensor.value).index
+            self.graph.arguments[place] = index
         else:
-            node = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place})
-        index: int = node.index
+            index = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
+        self.pending[number] = (PLACED, index)
         tensor.index = index
         return index
 
@@ -497,7 +510,9 @@ def literal(op: Op, position: int, x: Any) -> Any:
     if kind is float or kind is int or kind is bool or kind is complex or x is None:
         return x
     if isinstance(x, Traced):
-        return x.value if x.recorder is CONSTANTS else x
+        if x.recorder is not CONSTANTS:
+            return still(x)
+        x = x.value
     if isinstance(x, np.ma.MaskedArray):
         raise _refuse(op, position, "a masked array", "np.where(mask, fill, x.data), or x.filled(fill)")
     if not is_bare(x) and isinstance(x, np.ndarray):
@@ -506,11 +521,18 @@ def literal(op: Op, position: int, x: Any) -> Any:
         x = as_array(x)
     if x.dtype.kind not in NUMBERS:
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
-    return x.copy(order="K") if isinstance(x, np.ndarray) and x.flags.writeable else x
+    return x.copy(order="K") if isinstance(x, np.ndarray) else x  # a read-only one may be a view of one that is not
+
+
+def still(x: Traced) -> Traced:
+    """Another object for the same node: a later write lets x stand for another one, and leaves this as it is."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.value, tensor.recorder, tensor.index, tensor.family = x.value, x.recorder, x.index, None
+    return tensor
 
 
 def is_bare(x: Any) -> bool:
-    """Whether x is NumPy's own array or scalar; other subclasses (matrices, quantities) compute by rules of their own."""
+    """Whether x is NumPy's own array or scalar; subclasses (matrices, quantities) compute by rules of their own."""
     return type(x) is np.ndarray or isinstance(x, (np.generic, np.memmap))
 
 
@@ -562,6 +584,9 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         held.append(x)
     where, given = tuple(inputs), tuple(held)
     op.admit(trace.active_among(where) if trace.full or trace is CONSTANTS else where, params)
+    for key, setting in params.items():
+        if isinstance(setting, (np.ndarray, list)):  # the caller may write into it before the reverse sweep
+            params = {**params, key: setting.copy()}
     y = apply(op, given, params) if nested else op.forward(*given, **params)
     if trace is CONSTANTS:
         if op.results:
@@ -596,11 +621,7 @@ def _related(op: Op, results: Any, base: Any) -> Any:
 
 def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
     """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
-    value, held = tensor.value, base.value
-    while isinstance(value, Traced):
-        value = value.value
-    while isinstance(held, Traced):
-        held = held.value
+    value, held = plain(tensor), plain(base)
     if type(value) is np.ndarray and type(held) is np.ndarray and np.may_share_memory(value, held):
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]

@@ -15,18 +15,11 @@ import numpy as np
 from . import ops
 from .errors import LostHistoryError, ViewWriteError, message
 from .graph import OPERATIONS
-from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule
+from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule, plain
 from .rules import is_basic
 
 _REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
 _ACCUMULATIONS: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
-
-
-def plain(x: Any) -> Any:
-    """The array or number that a tensor holds, through all the traces around it. Its history is lost."""
-    while isinstance(x, Traced):
-        x = x.value
-    return x
 
 
 def has_history(x: Any) -> bool:

@@ -133,7 +133,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
-    call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux, own=True)
+    call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux)
 
     def pullback(seed: Any) -> tuple[Any, ...]:
         """δ of the result in, a tuple of δ of the arguments out."""
@@ -377,7 +377,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
 
     @functools.wraps(f, updated=())
     def traced(*args: Any, **kwargs: Any) -> Graph:
-        call = Call(f, argnums, args).run(FullTrace(), args, kwargs, own=True, lenient=True)
+        call = Call(f, argnums, args).run(FullTrace(), args, kwargs, lenient=True)
         graph = call.trace.graph
         graph.outputs = [node for node in call.nodes if node is not None]
         return graph
@@ -507,7 +507,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*optree.tree_unflatten(tree, filled), **kwargs)
 
         def run(*arrays: Any) -> Call:
-            return Call(rebuilt, None, arrays).run(Trace(), arrays, {})
+            return Call(rebuilt, None, arrays).run(Trace(), arrays, {}, own=False)
 
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
