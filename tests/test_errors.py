@@ -480,7 +480,6 @@ def test_a_tensor_that_escaped_through_a_generator():
 
 @pytest.mark.parametrize(("f", "words"), [
     (lambda x: np.packbits(x), ["np.packbits", "@ad.primitive", "stop_gradient"]),
-    (lambda x: np.spacing(x), ["np.spacing"]),
     (lambda x: np.histogram(x), ["np.histogram"]),
     (lambda x: np.linalg.matrix_rank(np.outer(x, x)), ["np.linalg.matrix_rank"]),
     (lambda x: np.hypot.reduce(x), ["hypot"]),
@@ -488,7 +487,13 @@ def test_a_tensor_that_escaped_through_a_generator():
 ])  # fmt: skip
 def test_a_function_without_a_rule_raises_at_the_call_and_names_itself(f, words):
     reached = []
-    fails(NoRuleError, lambda: ad.grad(lambda x: np.sum(f(x)) + len(reached.append(1)))(X), *words)
+
+    def g(x):
+        y = f(x)
+        reached.append(y)
+        return np.sum(x)
+
+    fails(NoRuleError, lambda: ad.grad(g)(X), *words)
     assert not reached
 
 

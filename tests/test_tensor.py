@@ -125,7 +125,7 @@ def test_operators(code):
 
 @pytest.mark.parametrize("code", [
     "x + 1", "1 - x", "x * 2.5", "2 / x", "x ** 2", "2 ** x", "x % 0.3", "-x", "abs(x)", "x + row", "row * x", "x * x",
-    "np.float64(3) - x", "x // 0.3", "x > 0.5", "round(x, 1)", "divmod(x, 0.3)",
+    "np.float64(3) - x", "x // 0.3", "x > 0.5", "round(x * 1.31, 1)", "divmod(x, 0.3)",
     "np.sin(x)", "np.add(x, 1)", "np.sum(x)", "x.sum()", "x.T", "x.reshape(1, 1)", "x[()]", "x[None]", "x[...]",
 ])  # fmt: skip
 def test_scalars(code):
@@ -388,7 +388,8 @@ METHODS = [
     "x.std()", "x.std(axis=0, ddof=1, keepdims=True)", "x.max()", "x.max(0)", "x.min()", "x.min(axis=1)", "x.prod()",
     "x.prod(1)", "x.cumsum()", "x.cumsum(0)", "x.cumsum(axis=1)", "x.cumprod()", "x.cumprod(1)", "x.argmax()",
     "x.argmin(0)", "x.argsort(1)", "(x > 0).any()", "(x > 0).all(0)", "x.any()", "x.all()", "x.clip(-0.55, 1.05)",
-    "x.clip(0.05)", "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "x.round()", "x.round(1)", "x.nonzero()",
+    "x.clip(0.05)", "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "(x * 1.31).round()", "(x * 1.31).round(1)",
+    "x.nonzero()",
     "x.ravel()", "x.flatten()", "x.reshape(4, 3)", "x.reshape((2, 6))", "x.reshape(-1)", "x.reshape(2, -1)",
     "x.transpose()", "x.transpose(1, 0)", "x.transpose((1, 0))", "x.swapaxes(0, 1)", "x[None].squeeze()",
     "x[None].squeeze(0)", "x.repeat(2)", "x.repeat(2, axis=0)", "x.take([0, 2], axis=1)", "x.take(3)",
@@ -582,3 +583,187 @@ def test_the_namespace_is_numpy_in_shape():
     ad.grad(lambda x: seen.append(x.__array_namespace__()) or x.sum())(VECTOR)
     assert seen[0] is not None
     assert seen[0].sin is not None
+
+
+# -- what is overwritten later -----------------------------------------------------------------------------------------
+
+# Each route overwrites, after its use, an array or a tensor that the reverse sweep will read.
+
+
+def constant_written_later(make):
+    def f(x):
+        c = make(x)
+        y = x * c
+        c[:] = 7.0
+        return np.sum(y)
+
+    return f
+
+
+def setting_written_later(x):
+    places = [0, 1]
+    y = np.take(x, places)
+    places[:] = [2, 2]
+    return np.sum(y * y)
+
+
+def index_list_written_later(x):
+    places = [0, 1]
+    y = x[places]
+    places[:] = [2, 2]
+    return np.sum(y * y)
+
+
+def condition_written_later(x):
+    condition = VECTOR > 0
+    y = np.where(condition, x, 0.0)
+    condition[:] = False
+    return np.sum(y * y)
+
+
+def list_operand_written_later(x):
+    factors = [1.0] * 5
+    y = x * factors
+    factors[:] = [9.0] * 5
+    return np.sum(y)
+
+
+def read_only_view(x):
+    array = np.ones(5)
+    view = array[:]
+    view.flags.writeable = False
+    y = x * view
+    array[:] = 7.0
+    return np.sum(y)
+
+
+def locked_and_unlocked(x):
+    array = np.ones(5)
+    array.flags.writeable = False
+    y = x * array
+    array.flags.writeable = True
+    array[:] = 7.0
+    return np.sum(y)
+
+
+def tensor_written_later(x):
+    y = x * 1
+    z = y * y
+    y *= 10.0
+    return np.sum(z)
+
+
+def factor_written_later(x):
+    y = x * 1
+    z = x * y
+    y[:] = 0.0
+    return np.sum(z)
+
+
+def result_written_later(x):
+    y = np.exp(x)
+    z = y * 1
+    y[:] = 0.0
+    return np.sum(z)
+
+
+def outer_argument_written_after_an_inner_vjp(x):
+    y = x * 1
+    _, pullback = ad.vjp(lambda t: np.sum(t * t), y)
+    y += 10.0
+    return np.sum(pullback(np.float64(1.0))[0]) / 2
+
+
+def captured_tensor_written_after_an_inner_vjp(x):
+    y = x * 1
+    _, pullback = ad.vjp(lambda t: t * y, np.ones(5))
+    y *= 10.0
+    return np.sum(pullback(np.ones(5))[0] ** 2)
+
+
+def inner_result_written(x):
+    y, pullback = ad.vjp(np.exp, x)
+    y[:] = 0.0
+    return np.sum(pullback(np.ones(5))[0])
+
+
+def inner_gradients_written(x):
+    left, right = ad.vjp(np.add, x, x)[1](x)
+    left *= 0.0
+    return np.sum(right * right)
+
+
+def inner_seed_written(x):
+    seed = x * 1
+    (d,) = ad.vjp(lambda t: t * 1, np.ones(5))[1](seed)
+    d *= 0.0
+    return np.sum(seed * seed)
+
+
+TWICE = 2 * VECTOR
+LATER = {
+    "a plain array": (constant_written_later(lambda x: np.ones(5)), np.ones(5)),
+    "a strided array": (constant_written_later(lambda x: np.ones(10)[::2]), np.ones(5)),
+    "ones_like": (constant_written_later(lambda x: np.ones_like(x)), np.ones(5)),
+    "a view of ones_like": (constant_written_later(lambda x: np.ones_like(np.stack([x, x]))[0]), np.ones(5)),
+    "a setting": (setting_written_later, TWICE * [1, 1, 0, 0, 0]),
+    "an index": (index_list_written_later, TWICE * [1, 1, 0, 0, 0]),
+    "a condition": (condition_written_later, TWICE * (VECTOR > 0)),
+    "a list": (list_operand_written_later, np.ones(5)),
+    "under a read-only view": (read_only_view, np.ones(5)),
+    "locked and unlocked": (locked_and_unlocked, np.ones(5)),
+    "a tensor": (tensor_written_later, TWICE),
+    "a factor": (factor_written_later, TWICE),
+    "a result": (result_written_later, np.exp(VECTOR)),
+    "an outer argument": (outer_argument_written_after_an_inner_vjp, np.ones(5)),
+    "a captured tensor": (captured_tensor_written_after_an_inner_vjp, TWICE),
+    "an inner result": (inner_result_written, np.exp(VECTOR)),
+    "inner gradients": (inner_gradients_written, TWICE),
+    "an inner seed": (inner_seed_written, TWICE),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_is_overwritten_later_does_not_matter(name):
+    f, gradient = LATER[name]
+    np.testing.assert_allclose(ad.grad(f)(VECTOR), gradient, rtol=1e-14)
+    np.testing.assert_allclose(ad.jvp(f, (VECTOR,), (VECTOR,))[1], np.dot(gradient, VECTOR), rtol=1e-13)
+    np.testing.assert_allclose(ad.flow(f)(VECTOR)["x"], gradient, rtol=1e-14)
+
+
+@pytest.mark.parametrize("transform", [
+    lambda f, x: ad.grad(lambda x: np.sum(f(x)))(x), lambda f, x: ad.vjp(f, x)[1](np.ones(5))[0],
+    lambda f, x: ad.jvp(f, (x,), (np.ones(5),))[1], lambda f, x: np.diag(ad.jacobian(f)(x)),
+    lambda f, x: ad.elementwise_grad(f)(x), lambda f, x: ad.flow(f, seed=np.ones(5))(x)["x"],
+    lambda f, x: ad.grad(lambda x: np.sum(ad.checkpoint(f)(x)))(x),
+])  # fmt: skip
+def test_the_callers_array_may_be_overwritten_while_the_function_runs(transform):
+    array = VECTOR.copy()
+
+    def f(x):
+        y = x * x
+        array[:] = 100.0
+        return y
+
+    np.testing.assert_array_equal(transform(f, array), TWICE)
+
+
+def test_results_may_be_overwritten_before_the_pullback():
+    y, pullback, aux = ad.vjp(lambda x: (lambda e: ((e, [e]), e))(np.exp(x)), VECTOR, has_aux=True)
+    y[0][:] = y[1][0][:] = aux[:] = 0.0
+    ones = np.ones(5)
+    np.testing.assert_allclose(pullback((ones, [ones]))[0], 2 * np.exp(VECTOR), rtol=1e-15)
+    (d,) = pullback((ones, [ones]))
+    d[:] = 0.0
+    np.testing.assert_allclose(pullback((ones, [ones]))[0], 2 * np.exp(VECTOR), rtol=1e-15)
+
+
+def test_a_users_rule_cannot_write_into_what_is_saved():
+    @ad.primitive
+    def squared(x):
+        return x * x
+
+    for harm in (lambda d, y, x: operator.setitem(x, 0, 5.0), lambda d, y, x: operator.imul(d, 2)):
+        squared.defvjp(lambda d, y, x, harm=harm: (harm(d, y, x), 2 * d * x)[1])
+        with pytest.raises(ValueError, match="read-only"):
+            ad.grad(lambda x: np.sum(squared(x) * x))(VECTOR)
