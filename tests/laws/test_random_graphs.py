@@ -27,8 +27,9 @@ def check_delta(flow, rng):
         direction = draw_like(rng, values[v])
         want = float(naive.moved(graph, values, v, direction, output))
         got = float(np.sum(flow[v] * direction))
-        # the products on the way cancel, so rounding is seen against the sizes of what is multiplied
-        allowed = 1e-11 * (abs(want) + norm([flow[v]]) * norm([direction])) + naive.H  # the complex step's own error is H²
+        # the products on the way cancel, so rounding is seen against the sizes of what is multiplied; the complex step
+        # itself errs by H²
+        allowed = 1e-11 * (abs(want) + norm([flow[v]]) * norm([direction])) + naive.H
         assert abs(got - want) <= allowed, (v, got, want)
 
 
