@@ -9,7 +9,7 @@ PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
 PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types bench demo pictures ops size ci
+.PHONY: help check test lint types bench demo pictures ops docs size ci
 
 help:      ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -32,14 +32,18 @@ bench:     ## the benchmarks, alone on the machine: no workers
 demo:      ## the demo, into autodiff-demo/
 	$(PYTHON) -m autodiff demo
 
-pictures:  ## rewrite the golden pictures, then show what changed
+pictures:  ## rewrite the golden pictures and that of the README, then show what changed
 	$(PYTHON) -m pytest --rewrite-golden
+	$(PYTHON) docs/make_pictures.py
 	git --no-pager diff --stat
 
 ops:       ## regenerate docs/operations.md; written aside first, so that a failure leaves the old table
 	@mkdir -p docs
 	$(PYTHON) -m autodiff ops --markdown > docs/operations.md.new || { rm -f docs/operations.md.new; exit 1; }
 	mv docs/operations.md.new docs/operations.md
+
+docs:      ## run every block of the documents, follow every link
+	$(PYTEST) -q tests/test_documents.py
 
 size:      ## lines of each module that are neither blank nor only a comment
 	@find autodiff -name '*.py' | sort | xargs awk '!/^[ \t]*(#|$$)/ { n[FILENAME]++; all++ } \

@@ -65,8 +65,17 @@ def picture_options(given: argparse.Namespace) -> dict[str, Any]:
 def seeds(graph: Graph, texts: list[str] | None, random_seed: int, name: str) -> Any:
     """The δ of each output: as given; else 1, with a note where the outputs are not one real number."""
     if texts is not None:
+        if len(texts) != len(graph.outputs):
+            raise CommandError(
+                message(
+                    f"{name} has {len(graph.outputs)} outputs, and --seed was given {len(texts)}",
+                    "each output starts from a δ of its own",
+                    "give one text for each output, in order; 0.0 is one that counts for nothing",
+                )
+            )
         rng = np.random.default_rng(random_seed)
-        return [read(text, rng) for text in texts] if len(graph.outputs) > 1 else read(texts[0], rng)
+        given = [read(text, rng) for text in texts]
+        return given if len(given) > 1 else given[0]
     shapes, dtypes = [graph.shapes[v] for v in graph.outputs], [graph.dtypes[v] for v in graph.outputs]
     ones = [np.ones(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     if len(ones) == 1 and shapes[0] == () and dtypes[0].kind == "f":

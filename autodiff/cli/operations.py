@@ -126,9 +126,9 @@ def as_markdown() -> str:
         members = [row for row in table if row.family == family]
         if not members:
             continue
-        summary = (getattr(ops, family).__doc__ or "").strip().partition("\n")[0]
+        summary = (getattr(ops, family).__doc__ or "").strip().partition("\n")[0].replace("``", "`")
         parts += ["", f"## {family}", "", f"{summary} File: `autodiff/ops/{family}.py`.".strip(), ""]
-        head = ("name", "kind", "called by", "arguments", "keywords", "formula", "at corners")
+        head = ("name", "kind", "called by", "arguments", "keywords", "formula", "at corners, and notes")
         parts += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for row in members:
             notes = [*row.edges, *([row.note] if row.note else [])]

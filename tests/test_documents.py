@@ -1,0 +1,96 @@
+"""What the documents say is run as it stands: every ```python block, every link, the pictures and the table."""
+
+import contextlib
+import doctest
+import io
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from autodiff.cli import operations
+from autodiff.graph import OPERATIONS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+EXPECTED = re.compile(r"^print\(.*\)  +# (.*)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def run_block(code, where, namespace):
+    """Run one block. A session's results, and what a line says behind `print(…)  #`, must be what comes out."""
+    if code.startswith(">>> "):
+        test = doctest.DocTestParser().get_doctest(code, namespace, where, where, 0)
+        options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+        told = io.StringIO()
+        runner = doctest.DocTestRunner(optionflags=options)
+        runner.run(test, out=told.write, clear_globs=False)
+        namespace.update(test.globs)
+        assert not runner.failures, told.getvalue()
+        return
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(code, where, "exec"), namespace)
+    expected = EXPECTED.findall(code)
+    if expected:
+        assert said.getvalue().splitlines() == expected, where
+
+
+@pytest.fixture
+def registry():
+    """Documents declare operations of their own; they are gone afterwards."""
+    before = dict(OPERATIONS)
+    yield
+    OPERATIONS.clear()
+    OPERATIONS.update(before)
+
+
+def blocks(document):
+    """The code blocks of a document, each with the line that it starts on."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = BLOCK.finditer(text)
+    return [(textwrap.dedent(match.group(2)), text[: match.start(2)].count("\n") + 1) for match in found]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_block_runs(document, tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "document"}
+    for code, line in blocks(document):
+        run_block(code, f"{document}:{line}", namespace)
+
+
+def test_blocks_are_found_and_wrong_ones_fail():
+    assert len(blocks("README.md")) >= 4
+    with pytest.raises(AssertionError):
+        run_block("print(1 + 1)  # 3\n", "here", {})
+    with pytest.raises(AssertionError):
+        run_block(">>> 1 + 1\n3\n", "here", {})
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_leads_somewhere(document):
+    page = ROOT / document
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{document} links to {target}"
+
+
+def labels(svg):
+    """The texts of a picture, without the layout: fonts and Graphviz versions may place them elsewhere."""
+    texts = re.findall(r"<text[^>]*>([^<]*)", svg)
+    return sorted(text for text in texts if not text.startswith("Layout: "))
+
+
+def test_the_readme_shows_what_its_code_draws(tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    code, line = blocks("README.md")[0]
+    run_block(code, f"README.md:{line}", {"__name__": "document"})
+    kept = (ROOT / "docs/images/skip.svg").read_text(encoding="utf-8")
+    assert labels((tmp_path / "skip.svg").read_text(encoding="utf-8")) == labels(kept), "`make pictures` draws it anew"
+
+
+def test_the_table_of_operations_is_fresh():
+    kept = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert kept.rstrip("\n") == operations.as_markdown(), "`make ops` writes it anew"
