@@ -315,34 +315,48 @@ class Tensor(Traced):
         fresh = apply(ops.index.update, (self, value), {"index": index})
         self._rebind(fresh)
 
-    def _kin(self) -> list[Any]:
-        """The other live tensors that NumPy would have share memory with this one."""
-        if self.family is None:
-            return []
-        return [kin for kin in self.family if kin.tensor() is not None and kin.tensor() is not self]
-
     def _rebind(self, fresh: Any) -> None:
         """Let this object stand for another node: what a write is, where nodes never change.
 
-        A view whose only live relative is its base writes through to it, as in NumPy; any other relative is refused.
+        As in NumPy the write shows through every live relative: it goes up from a view to its base, and from there
+        every other view is taken anew. Where that way is not known (a transposed view, a base that is gone) it is
+        refused before anything has changed.
         """
-        others = self._kin()
-        if others and self.family is not None:
-            mine = next(kin for kin in self.family if kin.tensor() is self)
-            base = mine.base() if mine.base is not None else None
-            if mine.index is None or base is None or any(kin.tensor() is not base for kin in others):
-                raise ViewWriteError(
-                    message(
-                        "a write into a tensor of which another live tensor is a view (or the base)",
-                        "in NumPy the write would show through the other one, and here it would not",
-                        "copy first (y = x[i].copy()), write before you take the view, or use x = x.at[i].set(v)",
-                    )
-                )
-            written = apply(ops.index.update, (base, fresh), {"index": mine.index})
-            base.value, base.recorder, base.index = written.value, written.recorder, written.index
-        elif self.family is not None:
+        family = self.family
+        live = [] if family is None else [(kin, t) for kin in family if (t := kin.tensor()) is not None]
+        if family is None or len(live) == 1:
             self.family = None
+            self._become(fresh)
+            return
+        kin_of = {id(tensor): kin for kin, tensor in live}
+        written: list[tuple[Any, Any]] = [(self, fresh)]
+        while (kin := kin_of[id(written[-1][0])]).base is not None:
+            base = self._base(kin)
+            written.append((base, apply(ops.index.update, (base, written[-1][1]), {"index": kin.index})))
+        done = {id(tensor) for tensor, _ in written}
+        views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
+        for tensor, new in written:
+            tensor._become(new)
+        for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
+            tensor._become(apply(ops.index.getitem, (base,), {"index": kin.index}))
+        family[:] = [kin for kin, _ in live]
+
+    def _become(self, fresh: Any) -> None:
         self.value, self.recorder, self.index = fresh.value, fresh.recorder, fresh.index
+
+    @staticmethod
+    def _base(kin: Any) -> Any:
+        """What a view is a basic index of."""
+        base = None if kin.base is None or kin.index is None else kin.base()
+        if base is None:
+            raise ViewWriteError(
+                message(
+                    "a write into a tensor of which another live tensor is a view (or the base)",
+                    "in NumPy the write would show through the other one, and here it would not",
+                    "copy first (y = x[i].copy()), write before you take the view, or use x = x.at[i].set(v)",
+                )
+            )
+        return base
 
     def _in_place(self, ufunc: np.ufunc, other: Any) -> Any:
         fresh = ufunc(self, other)
@@ -440,6 +454,17 @@ class Tensor(Traced):
     def view(self, *args: Any) -> NoReturn:
         """Refused: bytes read as another type have no derivative."""
         raise _lost(self, "x.view(dtype)", "x.astype(dtype) converts the numbers")
+
+
+def _apart(shape: tuple[int, ...], a: Any, b: Any) -> bool:
+    """Whether two basic indices of an array of this shape surely select different elements."""
+    if not (is_basic(a) and is_basic(b)):
+        return False
+    cells = np.broadcast_to(np.int8(0), shape) if math.prod(shape) > 2**40 else np.empty(shape, np.int8)
+    try:
+        return not np.shares_memory(np.atleast_1d(cells[a if a != () else ...]), np.atleast_1d(cells[b]), max_work=10_000)
+    except np.exceptions.TooHardError:
+        return False
 
 
 def _same(a: Any, b: Any) -> bool:
