@@ -125,7 +125,7 @@ def test_operators(code):
 
 @pytest.mark.parametrize("code", [
     "x + 1", "1 - x", "x * 2.5", "2 / x", "x ** 2", "2 ** x", "x % 0.3", "-x", "abs(x)", "x + row", "row * x", "x * x",
-    "np.float64(3) - x", "x // 0.3", "x > 0.5", "round(x * 1.31, 1)", "divmod(x, 0.3)",
+    "np.float64(3) - x", "x // 0.3", "x > 0.5", "round(x * 1.2, 1)", "divmod(x, 0.3)",
     "np.sin(x)", "np.add(x, 1)", "np.sum(x)", "x.sum()", "x.T", "x.reshape(1, 1)", "x[()]", "x[None]", "x[...]",
 ])  # fmt: skip
 def test_scalars(code):
@@ -238,6 +238,22 @@ WRITES = [
     "y = x * 1; z = y[1]; z[2] = x[0, 0]",
     "y = x * 1; z = y[1]; z *= z",
     "y = x * 1; z = y[:, 1:3]; z[0] = 5.0; z += x[:, 0:2]; z = z * 1; y = y * 1",
+    "y = x * 1; a = y[1:]; b = y[:2]; a += 1; y = y[0] + a + b * b",
+    "y = x * 1; a = y[1:]; y += 1; y = a",
+    "y = x * 1; a = y[1:]; y[2] = 0.0; y = a * y[1:]",
+    "y = x * 1; a = y[1:]; b = a[0]; b *= 2.0; y = y[1] * a[0] * b",
+    "y = x * 1; a = y[1:]; b = a[0]; y[1] = x[0]; y = b * a[0]",
+    "y = x * 1; a = y[1]; b = y[1]; a += 1; y = a * b",
+    "y = x * 1; a = y[::-1]; b = a[::-1]; b[0] = a[0]; y = y * a * b",
+    "a = x[1:]; x += 1; y = a",
+    "a = [r for r in x]; x[0] = 0.0; y = a[0] * a[1]",
+    "a = list(x); a[0] += 1.0; a[1][:] = a[0]; y = x * a[1]",
+    "y = np.zeros_like(x); a = y[1:]; a += x[1:]; a[0] *= 2; y = y * 1",
+    "y = np.zeros_like(x); a = y[1:]; y[1] = x[0]; y = a * 1",
+    "y = np.zeros_like(x); a = y[1:]; y[1] = 3.0; a[1] = x[0]; y[0] = 2.0; y = a + y[0]",
+    "y = x * 1\nfor i in range(1, 3):\n    y[i] = y[i - 1]\n    y[i, 1:] += y[i, :-1]",
+    "y = x * 1; y[1:-1] = (y[:-2] + y[2:]) / 2",
+    "y = x * 1; y[:, 0], y[:, 1] = y[:, 1], y[:, 0]",
     "y = x * 1; z = y[1:].copy(); z += 1; y = y.sum() + z",
     "y = x * 1; z = y[[0, 1]]; z += 1; y = y[0] + z",
     "y = x * 1; z = y[mask]; z *= 3; y = y.sum() + z",
@@ -269,18 +285,13 @@ def test_writes(code):
 
 
 REFUSED_WRITES = [
-    "y = x * 1; a = y[1:]; b = y[:2]; a += 1",
-    "y = x * 1; a = y[1:]; y += 1; y = a",
-    "y = x * 1; a = y[1:]; y[2] = 0.0; y = a",
     "y = x * 1; a = y.T; a += 1",
     "y = x * 1; a = y.T; y[0] = 1.0; y = a",
     "y = x * 1; a = y.reshape(4, 3); a[0] = 1.0",
-    "y = x * 1; a = y[1:]; b = a[0]; b *= 2.0",
-    "y = x * 1; a = y[1:]; b = a[0]; y[1] = 2.0; y = b",
-    "y = x * 1; a = y[1]; b = y[1]; a += 1; y = b",
     "y = x * 1; a = y[None]; y += 1; y = a",
-    "a = x[1:]; x += 1; y = a",
-    "a = [r for r in x]; x[0] = 0.0; y = a[0]",
+    "y = x * 1; a = y[1:]; b = y[:2]; del y; a += 1; y = b",
+    "y = x * 1; a = y[1:].T; y[2] = 0.0; y = a",
+    "y = np.swapaxes(x, 0, 1); x[0] = 0.0",
 ]
 
 
@@ -294,10 +305,12 @@ def test_a_write_that_numpy_would_show_through_another_live_tensor_is_refused(co
 def test_a_refused_write_changes_nothing():
     def f(x):
         y = x * 1
-        a, b = y[1:], y[:2]
+        turned = y.T
         with pytest.raises(ViewWriteError):
-            a += 1
-        return y.sum() + (a * b).sum()
+            y += 1
+        with pytest.raises(ViewWriteError):
+            turned[0] = 0.0
+        return y.sum() + (turned * turned).sum()
 
     value, gradient = ad.value_and_grad(f)(MATRIX)
     assert value == f_without_write(MATRIX)
@@ -305,7 +318,7 @@ def test_a_refused_write_changes_nothing():
 
 
 def f_without_write(x):
-    return x.sum() + (x[1:] * x[:2]).sum()
+    return x.sum() + (x.T * x.T).sum()
 
 
 def test_a_view_that_is_gone_does_not_stand_in_the_way():
@@ -388,7 +401,7 @@ METHODS = [
     "x.std()", "x.std(axis=0, ddof=1, keepdims=True)", "x.max()", "x.max(0)", "x.min()", "x.min(axis=1)", "x.prod()",
     "x.prod(1)", "x.cumsum()", "x.cumsum(0)", "x.cumsum(axis=1)", "x.cumprod()", "x.cumprod(1)", "x.argmax()",
     "x.argmin(0)", "x.argsort(1)", "(x > 0).any()", "(x > 0).all(0)", "x.any()", "x.all()", "x.clip(-0.55, 1.05)",
-    "x.clip(0.05)", "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "(x * 1.31).round()", "(x * 1.31).round(1)",
+    "x.clip(0.05)", "x.clip(max=0.95)", "x.conj()", "x.conjugate()", "(x * 1.2).round()", "(x * 1.2).round(1)",
     "x.nonzero()",
     "x.ravel()", "x.flatten()", "x.reshape(4, 3)", "x.reshape((2, 6))", "x.reshape(-1)", "x.reshape(2, -1)",
     "x.transpose()", "x.transpose(1, 0)", "x.transpose((1, 0))", "x.swapaxes(0, 1)", "x[None].squeeze()",
