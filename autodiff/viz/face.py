@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import PurePath
 from typing import Any
 
 from .lettering import clean, number, width
@@ -196,7 +197,7 @@ def _node_more(node: dict[str, Any]) -> str:
     if node["scope"]:
         said.append("scope " + clean("/".join(node["scope"]), 200))
     if node["line"]:
-        said.append(f"{clean(node['line']['file'], 200)}:{node['line']['line']}")
+        said.append(f"{clean(PurePath(node['line']['file']).name, 200)}:{node['line']['line']}")
     said += [clean(formula, 200) for formula in node["formulas"] if formula]
     for key, word in (("value", "value"), ("delta", "δ")):
         if node[key] is not None:
