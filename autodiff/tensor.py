@@ -456,17 +456,6 @@ class Tensor(Traced):
         raise _lost(self, "x.view(dtype)", "x.astype(dtype) converts the numbers")
 
 
-def _apart(shape: tuple[int, ...], a: Any, b: Any) -> bool:
-    """Whether two basic indices of an array of this shape surely select different elements."""
-    if not (is_basic(a) and is_basic(b)):
-        return False
-    cells = np.broadcast_to(np.int8(0), shape) if math.prod(shape) > 2**40 else np.empty(shape, np.int8)
-    try:
-        return not np.shares_memory(np.atleast_1d(cells[a if a != () else ...]), np.atleast_1d(cells[b]), max_work=10_000)
-    except np.exceptions.TooHardError:
-        return False
-
-
 def _same(a: Any, b: Any) -> bool:
     """Whether two basic indices are the same."""
     return type(a) is type(b) and is_basic(a) and repr(a) == repr(b)
