@@ -152,6 +152,7 @@ def elementwise(
     edges: tuple[Any, ...] = (),
     masks: bool = False,
     bounded: bool = False,
+    examples: tuple[Example, ...] = (),
     note: str = "",
 ) -> Op:
     """A pointwise function of broadcast arguments.
@@ -174,6 +175,8 @@ def elementwise(
         The rule makes exact zeros for a branch that was not taken.
     bounded : bool
         The local derivatives are constant or read no value, so no 0·inf can arise and no guard is needed.
+    examples : tuple of Example
+        Only where there are settings to give; without them the laws draw shapes of their own.
     """
     arity = len(local)
     smooth = tuple(smooth) if isinstance(smooth[0], tuple) or smooth[0] is None else (smooth,)
@@ -184,7 +187,7 @@ def elementwise(
         arity=arity, vjps=local, jvps=jvps if jvps is not None else local, accepts=_accepted(local),
         signature=_numpy_signature(functions, forward), defaults=_numpy_defaults(functions),
         masks=masks, guard=None if bounded else guard_pointwise,
-        formulas=formulas, smooth=smooth, edges=tuple(edges), numpy=functions, note=note,
+        formulas=formulas, smooth=smooth, edges=tuple(edges), examples=examples, numpy=functions, note=note,
     )  # fmt: skip
     return _enter(made)
 
@@ -310,7 +313,8 @@ def composite(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., A
 
     def enter(composition: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
-            FUNCTIONS[function] = composition
+            table = UFUNCS if isinstance(function, np.ufunc) else FUNCTIONS
+            table[function] = composition
         return composition
 
     return enter
