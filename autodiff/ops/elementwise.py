@@ -2,14 +2,72 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from typing import Any
+
 import numpy as np
 
-from ..makers import REAL, elementwise
+from ..makers import REAL, at, composite, elementwise, op, refuse
+from ..op import Traced
+from .flat import sign
 
 POSITIVE = (0.1, 3.0)
+NEGATIVE = (-3.0, -0.1)
 UNIT = (-0.95, 0.95)
+ABOVE_ONE = (1.1, 4.0)
 
-# arithmetic: the derivative of a sum, a product, a quotient
+# -- what several rules share ------------------------------------------------------------------------------------------
+
+
+def nothing(d: Any) -> Any:
+    """The δ of an argument in which the function is a step: a true zero."""
+    return np.zeros(d.shape, d.dtype)
+
+
+def masked(d: Any, mask: Any) -> Any:
+    """What the mask leaves of d: a true zero where it does not hold, also where d is infinite.
+
+    Multiplying is five times as fast as choosing, so d is chosen only where multiplying made a nan; a tensor always
+    chooses, because a graph must not depend on the values of one δ.
+    """
+    term = d * mask
+    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(mask, d, 0)
+
+
+def shared(d: Any, twice: Any) -> Any:
+    """The share of d that ``twice`` halves are: all, half, or a true zero."""
+    term = (0.5 * d) * twice
+    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(twice == 0, 0, term)
+
+
+def above(a: Any, b: Any) -> Any:
+    """How many halves of δ are a's where the larger of a and b is taken: 2, at a tie 1, else 0."""
+    return (a > b).astype(np.int8) + (a >= b)
+
+
+def taken(a: Any, b: Any, y: Any) -> Any:
+    """The same where y has been taken from a and b by a rule that passes over nan."""
+    return (a == y).astype(np.int8) + ((a == y) & (b != y))
+
+
+def away_from_zero(r: Any) -> Any:
+    """A radius as a divisor: at the origin, where there is no direction, the quotient and its derivatives are 0."""
+    return np.where(r == 0, np.inf, r)
+
+
+def gap(a: Any, b: Any) -> Any:
+    """The difference a − b, and 0 between two infinities of the same sign: they tie."""
+    return np.where((a == b) & np.isinf(a), 0, a - b)
+
+
+@functools.cache
+def ln(base: int, dtype: np.dtype[Any]) -> Any:
+    """The natural logarithm of a small integer, to the precision of a dtype."""
+    return np.log(np.asarray(base, np.finfo(dtype).dtype))[()]
+
+
+# -- arithmetic: the derivative of a sum, a product, a quotient --------------------------------------------------------
 
 add = elementwise(np.add, lambda d, y, a, b: d, lambda d, y, a, b: d, bounded=True, formulas=("δa = δy", "δb = δy"))
 subtract = elementwise(
@@ -24,34 +82,386 @@ divide = elementwise(
 )  # fmt: skip
 negative = elementwise(np.negative, lambda d, y, x: -d, bounded=True, formulas=("δx = −δy",))
 positive = elementwise(np.positive, lambda d, y, x: d, bounded=True, formulas=("δx = δy",))
+square = elementwise(np.square, lambda d, y, x: d * (2 * x), formulas=("δx = δy·2x",))
+reciprocal = elementwise(np.reciprocal, lambda d, y, x: -d * y * y, smooth=(POSITIVE,), formulas=("δx = −δy·y²",))
+remainder = elementwise(
+    np.remainder, lambda d, y, a, b: d, lambda d, y, a, b: -d * np.floor_divide(a, b),
+    smooth=((2.1, 2.4), (0.85, 0.95)), formulas=("δa = δy", "δb = −δy·⌊a / b⌋"),
+    edges=(((2.0, 1.0), (1.0, -2.0)),), note="at a jump, where b divides a, as on its right",
+)  # fmt: skip
+fmod = elementwise(
+    np.fmod, lambda d, y, a, b: d, lambda d, y, a, b: -d * np.rint((a - y) / b),
+    smooth=((-2.4, -2.1), (0.85, 0.95)), formulas=("δa = δy", "δb = −δy·trunc(a / b)"),
+    edges=(((2.0, 1.0), (1.0, -2.0)),), note="at a jump, where b divides a, as on the side away from zero",
+)  # fmt: skip
+ldexp = elementwise(
+    np.ldexp, lambda d, y, x, i: np.ldexp(d, i), lambda d, y, x, i: nothing(d),
+    smooth=(REAL, None), formulas=("δx = δy·2ⁱ", "0 (i is an integer)"),
+)  # fmt: skip
+deg2rad = elementwise(np.deg2rad, lambda d, y, x: np.deg2rad(d), bounded=True, formulas=("δx = δy·π / 180",))
+radians = elementwise(np.radians, lambda d, y, x: np.radians(d), bounded=True, formulas=("δx = δy·π / 180",))
+rad2deg = elementwise(np.rad2deg, lambda d, y, x: np.rad2deg(d), bounded=True, formulas=("δx = δy·180 / π",))
+degrees = elementwise(np.degrees, lambda d, y, x: np.degrees(d), bounded=True, formulas=("δx = δy·180 / π",))
+nextafter = elementwise(
+    np.nextafter, lambda d, y, a, b: d, lambda d, y, a, b: nothing(d), bounded=True,
+    smooth=(POSITIVE, NEGATIVE), formulas=("δa = δy", "0 (b only says on which side)"),
+)  # fmt: skip
 
-# exponentials and hyperbolic functions
+
+@composite(np.divmod)
+def divmod(a: Any, b: Any, **settings: Any) -> Any:
+    return np.floor_divide(a, b, **settings), np.remainder(a, b, **settings)
+
+
+modf = op(
+    np.modf, lambda d, y, x: nothing(y[0]) if d[0] is None else d[0], jvps=(lambda t, y, x: (t, nothing(t)),),
+    results=True, numpy=(np.modf,), examples=(at((3, 4)), at(())), formulas=("δx = δ of the fraction",),
+)  # fmt: skip
+frexp = op(
+    np.frexp, lambda d, y, x: np.ldexp(d[0], -y[1]), jvps=(lambda t, y, x: (np.ldexp(t, -y[1]), nothing(t)),),
+    results=True, numpy=(np.frexp,), examples=(at((3, 4)), at(())), formulas=("δx = δ of the mantissa / 2ᵉ",),
+)  # fmt: skip
+
+# -- powers and roots --------------------------------------------------------------------------------------------------
+
+
+def _by_base(d: Any, y: Any, a: Any, b: Any) -> Any:
+    if isinstance(b, (int, float)):
+        if b == 0:
+            return nothing(d)
+        return d * (2 * a) if b == 2 else d * (b * np.power(a, b - 1.0))
+    constant = (a == 0) & (b == 0)  # a⁰ is 1 there too, and 0·a⁻¹ must not be formed
+    return d * (b * np.power(np.where(constant, 1, a), b - 1.0))
+
+
+def _by_exponent(d: Any, y: Any, a: Any, b: Any) -> Any:
+    return d * power_log(a, b, order=1)
+
+
+def _power_log(a: Any, b: Any, *, order: int = 1) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.power(a, b)
+        log_a = np.log(np.asarray(a).astype(y.dtype, copy=False))
+        return np.where((a == 0) & (np.real(b) > 0), 0, y * log_a**order)[()]
+
+
+def _power_log_by_base(d: Any, y: Any, a: Any, b: Any, *, order: int = 1) -> Any:
+    less = np.power(a, b - 1.0) if order == 1 else power_log(a, b - 1.0, order=order - 1)
+    return d * (b * power_log(a, b - 1.0, order=order) + order * less)
+
+
+power_log = elementwise(
+    _power_log, _power_log_by_base, lambda d, y, a, b, *, order=1: d * power_log(a, b, order=order + 1),
+    name="power_log", numpy=(), smooth=(POSITIVE, REAL),
+    examples=(at((3, 4), (3, 4)), at((3, 1), (4,)), at((), (5,), order=2)),
+    formulas=("δa = δy·(b·aᵇ⁻¹·lnⁿ a + n·aᵇ⁻¹·lnⁿ⁻¹ a)", "δb = δy·aᵇ·lnⁿ⁺¹ a"),
+    note="aᵇ·lnⁿ a, the n-th derivative of aᵇ by b, with its limit 0 at a = 0 for b > 0",
+)  # fmt: skip
+
+_POWER_EDGES = (
+    ((0.0, 2.0), (0.0, 0.0)), ((0.0, 1.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, -np.inf)), ((0.0, 0.5), (np.inf, 0.0)),
+    ((-2.0, 3.0), (12.0, np.nan)), ((-2.0, -1.0), (-0.25, np.nan)), ((23.0, 0.0), (0.0, math.log(23.0))),
+)  # fmt: skip
+_POWER_FORMULAS = ("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a")
+
+power = elementwise(
+    np.power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES
+)
+float_power = elementwise(
+    np.float_power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES
+)
+sqrt = elementwise(
+    np.sqrt, lambda d, y, x: d * 0.5 / y, smooth=(POSITIVE,), formulas=("δx = δy / 2y",), edges=((0.0, np.inf),)
+)
+cbrt = elementwise(
+    np.cbrt, lambda d, y, x: d / (3 * y * y), smooth=(POSITIVE,), formulas=("δx = δy / 3y²",), edges=((0.0, np.inf),)
+)
+hypot = elementwise(
+    np.hypot, lambda d, y, a, b: d * (a / away_from_zero(y)), lambda d, y, a, b: d * (b / away_from_zero(y)),
+    smooth=(POSITIVE, NEGATIVE), formulas=("δa = δy·a / y", "δb = δy·b / y"),
+    edges=(((0.0, 0.0), (0.0, 0.0)), ((3.0, 0.0), (1.0, 0.0)), ((1e200, 1e200), (math.sqrt(0.5), math.sqrt(0.5)))),
+)  # fmt: skip
+
+# -- exponentials and logarithms ---------------------------------------------------------------------------------------
 
 exp = elementwise(np.exp, lambda d, y, x: d * y, formulas=("δx = δy·y",))
+exp2 = elementwise(np.exp2, lambda d, y, x: d * (y * ln(2, y.dtype)), formulas=("δx = δy·y·ln 2",))
+expm1 = elementwise(np.expm1, lambda d, y, x: d * np.exp(x), formulas=("δx = δy·eˣ",))
 log = elementwise(np.log, lambda d, y, x: d / x, smooth=(POSITIVE,), formulas=("δx = δy / x",))
-sqrt = elementwise(np.sqrt, lambda d, y, x: d * 0.5 / y, smooth=(POSITIVE,), formulas=("δx = δy / 2y",))
-tanh = elementwise(np.tanh, lambda d, y, x: d * (1 - y * y), formulas=("δx = δy·(1 − y²)",))
+log2 = elementwise(
+    np.log2, lambda d, y, x: d / (x * ln(2, x.dtype)), smooth=(POSITIVE,), formulas=("δx = δy / (x·ln 2)",)
+)
+log10 = elementwise(
+    np.log10, lambda d, y, x: d / (x * ln(10, x.dtype)), smooth=(POSITIVE,), formulas=("δx = δy / (x·ln 10)",)
+)
+log1p = elementwise(np.log1p, lambda d, y, x: d / (1 + x), smooth=(UNIT,), formulas=("δx = δy / (1 + x)",))
+
+sigmoid = elementwise(
+    lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x))),  # no exponential of a positive number
+    lambda d, y, x: d * (y * sigmoid(-x)),  # 1 − y would cancel where y is nearly 1
+    name="sigmoid", formulas=("δx = δy·y·(1 − y)",),
+)  # fmt: skip
+logaddexp = elementwise(
+    np.logaddexp, lambda d, y, a, b: d * sigmoid(gap(a, b)), lambda d, y, a, b: d * sigmoid(gap(b, a)),
+    formulas=("δa = δy·σ(a − b)", "δb = δy·σ(b − a)"),
+    edges=(((1e10, 1e10), (0.5, 0.5)), ((np.inf, 1.0), (1.0, 0.0)), ((-np.inf, -np.inf), (0.5, 0.5))),
+)  # fmt: skip
+logaddexp2 = elementwise(
+    np.logaddexp2,
+    lambda d, y, a, b: d * sigmoid(gap(a, b) * ln(2, y.dtype)),
+    lambda d, y, a, b: d * sigmoid(gap(b, a) * ln(2, y.dtype)),
+    formulas=("δa = δy·σ((a − b)·ln 2)", "δb = δy·σ((b − a)·ln 2)"),
+    edges=(((1e10, 1e10), (0.5, 0.5)), ((-np.inf, -np.inf), (0.5, 0.5))),
+)  # fmt: skip
+
+# -- circular and hyperbolic functions ---------------------------------------------------------------------------------
+
+
+def _one_minus_square(x: Any) -> Any:
+    """1 − x² without cancellation; only a constant is subtracted, so on a branch cut the sign of a zero survives."""
+    return -((x - 1) * (x - -1))
+
+
+def _root_of_one_plus_square(x: Any) -> Any:
+    """√(1 + x²), without overflow where x is real."""
+    return np.sqrt(x * x - -1) if x.dtype.kind == "c" else np.hypot(1, x)
+
+
 sin = elementwise(np.sin, lambda d, y, x: d * np.cos(x), formulas=("δx = δy·cos x",))
 cos = elementwise(np.cos, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
+tan = elementwise(np.tan, lambda d, y, x: d * (1 + y * y), smooth=((-1.3, 1.3),), formulas=("δx = δy·(1 + y²)",))
+arcsin = elementwise(
+    np.arcsin, lambda d, y, x: d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = δy / √(1 − x²)",)
+)
+arccos = elementwise(
+    np.arccos, lambda d, y, x: -d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",)
+)
+arctan = elementwise(
+    np.arctan, lambda d, y, x: d / _root_of_one_plus_square(x) / _root_of_one_plus_square(x),
+    formulas=("δx = δy / (1 + x²)",),
+)  # fmt: skip
+arctan2 = elementwise(
+    np.arctan2,
+    lambda d, y, a, b: d * (b / away_from_zero(np.hypot(a, b))) / away_from_zero(np.hypot(a, b)),
+    lambda d, y, a, b: -d * (a / away_from_zero(np.hypot(a, b))) / away_from_zero(np.hypot(a, b)),
+    smooth=(REAL, POSITIVE), formulas=("δa = δy·b / (a² + b²)", "δb = −δy·a / (a² + b²)"),
+    edges=(((0.0, 0.0), (0.0, 0.0)), ((0.0, -1.0), (-1.0, 0.0)), ((2e-200, 0.0), (0.0, -5e199))),
+)  # fmt: skip
+sinh = elementwise(np.sinh, lambda d, y, x: d * np.cosh(x), formulas=("δx = δy·cosh x",))
+cosh = elementwise(np.cosh, lambda d, y, x: d * np.sinh(x), formulas=("δx = δy·sinh x",))
+tanh = elementwise(np.tanh, lambda d, y, x: d * (1 - y * y), formulas=("δx = δy·(1 − y²)",))
+arcsinh = elementwise(
+    np.arcsinh, lambda d, y, x: d / _root_of_one_plus_square(x), formulas=("δx = δy / √(1 + x²)",)
+)
+arccosh = elementwise(
+    np.arccosh, lambda d, y, x: d / (np.sqrt(x - 1) * np.sqrt(x - -1)), smooth=(ABOVE_ONE,),
+    formulas=("δx = δy / (√(x − 1)·√(x + 1))",),
+)  # fmt: skip
+arctanh = elementwise(
+    np.arctanh, lambda d, y, x: d / _one_minus_square(x), smooth=(UNIT,), formulas=("δx = δy / (1 − x²)",)
+)
 
-# a branch that was not taken gets a true zero
+# sinc: derivatives of every order as one operation, because their closed forms cancel near zero
+
+
+def _sinc_derivative(x: Any, *, order: int = 1) -> Any:
+    """The derivative of sin(πx) / πx: by its series for |πx| < order + 1, elsewhere by its recurrence."""
+    x = np.asarray(x)
+    near = np.abs(x) * np.pi < order + 1
+    return np.where(near, _sinc_series(np.where(near, x, 0), order), _sinc_recurrence(np.where(near, 1, x), order))[()]
+
+
+def _sinc_series(x: Any, order: int) -> Any:
+    """Σ (−1)ᵏ (πx)²ᵏ / (2k + 1)! differentiated: πⁿ · Σ (−1)ᵏ · (πx)²ᵏ⁻ⁿ / (2k − n)! / (2k + 1)."""
+    first = (order + 1) // 2
+    part = (-1.0) ** first * math.pi**order * (np.pi * x) ** (2 * first - order)
+    total = part / (2 * first + 1)
+    for k in range(first + 1, first + 21 + 2 * order):
+        part = -part * np.square(np.pi * x) / ((2 * k - order) * (2 * k - order - 1))
+        total = total + part / (2 * k + 1)
+    return total
+
+
+def _sinc_recurrence(x: Any, order: int) -> Any:
+    """x·sₙ + n·sₙ₋₁ is the n-th derivative of sin(πx) / π."""
+    turn = np.pi * (x - 2 * np.round(np.real(x) / 2))  # sin(πx) loses no digits to a large x
+    circle = (np.sin(turn), np.cos(turn), -np.sin(turn), -np.cos(turn))
+    s = circle[0] / np.pi / x
+    for n in range(1, order + 1):
+        s = (math.pi ** (n - 1) * circle[n % 4] - n * s) / x
+    return s
+
+
+sinc_derivative = elementwise(
+    _sinc_derivative, lambda d, y, x, *, order=1: d * sinc_derivative(x, order=order + 1),
+    name="sinc_derivative", numpy=(), formulas=("δx = δy·sinc⁽ⁿ⁺¹⁾(x)",),
+    examples=(at((3, 4)), at(()), at((3, 4), order=2)),
+)  # fmt: skip
+sinc = elementwise(
+    np.sinc, lambda d, y, x: d * sinc_derivative(x, order=1), numpy=(np.sinc,), formulas=("δx = δy·sinc′(x)",),
+    edges=((0.0, 0.0), (1.0, -1.0)),
+)  # fmt: skip
+
+# -- absolute value, sign, parts of complex numbers --------------------------------------------------------------------
+
+
+def _unit(x: Any) -> Any:
+    """The conjugate of x / |x|; the sign of a real x; 0 at 0."""
+    return np.conjugate(np.sign(x)) if x.dtype.kind == "c" else np.sign(x)
+
+
+absolute = elementwise(
+    np.absolute, lambda d, y, x: d * _unit(x), jvps=(lambda t, y, x: np.real(t * _unit(x)),),
+    smooth=(POSITIVE,), formulas=("δx = δy·sign x̄",), edges=((0.0, 0.0), (-2.0, -1.0)),
+)  # fmt: skip
+fabs = elementwise(
+    np.fabs, lambda d, y, x: d * np.sign(x), smooth=(NEGATIVE,), formulas=("δx = δy·sign x",), edges=((0.0, 0.0),)
+)
+copysign = elementwise(
+    np.copysign, lambda d, y, a, b: d * (np.sign(a) * np.sign(y)), lambda d, y, a, b: nothing(d),
+    smooth=(NEGATIVE, POSITIVE), formulas=("δa = δy·sign a·sign b", "0 (only the sign of b is read)"),
+    edges=(((0.0, 1.0), (0.0, 0.0)), ((2.0, -0.0), (-1.0, 0.0))),
+)  # fmt: skip
+phase = elementwise(
+    np.sign,
+    lambda d, y, x: (d - np.conjugate(y) * np.real(d * y)) / away_from_zero(np.absolute(x)),
+    jvps=(lambda t, y, x: (t - y * np.real(t * np.conjugate(y))) / away_from_zero(np.absolute(x)),),
+    name="phase", numpy=(), smooth=(POSITIVE,), formulas=("δz = (δy − ȳ·Re(δy·y)) / |z|",), edges=((0.0, 0.0),),
+    note="z / |z|, what np.sign is for complex numbers; 0 at 0",
+)  # fmt: skip
+conjugate = elementwise(
+    np.conjugate, lambda d, y, x: np.conjugate(d), bounded=True, formulas=("δz = the conjugate of δy",)
+)
+real = elementwise(
+    np.real, lambda d, y, x: d, jvps=(lambda t, y, x: np.real(t),), numpy=(np.real,), bounded=True,
+    formulas=("δz = δy",),
+)  # fmt: skip
+imag = elementwise(
+    np.imag, lambda d, y, x: -1j * d, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True,
+    formulas=("δz = −i·δy",),
+)  # fmt: skip
+
+
+@composite(np.sign)
+def _sign(x: Any, **settings: Any) -> Any:
+    return (phase if x.dtype.kind == "c" else sign)(x, **settings)
+
+
+@composite(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    turned = np.arctan2(np.imag(z), np.real(z)) if z.dtype.kind == "c" else np.arctan2(0, z)
+    return turned * (180 / np.pi) if deg else turned
+
+
+@composite(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    if a.dtype.kind != "c":
+        return a
+    within = np.finfo(a.dtype).eps * tol if tol > 1 else tol
+    return np.real(a) if np.all(np.absolute(np.imag(a)) < within) else a
+
+
+# -- choices: a branch that was not taken gets a true zero, ties share -------------------------------------------------
 
 where = elementwise(
     np.where,
-    None,
-    lambda d, y, c, a, b: np.where(c, d, 0),
-    lambda d, y, c, a, b: np.where(c, 0, d),
-    masks=True, bounded=True, smooth=(None, REAL, REAL), numpy=(np.where,),
-    formulas=("", "δa = δy where the condition holds, else 0", "δb = 0 where the condition holds, else δy"),
+    lambda d, y, c, a, b: nothing(d),
+    lambda d, y, c, a, b: masked(d, c != 0),
+    lambda d, y, c, a, b: masked(d, c == 0),
+    masks=True, bounded=True, smooth=(None, REAL, REAL), numpy=(),
+    formulas=("0 (a condition)", "δa = δy where the condition holds, else 0", "δb = 0 where it holds, else δy"),
+    note="where(x > 0, x, 0) has derivative 0 at 0, by the branch that it takes there; maximum(x, 0) has ½",
 )  # fmt: skip
 
-power = elementwise(
-    np.power,
-    lambda d, y, a, b: d * b * np.power(a, b - 1),
-    lambda d, y, a, b: d * y * np.log(a),
-    smooth=(POSITIVE, REAL),
-)
-remainder = elementwise(
-    np.remainder, lambda d, y, a, b: d, lambda d, y, a, b: -d * np.floor(a / b),
-    smooth=((0.1, 0.4), (0.5, 0.9)),
+
+@composite(np.where)
+def _where(condition: Any, *branches: Any) -> Any:
+    return where(condition, *branches) if branches else np.nonzero(condition)
+
+
+_TIES = (((1.0, 1.0), (0.5, 0.5)), ((0.0, -0.0), (0.5, 0.5)), ((np.inf, np.inf), (0.5, 0.5)))
+_SMALLER, _LARGER = (-3.0, -0.1), (0.1, 3.0)
+
+maximum = elementwise(
+    np.maximum, lambda d, y, a, b: shared(d, above(a, b)), lambda d, y, a, b: shared(d, above(b, a)),
+    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((2.0, 1.0), (1.0, 0.0))),
+    formulas=("δa = δy where a > b, δy / 2 where a = b", "δb = δy where b > a, δy / 2 where a = b"),
+)  # fmt: skip
+minimum = elementwise(
+    np.minimum, lambda d, y, a, b: shared(d, above(b, a)), lambda d, y, a, b: shared(d, above(a, b)),
+    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((2.0, 1.0), (0.0, 1.0))),
+    formulas=("δa = δy where a < b, δy / 2 where a = b", "δb = δy where b < a, δy / 2 where a = b"),
+)  # fmt: skip
+fmax = elementwise(
+    np.fmax, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
+    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((np.nan, 1.0), (0.0, 1.0))),
+    formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
+)  # fmt: skip
+fmin = elementwise(
+    np.fmin, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
+    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((1.0, np.nan), (1.0, 0.0))),
+    formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
+)  # fmt: skip
+heaviside = elementwise(
+    np.heaviside, lambda d, y, x, h: nothing(d), lambda d, y, x, h: masked(d, x == 0),
+    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(((0.0, 3.0), (0.0, 1.0)), ((1.0, 3.0), (0.0, 0.0))),
+    formulas=("0 (a step)", "δh = δy where x = 0"),
+)  # fmt: skip
+
+# clip is min(max(x, low), high); either bound may be None
+
+
+def _clip_x(d: Any, y: Any, x: Any, low: Any, high: Any) -> Any:
+    d = _clip_raised(d, x, low, high)
+    return d if low is None else shared(d, above(x, low))
+
+
+def _clip_raised(d: Any, x: Any, low: Any, high: Any) -> Any:
+    """δ of max(x, low)."""
+    return d if high is None else shared(d, above(high, x if low is None else np.maximum(x, low)))
+
+
+clip = elementwise(
+    lambda x, low, high: np.clip(x, low, high),
+    _clip_x,
+    lambda d, y, x, low, high: shared(_clip_raised(d, x, low, high), above(low, x)),
+    lambda d, y, x, low, high: shared(d, above(x if low is None else np.maximum(x, low), high)),
+    name="clip", masks=True, bounded=True, smooth=((-3.0, 3.0), (-2.0, -1.0), (1.0, 2.0)), numpy=(),
+    formulas=("δx = δy within the bounds, δy / 2 on one", "δlow = δy below it, δy / 2 on it",
+              "δhigh = δy above it, δy / 2 on it"),
+    edges=(((1.0, 1.0, 2.0), (0.5, 0.5, 0.0)), ((2.0, 1.0, 2.0), (0.5, 0.0, 0.5)), ((1.5, 1.0, 2.0), (1.0, 0.0, 0.0)),
+           ((0.0, 3.0, 2.0), (0.0, 0.0, 1.0))),
+    note="as minimum(maximum(x, low), high)",
+)  # fmt: skip
+
+_NOT_GIVEN: Any = object()
+
+
+@composite(np.clip)
+def _clip(
+    a: Any, a_min: Any = _NOT_GIVEN, a_max: Any = _NOT_GIVEN, out: Any = None, *,
+    min: Any = _NOT_GIVEN, max: Any = _NOT_GIVEN, **settings: Any,
+) -> Any:  # fmt: skip
+    """Every spelling of NumPy's: two bounds by position, as a_min and a_max, or as min and max."""
+    refuse("clip", out=out, **settings)
+    if a_min is _NOT_GIVEN and a_max is _NOT_GIVEN:
+        a_min, a_max = (None if bound is _NOT_GIVEN else bound for bound in (min, max))
+    elif a_min is _NOT_GIVEN or a_max is _NOT_GIVEN:
+        missing = "a_min" if a_min is _NOT_GIVEN else "a_max"
+        raise TypeError(f"clip() missing 1 required positional argument: {missing!r}")
+    elif min is not _NOT_GIVEN or max is not _NOT_GIVEN:
+        raise ValueError("clip() was given two pairs of bounds: a_min and a_max, and min or max as well")
+    return clip(a, a_min, a_max)
+
+
+def _finite_parts(d: Any, y: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if x.dtype.kind != "c":
+        return masked(d, np.isfinite(x))
+    return masked(np.real(d), np.isfinite(np.real(x))) + 1j * masked(np.imag(d), np.isfinite(np.imag(x)))
+
+
+nan_to_num = elementwise(
+    np.nan_to_num, _finite_parts, numpy=(np.nan_to_num,), masks=True, bounded=True,
+    formulas=("δx = δy where x is finite, else 0",), edges=((np.nan, 0.0), (np.inf, 0.0), (1.0, 1.0)),
+    examples=(at((3, 4)), at(()), at((3, 4), nan=1.0, posinf=2.0, neginf=-2.0)),
 )  # fmt: skip

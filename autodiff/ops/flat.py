@@ -1,4 +1,4 @@
-"""Functions whose derivative is zero by nature: steps, comparisons, tests."""
+"""Functions whose derivative is zero by nature: steps, comparisons, tests, positions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..makers import composite, flat
-from ..op import CONSTANTS
+from ..makers import at, composite, flat, refuse
+from ..op import CONSTANTS, Traced
+
+# -- ufuncs ------------------------------------------------------------------------------------------------------------
 
 less = flat(np.less, arity=2)
 less_equal = flat(np.less_equal, arity=2)
@@ -16,16 +18,107 @@ greater = flat(np.greater, arity=2)
 greater_equal = flat(np.greater_equal, arity=2)
 equal = flat(np.equal, arity=2)
 not_equal = flat(np.not_equal, arity=2)
-isfinite = flat(np.isfinite)
-floor = flat(np.floor)
+
+floor, ceil, trunc, rint = flat(np.floor), flat(np.ceil), flat(np.trunc), flat(np.rint)
+floor_divide = flat(np.floor_divide, arity=2)
+sign = flat(np.sign, note="of real numbers; of complex ones it is the operation phase")
+spacing = flat(np.spacing)
+
+isfinite, isinf, isnan, isnat = flat(np.isfinite), flat(np.isinf), flat(np.isnan), flat(np.isnat)
+signbit = flat(np.signbit)
+
+logical_and, logical_or = flat(np.logical_and, arity=2), flat(np.logical_or, arity=2)
+logical_xor, logical_not = flat(np.logical_xor, arity=2), flat(np.logical_not)
+
+bitwise_and, bitwise_or = flat(np.bitwise_and, arity=2), flat(np.bitwise_or, arity=2)
+bitwise_xor, invert = flat(np.bitwise_xor, arity=2), flat(np.invert)
+left_shift, right_shift = flat(np.left_shift, arity=2), flat(np.right_shift, arity=2)
+bitwise_count = flat(np.bitwise_count)
+gcd, lcm = flat(np.gcd, arity=2), flat(np.lcm, arity=2)
+
+# -- rounding, tests and positions -------------------------------------------------------------------------------------
+
+round = flat(
+    np.round, numpy=(np.round, np.around), accepts=("decimals",), examples=(at((3, 4)), at((3, 4), decimals=1))
+)
+fix = flat(np.fix, numpy=(np.fix,), examples=(at((3, 4)),))
+
+isclose = flat(np.isclose, numpy=(np.isclose,), arity=2, accepts=("rtol", "atol", "equal_nan"))
+allclose = flat(np.allclose, numpy=(np.allclose,), arity=2, accepts=("rtol", "atol", "equal_nan"))
+array_equal = flat(np.array_equal, numpy=(np.array_equal,), arity=2, accepts=("equal_nan",))
+array_equiv = flat(np.array_equiv, numpy=(np.array_equiv,), arity=2)
+iscomplex, isreal = flat(np.iscomplex, numpy=(np.iscomplex,)), flat(np.isreal, numpy=(np.isreal,))
+isposinf, isneginf = flat(np.isposinf, numpy=(np.isposinf,)), flat(np.isneginf, numpy=(np.isneginf,))
+isin = flat(np.isin, numpy=(np.isin,), arity=2, accepts=("assume_unique", "invert", "kind"))
+
+argmax = flat(np.argmax, numpy=(np.argmax,), accepts=("axis", "keepdims"), examples=(at((3, 4)), at((3, 4), axis=1)))
+argmin = flat(np.argmin, numpy=(np.argmin,), accepts=("axis", "keepdims"), examples=(at((3, 4)), at((3, 4), axis=0)))
+nanargmax = flat(np.nanargmax, numpy=(np.nanargmax,), accepts=("axis", "keepdims"))
+nanargmin = flat(np.nanargmin, numpy=(np.nanargmin,), accepts=("axis", "keepdims"))
+argsort = flat(
+    np.argsort, numpy=(np.argsort,), accepts=("axis", "kind", "stable"), examples=(at((3, 4)), at((3, 4), axis=0))
+)
+argpartition = flat(
+    np.argpartition, numpy=(np.argpartition,), accepts=("kth", "axis", "kind"), examples=(at((3, 4), kth=1),)
+)
+lexsort = flat(np.lexsort, numpy=(np.lexsort,), accepts=("axis",), signature=("keys", "axis"), examples=(at((3, 4)),))
+searchsorted = flat(
+    np.searchsorted, numpy=(np.searchsorted,), arity=2, accepts=("side", "sorter"), examples=(at((4,), (3,)),)
+)
+digitize = flat(
+    np.digitize, numpy=(np.digitize,), arity=2, accepts=("right",),
+    examples=(at((3, 4), (3,), draw=(None, lambda rng, shape: np.sort(rng.standard_normal(shape)))),),
+)  # fmt: skip
+count_nonzero = flat(np.count_nonzero, numpy=(np.count_nonzero,), accepts=("axis", "keepdims"))
+
+any = flat(
+    lambda a, where, *, axis=None, keepdims=False: np.any(a, axis, keepdims=keepdims, where=where),
+    name="any", numpy=(), arity=2, accepts=("axis", "keepdims"), examples=(at((3, 4), (4,)), at((3, 4), (), axis=0)),
+)  # fmt: skip
+all = flat(
+    lambda a, where, *, axis=None, keepdims=False: np.all(a, axis, keepdims=keepdims, where=where),
+    name="all", numpy=(), arity=2, accepts=("axis", "keepdims"), examples=(at((3, 4), (4,)), at((3, 4), (), axis=0)),
+)  # fmt: skip
+
+
+@composite(np.any)
+def _any(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    refuse("any", out=out)
+    return any(a, where, axis=axis, keepdims=keepdims)
+
+
+@composite(np.all)
+def _all(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    refuse("all", out=out)
+    return all(a, where, axis=axis, keepdims=keepdims)
+
 
 stop_gradient = flat(lambda x: np.array(x)[()] if np.ndim(x) == 0 else np.array(x), name="stop_gradient")
 to_integers = flat(lambda x, *, dtype: x.astype(dtype), name="to_integers", accepts=("dtype",))
-bitwise_and = flat(np.bitwise_and, arity=2)
-bitwise_or = flat(np.bitwise_or, arity=2)
-bitwise_xor = flat(np.bitwise_xor, arity=2)
-invert = flat(np.invert)
-floor_divide = flat(np.floor_divide, arity=2)
+
+# positions whose number depends on the values: plain arrays, because a node has one shape
+
+
+def _plain(x: Any) -> Any:
+    while isinstance(x, Traced):
+        x = x.value
+    return x
+
+
+@composite(np.nonzero)
+def nonzero(a: Any) -> Any:
+    return np.nonzero(_plain(a))
+
+
+@composite(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    return np.flatnonzero(_plain(a))
+
+
+@composite(np.argwhere)
+def argwhere(a: Any) -> Any:
+    return np.argwhere(_plain(a))
+
 
 # facts about an array that are known without looking at its elements
 
@@ -57,11 +150,23 @@ def isrealobj(x: Any) -> bool:
     return x.dtype.kind != "c"
 
 
+@composite(np.result_type)
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    return np.result_type(*map(_plain, arrays_and_dtypes))
+
+
+@composite(np.shares_memory, np.may_share_memory)
+def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
+    return np.may_share_memory(_plain(a), _plain(b), max_work)
+
+
 # arrays like another one: they have no history of their own, and can be written into
 
 
 def _like(fill: Any) -> Any:
-    def made(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    def made(
+        a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    ) -> Any:
         array = np.full(a.shape if shape is None else shape, fill, dtype or a.dtype)
         return CONSTANTS.record(None, (), (), None, array)
 
