@@ -18,8 +18,19 @@ from .theme import DARK, LIGHT, Scale, on
 from .view import View, size
 
 
+def _plain(text: str) -> str:
+    """A text that is never taken for an HTML-like label, whatever it looks like. The class of the result says so."""
+    marked: str = graphviz.nohtml(text)
+    return marked
+
+
+def _lines(rows: list[str]) -> str:
+    """Lines of text, each on the left."""
+    return _plain("".join(graphviz.escape(row) + "\\l" for row in rows))
+
+
 def _text(text: str) -> str:
-    return str(graphviz.nohtml(graphviz.escape(text)))
+    return _plain(graphviz.escape(text))
 
 
 def to_dot(found: dict[str, Any], view: View, options: Options) -> str:
@@ -61,12 +72,12 @@ def _caption(found: dict[str, Any], view: View, scale: Scale) -> str:
     if found["flow"]:
         said.append(f"colour: RMS of δ, dark {number(10**scale.low)} to light {number(10**scale.high)}; "
                     "width of an arrow: share of Σ‖δᵢ‖ where δ divides; number: δ that came back along it")  # fmt: skip
-    return str(graphviz.nohtml("".join(graphviz.escape(text) + "\\l" for text in said)))
+    return _lines(said)
 
 
 def _node(shown: Face, numbers: dict[str, Any] | None, scale: Scale) -> dict[str, str]:
     rows = [f"{shown.title}   {shown.kind}".rstrip(), *(f"{row.tag}  {row.text}".strip() for row in shown.rows)]
-    look = {"label": str(graphviz.nohtml("".join(graphviz.escape(row) + "\\l" for row in rows))),
+    look = {"label": _lines(rows),
             "tooltip": _text(shown.more)}  # fmt: skip
     if ordinary(numbers) and numbers is not None:
         look["fillcolor"] = scale.colour(numbers["rms"])

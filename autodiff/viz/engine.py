@@ -62,19 +62,19 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
         Where it takes too long, crashes, or says nothing; with what it wrote to its standard error.
     """
     command = [sys.executable, "-I", CHILD, engine.kind, engine.place, program, form, str(int(options.memory * 2**30))]
+    pipe = subprocess.PIPE
     try:
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     except OSError as error:
         raise EngineError(f"{engine.kind} could not be started: {error}") from None
-    try:
-        out, err = child.communicate(source.encode("utf-8"), timeout=options.timeout)
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"{engine.kind} took more than {options.timeout:g} s") from None
-    finally:
-        if child.poll() is None:
-            _end(child)
+    with child:
+        try:
+            out, err = child.communicate(source.encode("utf-8"), timeout=options.timeout)
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"{engine.kind} took more than {options.timeout:g} s") from None
+        finally:
+            if child.poll() is None:
+                _end(child)
     said = err.decode("utf-8", "replace").strip().splitlines()
     said = [text for text in said if text.startswith("Error")] or said[-1:]
     told = f": {said[0][:200]}" if said else ""
@@ -95,7 +95,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.kill()
     except ProcessLookupError:
         pass
-    child.communicate()
 
 
 # -- layout ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph import columns
-from .face import amount, extent, states
+from .face import spread, states
 from .lettering import clean
 
 
@@ -42,4 +42,5 @@ def to_text(found: dict[str, Any]) -> str:
 def _cell(numbers: dict[str, Any] | None) -> str:
     if numbers is None:
         return ""
-    return "  ".join(filter(None, (amount(numbers), extent(numbers), states(numbers)))) or "empty"
+    told = () if "number" in numbers else (states(numbers),)  # a number that is not finite tells that itself
+    return "  ".join(filter(None, (*spread(numbers), *told))) or "empty"

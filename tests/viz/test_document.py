@@ -19,10 +19,11 @@ def s2_flow():
 def test_fields_of_nodes_and_edges():
     found = document(s2_flow())
     a = found["nodes"][0]
-    assert {key: a[key] for key in ("id", "kind", "op", "name", "scope", "shape", "dtype", "path", "output", "uses")} == {
-        "id": 0, "kind": "input", "op": "input", "name": "a", "scope": [], "shape": [], "dtype": "float64", "path": True,
-        "output": False, "uses": 2,
+    expected = {
+        "id": 0, "kind": "input", "op": "input", "name": "a", "scope": [], "shape": [], "dtype": "float64",
+        "path": True, "output": False, "uses": 2,
     }  # fmt: skip
+    assert {key: a[key] for key in expected} == expected
     assert (a["value"]["number"], a["delta"]["number"]) == (2.0, 10.5)
     o = found["nodes"][-1]
     assert (o["call"], o["output"]) == ("multiply(·, 0.5)", True)

@@ -69,15 +69,15 @@ def test_two_slots_are_two_arrows():
 def test_collapsed_scopes_tell_what_they_hold(rng):
     flow = nets.residual_flow(rng)
     drawn = view(flow, collapse=1)
-    assert [box.group or box.node["name"] for box in drawn.boxes] == ["x", ("block1",), ("block2",), ("block3",), ("head",)]
+    names = [box.group or box.node["name"] for box in drawn.boxes]
+    assert names == ["x", ("block1",), ("block2",), ("block3",), ("head",)]
     assert sum(len(box.members) for box in drawn.boxes) == len(flow.graph)
     scale = Scale([1.0])
     rows = [row.text for row in face(drawn.boxes[1], scale).rows]
     assert rows[0] == "5 operations · 3 leaves"
     join = flow.joins()[0]
-    assert rows[-1] == f"skip {join['skip_share']:.0%} · residual {join['residual_share']:.0%}".replace("%", " %").replace(
-        "-", "−"
-    )
+    told = f"skip {join['skip_share']:.0%} · residual {join['residual_share']:.0%}"
+    assert rows[-1] == told.replace("%", " %").replace("-", "−")
 
 
 def test_the_arrow_between_collapsed_scopes_carries_the_whole_delta(rng):
@@ -122,8 +122,8 @@ def test_collapsing_may_make_a_cycle():
 def test_focus_and_hops(rng):
     flow = nets.residual_flow(rng)
     drawn = view(flow, focus="head", hops=1)
-    assert {box.node["id"] for box in drawn.boxes} == {flow.graph.node("head").index, *(w for w, _ in flow.graph.consumers[
-        flow.graph.node("head").index])}  # fmt: skip
+    head = flow.graph.node("head").index
+    assert {box.node["id"] for box in drawn.boxes} == {head, *(w for w, _ in flow.graph.consumers[head])}
     assert f"2 of {len(flow.graph)} boxes" in drawn.notes[0]
     assert len(view(flow, focus=["x", 3], hops=0).boxes) == 2
 
