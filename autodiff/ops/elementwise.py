@@ -337,7 +337,7 @@ real = elementwise(
     formulas=("δz = δy",),
 )  # fmt: skip
 imag = elementwise(
-    np.imag, lambda d, y, x: -1j * d, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True,
+    np.imag, lambda d, y, x: d * -1j, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True,
     formulas=("δz = −i·δy",),
 )  # fmt: skip
 
@@ -457,7 +457,7 @@ def _clip(
 def _finite_parts(d: Any, y: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     if x.dtype.kind != "c":
         return masked(d, np.isfinite(x))
-    return masked(np.real(d), np.isfinite(np.real(x))) + 1j * masked(np.imag(d), np.isfinite(np.imag(x)))
+    return masked(np.real(d), np.isfinite(np.real(x))) + masked(np.imag(d), np.isfinite(np.imag(x))) * 1j
 
 
 nan_to_num = elementwise(

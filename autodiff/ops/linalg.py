@@ -233,7 +233,7 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     dsign, dlog = d
     weight = np.zeros(y[1].shape, y[1].dtype) if dlog is None else dlog
     if dsign is not None and a.dtype.kind == "c":
-        weight = weight + 1j * np.imag(dsign * y[0])
+        weight = weight + np.imag(dsign * y[0]) * 1j
     exists = np.isfinite(y[1])  # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
     return each(weight * np.where(exists, 1.0, np.nan)) * transposed(inverse)
