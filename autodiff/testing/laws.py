@@ -121,6 +121,8 @@ def _pointwise_examples(op: Op) -> tuple[Example, ...]:
     if op.kind not in ("elementwise", "flat") or not op.arity:
         return ()
     same = at(*[(3, 4)] * op.arity)
+    if op.kind == "flat":
+        return (same, at(*[(5,)] * op.arity))
     if op.arity == 1:
         return (same, at(()))
     stretched = [(3, 1) if k % 2 == 0 else (4,) for k in range(op.arity)]
@@ -614,7 +616,7 @@ def flatness(case: Case) -> Counts:
         there = case._replace(args=xs)
         try:
             want = case.op(*xs, **case.example.params)
-        except TypeError:
+        except (TypeError, ValueError):  # it takes no floats, or no array of this shape
             continue
         if kind is bool:
             return Counts()  # nothing to differentiate: it takes no floats
