@@ -26,9 +26,11 @@ def ledger():
 
 
 def required(op):
-    """The arguments that must have been checked: those that a rule is declared for."""
-    drawn = {k for case in cases(op) for k in case.active}
-    return drawn | {k for k in range(len(op.vjps)) if differentiable(op, k)} if op.arity is not None else drawn
+    """The arguments that must have been checked: those that a rule is declared for, but for conditions and counts."""
+    drawn = cases(op)
+    found = {k for case in drawn for k in case.active}
+    discrete = {k for case in drawn for k, x in enumerate(case.args) if x.dtype.kind not in "fc"}
+    return found | {k for k in range(len(op.vjps)) if differentiable(op, k)} - discrete
 
 
 def test_no_derivative_is_unchecked(ledger):
