@@ -64,10 +64,11 @@ def argument_names(op: Op) -> tuple[str, ...]:
     return ("x",) if op.arity == 1 else tuple("abcdefgh"[: op.arity or 0])
 
 
-def _edge(arguments: tuple[str, ...], at: tuple[Any, ...], slopes: tuple[Any, ...]) -> str:
-    """One convention at a corner: where, and what the derivative is there."""
-    where = ", ".join(f"{name} = {_number(x)}" for name, x in zip(arguments, at, strict=False))
-    parts = [f"∂{name} = {_number(x)}" for name, x in zip(arguments, slopes, strict=False) if x is not None]
+def _edge(arguments: tuple[str, ...], at: Any, slopes: Any) -> str:
+    """One convention at a corner: where, and what the derivative is there. For one argument they are plain numbers."""
+    points, partials = (x if isinstance(x, tuple) else (x,) for x in (at, slopes))
+    where = ", ".join(f"{name} = {_number(x)}" for name, x in zip(arguments, points, strict=True))
+    parts = [f"∂{name} = {_number(x)}" for name, x in zip(arguments, partials, strict=True) if x is not None]
     return f"{', '.join(parts)} at {where}"
 
 
