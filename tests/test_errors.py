@@ -134,7 +134,7 @@ def square(weight, x=0.0):
     ("text", ["str"]), (b"text", ["bytes"]), (object(), ["object"]), ({1.0}, ["set"]), (range(3), ["range"]),
     (fractions.Fraction(1, 2), ["Fraction"]), (decimal.Decimal(1), ["Decimal"]), (1 << 80, ["int"]),
     (memoryview(b"abc"), ["memoryview"]), (lambda: 0, ["function"]),
-], ids=lambda v: None if isinstance(v, list) else repr(v)[:40])  # fmt: skip
+], ids=lambda v: None if isinstance(v, list) else type(v).__name__)  # fmt: skip
 def test_arguments_without_a_derivative_are_refused_by_name(value, words):
     for transform in (ad.grad, ad.value_and_grad, ad.jacobian, ad.hessian, ad.elementwise_grad):
         fails(DtypeError, lambda t=transform: t(square)(value), "argument 0 (weight) of square", *words)
@@ -158,7 +158,7 @@ def test_arguments_that_are_not_differentiated_may_be_anything():
     (np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]), ["masked"]), (np.array([1.0, 2.0, 3.0], object), ["object"]),
     (np.array(["a", "b", "c"]), ["<U1"]), ("text", ["<U4"]), (None, []), (object(), []),
     (np.array(["2020-01-01"] * 3, "datetime64[D]"), ["datetime64"]),
-], ids=repr)  # fmt: skip
+], ids=lambda v: type(v).__name__)  # fmt: skip
 def test_operands_without_numbers_are_refused_by_the_operation(other, words):
     for f in (lambda x: np.multiply(x, other), lambda x: np.multiply(other, x), lambda x: x * other):
         with pytest.raises(TypeError) as caught:
