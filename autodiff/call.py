@@ -158,6 +158,14 @@ class Call:
                         )
                     )
             self.argnums = tuple(n % len(args) for n in given)
+            if len(set(self.argnums)) < len(self.argnums):
+                raise TypeError(
+                    message(
+                        f"argnums={argnums!r} names an argument of {name_of(f)} twice",
+                        "each argument has one gradient",
+                        "name each argument once",
+                    )
+                )
 
     def run(
         self,

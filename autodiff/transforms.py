@@ -90,7 +90,7 @@ def grad(
     >>> ad.grad(np.tanh)(0.0)
     np.float64(1.0)
     >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
-    {'b': np.float64(2.0), 'w': array([3., 3.])}
+    {'w': array([3., 3.]), 'b': np.float64(2.0)}
     """
     both = value_and_grad(f, argnums, has_aux)
 
