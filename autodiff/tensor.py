@@ -323,7 +323,8 @@ class Tensor(Traced):
         refused before anything has changed.
         """
         family = self.family
-        live = [] if family is None else [(kin, t) for kin in family if (t := kin.tensor()) is not None]
+        pairs: list[tuple[Any, Any]] = [(kin, kin.tensor()) for kin in family or ()]
+        live = [pair for pair in pairs if pair[1] is not None]
         if family is None or len(live) == 1:
             self.family = None
             self._become(fresh)
