@@ -78,7 +78,7 @@ def test_argnums(argnums, names):
             close(d, expected[name])
 
 
-@pytest.mark.parametrize("argnums", [3, -4, (0, 3), "a", 1.5, (0, None)])
+@pytest.mark.parametrize("argnums", [3, -4, (0, 3), "a", 1.5, (0, None), (0, 0), (2, -1)])
 def test_argnums_that_do_not_exist(argnums):
     with pytest.raises(TypeError, match=r"argnums|int|argument"):
         ad.grad(f3, argnums)(X, X, 0.5)
@@ -223,7 +223,7 @@ def test_jacobian_of_containers_holds_containers_of_containers(mode):
     close(found["b"][0]["s"], 0.0)
 
 
-@pytest.mark.parametrize("leaf", ["text", object(), {1, 2}, b"bytes", 3, True, np.arange(3), [1.0, 2]], ids=repr)
+@pytest.mark.parametrize("leaf", ["text", object(), {1, 2}, b"bytes", 3, True, np.arange(3), [1.0, 2]], ids=lambda v: type(v).__name__)
 def test_leaves_without_a_derivative_are_refused(leaf):
     with pytest.raises(DtypeError):
         ad.grad(lambda p: 1.0)({"x": X, "other": leaf})
@@ -1107,7 +1107,7 @@ def test_a_primitive_sees_plain_arrays_in_nested_traces():
 @pytest.mark.parametrize("seed", [
     1.0, np.ones(2), np.ones((3, 1)), np.ones((1, 3)), np.ones(()), None, np.ones(3) * 1j, np.ones(3, np.longdouble),
     [1.0, 2.0], "abc", np.array(["a", "b", "c"]), (np.ones(3),), {"y": np.ones(3)},
-], ids=repr)  # fmt: skip
+], ids=lambda v: type(v).__name__)  # fmt: skip
 def test_a_seed_that_does_not_fit_is_refused(seed):
     _, pullback = ad.vjp(lambda x: x * 2, X)
     with pytest.raises(SeedError):
@@ -1116,7 +1116,7 @@ def test_a_seed_that_does_not_fit_is_refused(seed):
 
 
 @pytest.mark.parametrize("seed", [np.ones(3), np.ones(3, np.float32), np.ones(3, int), [1.0, 1.0, 1.0], [1, 1, 1],
-                                  np.ones(3, bool)], ids=repr)  # fmt: skip
+                                  np.ones(3, bool)], ids=lambda v: type(v).__name__)  # fmt: skip
 def test_a_seed_that_fits_without_loss_is_taken(seed):
     np.testing.assert_array_equal(ad.vjp(lambda x: x * 2, X)[1](seed)[0], [2, 2, 2])
 
