@@ -224,6 +224,9 @@ class Graph:
     backward_hook: ClassVar[Callable[..., Any] | None] = None
     """Filled by autodiff.flow when it is imported: rooms above a graph are reached through hooks, not imports."""
 
+    draw_hook: ClassVar[Callable[..., Any] | None] = None
+    """Filled by autodiff.viz when it is imported."""
+
     def __init__(self) -> None:
         self.ops: list[Any] = []
         self.inputs: list[tuple[int, ...]] = []
@@ -439,6 +442,11 @@ class Graph:
                     for i, literal in zip(self.inputs[-1], self.literals[-1], strict=True)
                 )
             )
+
+    def draw(self, path: Any, **options: Any) -> Any:
+        """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for formats and options."""
+        assert Graph.draw_hook is not None, "autodiff.viz fills this hook when it is imported"
+        return Graph.draw_hook(self, path, **options)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """A MultiDiGraph: nodes by number, edges keyed by argument position, everything known as attributes."""
