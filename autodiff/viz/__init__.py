@@ -113,5 +113,6 @@ def _svg(flow: GradientFlow) -> str | None:
         return None
 
 
+Graph.draw_hook = staticmethod(draw)
 GradientFlow.draw_hook = staticmethod(draw)
 GradientFlow.svg_hook = staticmethod(_svg)

@@ -67,8 +67,7 @@ def _scopes(view: View) -> list[tuple[str, ...]]:
 
 
 def _caption(found: dict[str, Any], view: View, scale: Scale) -> str:
-    title = clean(found["title"] or "graph", 80)
-    said = [f"Gradient flow of {title}" if found["flow"] else title, *view.notes]
+    said = [clean(found["title"], 100), *view.notes]
     if found["flow"]:
         said.append(f"colour: RMS of δ, dark {number(10**scale.low)} to light {number(10**scale.high)}; "
                     "width of an arrow: share of Σ‖δᵢ‖ where δ divides; number: δ that came back along it")  # fmt: skip

@@ -33,7 +33,7 @@ class Options:
         Draw only what lies within `hops` arrows of these nodes.
     hops : int
     split : int
-        A leaf that feeds at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
+        A leaf that gets δ from at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
     max_nodes : int
         More boxes than this are refused, because no one could read them.
     engine : {"auto", "pygraphviz", "dot", "builtin"}

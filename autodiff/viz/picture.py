@@ -55,12 +55,16 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
         edges.extend(_edges(graph, flow, node))
         node["badges"] = _badges(node)
     found = {
-        "format": FORMAT, "version": VERSION, "title": title if title is not None else graph.title,
+        "format": FORMAT, "version": VERSION, "title": title if title is not None else _title(graph, flow is not None),
         "flow": flow is not None, "nodes": nodes, "edges": edges,
     }  # fmt: skip
     if joins and flow is not None:
         found["joins"] = list(flow.joins())
     return found
+
+
+def _title(graph: Graph, flow: bool) -> str:
+    return f"{'Gradient flow' if flow else 'Graph'}{f' of {graph.title}' if graph.title else ''}"
 
 
 def _edges(graph: Graph, flow: GradientFlow | None, node: dict[str, Any]) -> list[dict[str, Any]]:

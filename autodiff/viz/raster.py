@@ -50,7 +50,7 @@ def to_xdot(scene: Scene, colours: dict[str, str], dpi: int) -> str:
     """A scene as DOT: an empty graph of the scene's size with the scene as its background."""
     drawn = "".join(_draw([Rect(0, 0, scene.width, scene.height, 0, "@paper"), *scene.items], colours, scene.height))
     canvas = graphviz.Digraph("scene")
-    canvas.attr("graph", dpi=str(dpi), pad="0")
+    canvas.attr("graph", dpi=str(dpi), pad="0", bgcolor=colours["paper"])
     canvas.body.append(f"\tgraph [_background={_quoted(drawn)}]\n")
     canvas.attr("node", style="invis", shape="point", width="0.001", height="0.001", label="")
     canvas.node("lower", pos="0,0")

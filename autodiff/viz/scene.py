@@ -7,6 +7,7 @@ theme.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from typing import Any
@@ -221,9 +222,7 @@ def _framed(
     lines: dict[str, Line],
 ) -> Scene:  # fmt: skip
     """The drawing under its title and above its legend."""
-    title = clean(found["title"] or "graph", 80)
-    if found["flow"]:
-        title = f"Gradient flow of {title}"
+    title = clean(found["title"], 100)
     counts = f"{view.total} nodes, {len(found['edges'])} edges"
     if len(view.boxes) != view.total:
         counts += f", drawn as {len(view.boxes)} boxes and {len(view.arrows)} arrows"
@@ -242,11 +241,14 @@ def _framed(
 
 
 def _moved(item: Any, dx: float, dy: float) -> Any:
+    found = copy.copy(item)
     if isinstance(item, Group):
-        return dataclasses.replace(item, items=[_moved(inner, dx, dy) for inner in item.items])
-    if isinstance(item, (Curve, Polygon)):
-        return dataclasses.replace(item, points=[(x + dx, y + dy) for x, y in item.points])
-    return dataclasses.replace(item, x=item.x + dx, y=item.y + dy)
+        found.items = [_moved(inner, dx, dy) for inner in item.items]
+    elif isinstance(item, (Curve, Polygon)):
+        found.points = [(x + dx, y + dy) for x, y in item.points]
+    else:
+        found.x, found.y = item.x + dx, item.y + dy
+    return found
 
 
 def _wrapped(text: str, across: float, size: float = BODY) -> list[str]:

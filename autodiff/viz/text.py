@@ -11,8 +11,7 @@ from .lettering import clean
 
 def to_text(found: dict[str, Any]) -> str:
     """The text of a .txt file."""
-    title = clean(found["title"] or "graph", 80)
-    head = f"Gradient flow of {title}" if found["flow"] else title
+    head = clean(found["title"], 100)
     rows: list[tuple[str, ...]] = [
         ("#", "scope", "name", "operation", "inputs", "shape", "dtype", "value", "δ", "notes")
     ]

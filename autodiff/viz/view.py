@@ -127,6 +127,8 @@ def _boxes(found: dict[str, Any], groups: set[Path], split: int) -> tuple[list[s
     users: dict[int, list[int]] = {}
     for edge in found["edges"]:
         users.setdefault(edge["from"], []).append(edge["to"])
+    sent = {(edge["from"], edge["to"]) for edge in found["edges"] if edge["kind"] == "δ" or not found["flow"]}
+    counted = Counter(source for source, _ in sent)
     for node in found["nodes"]:
         path: Path = tuple(node["scope"])
         group = next((path[:depth] for depth in range(1, len(path) + 1) if path[:depth] in groups), None)
@@ -141,7 +143,7 @@ def _boxes(found: dict[str, Any], groups: set[Path], split: int) -> tuple[list[s
         key = f"n{node['id']}"
         owner.append(key)
         places: dict[Path | int, int] = {}
-        if leaf(node) and split and node["uses"] >= split:
+        if leaf(node) and split and counted[node["id"]] >= split:
             for w in users[node["id"]]:
                 inside: Path = tuple(found["nodes"][w]["scope"])
                 hidden = next((inside[:d] for d in range(1, len(inside) + 1) if inside[:d] in groups), None)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-import autodiff.viz
 from autodiff.errors import PictureError
 from autodiff.viz import engine as engine_room
 from autodiff.viz import picture
@@ -302,7 +301,7 @@ def test_an_error_leaves_an_old_picture_alone(flow, tmp_path, monkeypatch):
 
 
 def test_a_graph_is_drawn_without_delta(tmp_path):
-    path = autodiff.viz.draw(ad.trace(nets.s2)(2.0, 3.0), tmp_path / "graph.svg", engine="builtin")
+    path = ad.trace(nets.s2)(2.0, 3.0).draw(tmp_path / "graph.svg", engine="builtin")
     text = path.read_text(encoding="utf-8")
     assert "δ" not in text.replace("formulas", "").split("<desc")[0]
     assert "value" in text

@@ -170,6 +170,13 @@ def test_golden(golden, name, make, options):
 
 
 @pytest.mark.parametrize("form", ["svg", "dot", "json", "txt"])
+def test_a_title_is_taken_as_it_is(form):
+    text = picture(s2_flow(), form, title="Two routes", engine="builtin")
+    assert "Two routes" in text
+    assert "Gradient flow" not in text
+
+
+@pytest.mark.parametrize("form", ["svg", "dot", "json", "txt"])
 def test_same_graph_same_bytes(rng, form):
     flow = nets.residual_flow(rng)
     assert picture(flow, form) == picture(flow, form)

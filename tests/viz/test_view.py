@@ -142,6 +142,11 @@ def test_a_leaf_of_many_uses_is_drawn_once_a_use(rng):
     assert len([box for box in view(flow, collapse=1).boxes if box.node["name"] == "w"]) == 4
 
 
+def test_uses_that_send_no_delta_do_not_split_a_leaf():
+    drawn = view(ad.flow(lambda x: x + np.where(x > 0, x, 0.0))(1.0))
+    assert [box.uses for box in drawn.boxes if box.node["name"] == "x"] == [0]
+
+
 def test_a_collapsed_scope_takes_one_copy_of_a_leaf():
     def f(x, w):
         with ad.scope("a"):
