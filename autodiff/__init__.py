@@ -1,6 +1,6 @@
 """Reverse-mode automatic differentiation of NumPy code, with a graph that you can see."""
 
-from . import errors, nn, numpy, ops, viz
+from . import errors, nn, numpy, ops, testing, viz
 from .flow import GradientFlow
 from .graph import Graph, Node, check
 from .makers import primitive
@@ -28,5 +28,5 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow",
     "grad", "hessian", "hvp", "jacobian", "jvp", "name", "nn", "numpy", "ops", "primitive", "scope", "stop_gradient",
-    "trace", "value_and_grad", "viz", "vjp",
+    "testing", "trace", "value_and_grad", "viz", "vjp",
 ]  # fmt: skip
