@@ -126,7 +126,9 @@ def skeleton(sketch: Sketch) -> str:
     """A sketch in DOT: boxes and labels as blank rectangles."""
     tall = sketch.direction == "TB"
     root = graphviz.Digraph("skeleton")
-    root.attr("graph", rankdir=sketch.direction, nodesep="0.35", ranksep="0.44" if tall else "0.5", remincross="true",
+    airy = len(sketch.boxes) <= 12  # a small picture can afford gentler curves
+    between = "0.6" if airy else "0.44" if tall else "0.5"
+    root.attr("graph", rankdir=sketch.direction, nodesep="0.5" if airy else "0.35", ranksep=between, remincross="true",
               splines="true", nslimit="4", mclimit="1")  # fmt: skip
     root.attr("node", shape="box", fixedsize="true", margin="0", label="")
     root.attr("edge", arrowhead="normal", arrowsize=f"{HEAD / 10:g}", fontsize="10")
