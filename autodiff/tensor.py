@@ -411,13 +411,17 @@ class Tensor(Traced):
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
-    argsort, clip = _method(np.argsort), _method(np.clip)
+    argsort = _method(np.argsort)
     conj, conjugate = _method(np.conj), _method(np.conjugate)
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
     prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
     searchsorted, squeeze, std, sum = _method(np.searchsorted), _method(np.squeeze), _method(np.std), _method(np.sum)
     swapaxes, take, trace, var = _method(np.swapaxes), _method(np.take), _method(np.trace), _method(np.var)
+
+    def clip(self, min: Any = None, max: Any = None, out: None = None, **kwargs: Any) -> Any:
+        """Its elements within two bounds, either of which may be absent."""
+        return np.clip(self, min, max, out, **kwargs)
 
     def copy(self, order: Any = "C") -> Any:
         """A tensor of its own: writing into it shows nowhere else."""

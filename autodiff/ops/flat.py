@@ -150,6 +150,11 @@ def isrealobj(x: Any) -> bool:
     return x.dtype.kind != "c"
 
 
+@composite(np.can_cast)
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    return np.can_cast(*(x.dtype if hasattr(x, "dtype") else x for x in (from_, to)), casting)
+
+
 @composite(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> Any:
     return np.result_type(*map(_plain, arrays_and_dtypes))
@@ -171,6 +176,12 @@ def _like(fill: Any) -> Any:
         return CONSTANTS.record(None, (), (), None, array)
 
     return made
+
+
+@composite(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+    empty = np.zeros_like(a, dtype, *args, **kwargs)
+    return np.broadcast_to(fill_value, empty.shape).astype(empty.dtype)
 
 
 composite(np.zeros_like, np.empty_like)(_like(0))
