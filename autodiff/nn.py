@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .op import apply
+from .ops import elementwise as _pointwise
 from .ops import nn as _rules
 
 __all__ = ["log_softmax", "logsumexp", "relu", "sigmoid", "softmax", "softplus"]
@@ -32,7 +33,7 @@ def sigmoid(x: Any) -> Any:
     >>> ad.grad(ad.nn.sigmoid)(0.0)
     np.float64(0.25)
     """
-    return apply(_rules.sigmoid, (x,), {})
+    return apply(_pointwise.sigmoid, (x,), {})
 
 
 def softplus(x: Any) -> Any:

@@ -150,7 +150,7 @@ def _power_log_by_base(d: Any, y: Any, a: Any, b: Any, *, order: int = 1) -> Any
     return d * (b * power_log(a, b - 1.0, order=order) + order * less)
 
 
-power_log = elementwise(
+power_log: Any = elementwise(
     _power_log, _power_log_by_base, lambda d, y, a, b, *, order=1: d * power_log(a, b, order=order + 1),
     name="power_log", numpy=(), smooth=(POSITIVE, REAL),
     examples=(at((3, 4), (3, 4)), at((3, 1), (4,)), at((), (5,), order=2)),
@@ -196,7 +196,7 @@ log10 = elementwise(
 )
 log1p = elementwise(np.log1p, lambda d, y, x: d / (1 + x), smooth=(UNIT,), formulas=("δx = δy / (1 + x)",))
 
-sigmoid = elementwise(
+sigmoid: Any = elementwise(
     lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x))),  # no exponential of a positive number
     lambda d, y, x: d * (y * sigmoid(-x)),  # 1 − y would cancel where y is nearly 1
     name="sigmoid", formulas=("δx = δy·y·(1 − y)",),
@@ -292,7 +292,7 @@ def _sinc_recurrence(x: Any, order: int) -> Any:
     return s
 
 
-sinc_derivative = elementwise(
+sinc_derivative: Any = elementwise(
     _sinc_derivative, lambda d, y, x, *, order=1: d * sinc_derivative(x, order=order + 1),
     name="sinc_derivative", numpy=(), formulas=("δx = δy·sinc⁽ⁿ⁺¹⁾(x)",),
     examples=(at((3, 4)), at(()), at((3, 4), order=2)),
@@ -380,26 +380,25 @@ def _where(condition: Any, *branches: Any) -> Any:
 
 
 _TIES = (((1.0, 1.0), (0.5, 0.5)), ((0.0, -0.0), (0.5, 0.5)), ((np.inf, np.inf), (0.5, 0.5)))
-_SMALLER, _LARGER = (-3.0, -0.1), (0.1, 3.0)
 
 maximum = elementwise(
     np.maximum, lambda d, y, a, b: shared(d, above(a, b)), lambda d, y, a, b: shared(d, above(b, a)),
-    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((2.0, 1.0), (1.0, 0.0))),
+    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (1.0, 0.0))),
     formulas=("δa = δy where a > b, δy / 2 where a = b", "δb = δy where b > a, δy / 2 where a = b"),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda d, y, a, b: shared(d, above(b, a)), lambda d, y, a, b: shared(d, above(a, b)),
-    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((2.0, 1.0), (0.0, 1.0))),
+    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (0.0, 1.0))),
     formulas=("δa = δy where a < b, δy / 2 where a = b", "δb = δy where b < a, δy / 2 where a = b"),
 )  # fmt: skip
 fmax = elementwise(
     np.fmax, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
-    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((np.nan, 1.0), (0.0, 1.0))),
+    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((np.nan, 1.0), (0.0, 1.0))),
     formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
 )  # fmt: skip
 fmin = elementwise(
     np.fmin, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
-    masks=True, bounded=True, smooth=(_LARGER, REAL), edges=(*_TIES, ((1.0, np.nan), (1.0, 0.0))),
+    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((1.0, np.nan), (1.0, 0.0))),
     formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
 )  # fmt: skip
 heaviside = elementwise(

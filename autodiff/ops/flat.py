@@ -124,35 +124,35 @@ def argwhere(a: Any) -> Any:
 
 
 @composite(np.shape)
-def shape(a: Any) -> tuple[int, ...]:
+def shape(a: Any) -> Any:
     return a.shape
 
 
 @composite(np.ndim)
-def ndim(a: Any) -> int:
+def ndim(a: Any) -> Any:
     return a.ndim
 
 
 @composite(np.size)
-def size(a: Any, axis: Any = None) -> int:
+def size(a: Any, axis: Any = None) -> Any:
     if axis is None:
         return a.size
     return math.prod(a.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 @composite(np.iscomplexobj)
-def iscomplexobj(x: Any) -> bool:
+def iscomplexobj(x: Any) -> Any:
     return x.dtype.kind == "c"
 
 
 @composite(np.isrealobj)
-def isrealobj(x: Any) -> bool:
+def isrealobj(x: Any) -> Any:
     return x.dtype.kind != "c"
 
 
 @composite(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    return np.can_cast(*(x.dtype if hasattr(x, "dtype") else x for x in (from_, to)), casting)
+    return np.can_cast(getattr(from_, "dtype", from_), getattr(to, "dtype", to), casting)
 
 
 @composite(np.result_type)
@@ -180,8 +180,9 @@ def _like(fill: Any) -> Any:
 
 @composite(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
-    empty = np.zeros_like(a, dtype, *args, **kwargs)
-    return np.broadcast_to(fill_value, empty.shape).astype(empty.dtype)
+    made = np.zeros_like(a, dtype, *args, **kwargs)
+    made[...] = fill_value
+    return made
 
 
 composite(np.zeros_like, np.empty_like)(_like(0))
