@@ -223,7 +223,9 @@ def test_jacobian_of_containers_holds_containers_of_containers(mode):
     close(found["b"][0]["s"], 0.0)
 
 
-@pytest.mark.parametrize("leaf", ["text", object(), {1, 2}, b"bytes", 3, True, np.arange(3), [1.0, 2]], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("leaf", [
+    "text", object(), {1, 2}, b"bytes", 3, True, np.arange(3), [1.0, 2],
+], ids=lambda v: type(v).__name__)
 def test_leaves_without_a_derivative_are_refused(leaf):
     with pytest.raises(DtypeError):
         ad.grad(lambda p: 1.0)({"x": X, "other": leaf})
