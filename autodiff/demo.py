@@ -256,9 +256,9 @@ def draw(out: Path, trained: GradientFlow) -> list[tuple[Path, str]]:
     block, network_, example = (out / f"{stem}.{form}" for stem in ("block", "network", "worked_example"))
     middle = f"block{BLOCKS // 2}"
     members = [v for v, path in enumerate(trained.graph.scopes) if path == (middle,)]
-    trained.draw(block, title=f"{middle} of {BLOCKS}: δ on every edge", focus=members, hops=1)
+    trained.draw(block, title=f"{middle}, one of {BLOCKS}", focus=members, hops=1)
     trained.draw(network_, title=f"a residual network of {BLOCKS} blocks, one box a scope", collapse=1)
-    flow(worked_example)(2.0, 3.0).draw(example, title="a = 2, b = 3, c = a + b, d = ab, o = ½cd")
+    flow(worked_example)(2.0, 3.0).draw(example, title="o = ½cd, c = a + b, d = ab")
     return [
         (block, f"{middle}: a skip and its residual branch, with δ on every edge"),
         (network_, "the whole network, one box a scope"),
