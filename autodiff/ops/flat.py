@@ -152,7 +152,7 @@ def isrealobj(x: Any) -> Any:
 
 @composite(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    return np.can_cast(getattr(from_, "dtype", from_), getattr(to, "dtype", to), casting)
+    return np.can_cast(_plain(from_), _plain(to), casting)
 
 
 @composite(np.result_type)

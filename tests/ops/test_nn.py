@@ -1,0 +1,143 @@
+"""Functions of neural networks at their extremes."""
+
+import mpmath
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import nn
+
+scipy_special = pytest.importorskip("scipy.special")
+
+ROWS = {
+    "plain": np.array([[0.3, -1.2, 2.0], [5.0, 5.0, 5.0]]),
+    "large": np.array([[1e3, 1e3, -1e3], [-1e150, 1e150, 1e150]]),
+    "−inf among others": np.array([[-np.inf, 1.0, 2.0], [0.0, -np.inf, -np.inf]]),
+}
+SECOND = {name: x for name, x in ROWS.items() if name != "large"}
+
+
+@pytest.mark.parametrize("x", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+def test_values_are_scipys(name, x):
+    for axis in (-1, 0, 1, (0, 1)):
+        got, want = getattr(nn, name)(x, axis=axis), getattr(scipy_special, name)(x, axis=axis)
+        np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-300)
+        got = ad.vjp(lambda x, axis=axis: getattr(nn, name)(x, axis=axis), x)[0]
+        np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-300)
+
+
+@pytest.mark.parametrize("x", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [None, -1, 0, (0, 1)])
+def test_the_gradient_of_logsumexp_is_softmax(x, axis, keepdims):
+    want = scipy_special.softmax(x, axis=axis)
+    got = ad.grad(lambda x: np.sum(nn.logsumexp(x, axis=axis, keepdims=keepdims)))(x)
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-300)
+    t = np.random.default_rng(0).standard_normal(x.shape)
+    y, ahead = ad.jvp(lambda x: nn.logsumexp(x, axis=axis, keepdims=keepdims), (x,), (t,))
+    assert ahead.shape == y.shape
+    np.testing.assert_allclose(np.sum(ahead), np.sum(want * t), rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", SECOND.values(), ids=SECOND)
+def test_second_derivatives_are_finite_where_something_is_masked(x):
+    p = scipy_special.softmax(x[0])
+    hessian = ad.hessian(nn.logsumexp)(x[0])
+    np.testing.assert_allclose(hessian, np.diag(p) - np.outer(p, p), atol=1e-15)
+    jacobian = ad.jacobian(nn.softmax)(x[0])
+    np.testing.assert_allclose(jacobian, np.diag(p) - np.outer(p, p), atol=1e-15)
+    np.testing.assert_allclose(ad.jacobian(nn.log_softmax)(x[0]), np.eye(3) - p, atol=1e-15)
+
+
+def test_rows_of_nothing_but_minus_infinity():
+    x = np.array([[-np.inf, -np.inf], [0.0, 0.0]])
+    y, pullback = ad.vjp(lambda x: nn.logsumexp(x, axis=1), x)
+    np.testing.assert_array_equal(y, [-np.inf, np.log(2)])
+    np.testing.assert_array_equal(pullback(np.ones(2))[0], np.full((2, 2), 0.5))  # equal elements share equally
+    np.testing.assert_array_equal(pullback(np.array([0.0, 1.0]))[0], [[0.0, 0.0], [0.5, 0.5]])
+    for f in (nn.softmax, nn.log_softmax):  # 0 / 0, as in SciPy; no other row is touched
+        y, pullback = ad.vjp(f, x)
+        assert np.isnan(y[0]).all()
+        assert np.isfinite(y[1]).all()
+        np.testing.assert_array_equal(pullback(np.array([[0.0, 0.0], [1.0, 0.0]]))[0][0], [0.0, 0.0])
+        assert np.isfinite(pullback(np.ones((2, 2)))[0][1]).all()
+
+
+def test_masked_attention_is_trained_without_nan():
+    """Scores masked with −inf, a whole row among them, which is dropped afterwards."""
+    mask = np.array([[True, True, False], [False, False, False]])
+
+    def loss(scores):
+        weights = nn.softmax(np.where(mask, scores, -np.inf), axis=-1)
+        return np.sum(np.where(mask, weights, 0.0) ** 2)
+
+    d = ad.grad(loss)(np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]))
+    assert np.isfinite(d).all()
+    np.testing.assert_array_equal(d[mask == 0], np.zeros(4))
+    assert d[0, 0] != 0
+
+
+def test_infinite_elements_share_what_they_tie_for():
+    x = np.array([np.inf, 1.0, np.inf])
+    assert nn.logsumexp(x) == np.inf
+    np.testing.assert_array_equal(ad.grad(nn.logsumexp)(x), [0.5, 0.0, 0.5])
+
+
+def test_sums_over_nothing():
+    empty = np.zeros((2, 0))
+    np.testing.assert_array_equal(nn.logsumexp(empty, axis=1), [-np.inf, -np.inf])
+    assert ad.grad(lambda x: np.sum(np.where(np.ones(2, bool), 0, nn.logsumexp(x, axis=1))))(empty).shape == (2, 0)
+    assert nn.softmax(empty).shape == (2, 0)
+
+
+EXACT = {
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("x", [-700.0, -40.0, -1.5, 0.0, 1e-8, 3.0, 36.0, 40.0, 700.0])
+def test_saturated_functions_keep_their_digits(name, x):
+    """The value and both derivatives to the last digits, also the small ones of a saturated unit: no 1 − y."""
+    f = getattr(nn, name)
+    with mpmath.workdps(700):
+        for order in range(3):
+            true = float(mpmath.diff(EXACT[name], mpmath.mpf(x), order, h=mpmath.mpf(10) ** -50))
+            g = f
+            for _ in range(order):
+                g = ad.elementwise_grad(g)
+            assert g(np.float64(x)) == pytest.approx(true, rel=1e-13, abs=1e-16 if order == 2 and abs(x) < 1 else 0)
+
+
+@pytest.mark.parametrize("f", [nn.relu, nn.sigmoid, nn.softplus])
+def test_at_infinity(f):
+    x = np.array([-np.inf, np.inf])
+    np.testing.assert_array_equal(f(x), {nn.relu: [0, np.inf], nn.softplus: [0, np.inf]}.get(f, [0, 1]))
+    np.testing.assert_array_equal(ad.elementwise_grad(f)(x), [0, 0] if f is nn.sigmoid else [0, 1])
+
+
+@pytest.mark.parametrize("f", [nn.sigmoid, nn.softplus, nn.logsumexp])
+def test_they_are_holomorphic(f):
+    z = np.array([0.3 + 0.5j, -2.0 + 0.1j, 1.0 - 0.4j])
+    t = np.array([1.0, -0.5j, 0.2 + 0.1j])
+    h = 1e-6
+    central = (f(z + h * t) - f(z - h * t)) / (2 * h)
+    np.testing.assert_allclose(ad.jvp(f, (z,), (t,))[1], central, rtol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble])
+@pytest.mark.parametrize("f", [nn.relu, nn.sigmoid, nn.softplus, nn.softmax, nn.log_softmax, nn.logsumexp])
+def test_dtypes_stay(f, dtype):
+    x = np.array([-3.0, 0.0, 12.0], dtype)
+    y, pullback = ad.vjp(f, x)
+    assert y.dtype == pullback(np.ones_like(y))[0].dtype == dtype
+
+
+def test_on_plain_arrays_and_lists_they_are_plain_functions():
+    assert nn.relu([-1.0, 2.0]).tolist() == [0.0, 2.0]
+    assert nn.sigmoid(0.0) == 0.5
+    assert type(nn.logsumexp(np.zeros(4))) is np.float64
+    with pytest.raises(TypeError):
+        nn.softmax(np.zeros(3), dtype=float)
