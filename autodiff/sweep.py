@@ -115,10 +115,11 @@ def deltas(
             # now that δ_v is known, v enters the output set of each of its arguments
             marked = zeros[v] or op.masks
             for i, edge in _edges(v, inputs[v], active):
-                if out[i] is None:
+                entered = out[i]
+                if entered is None:
                     out[i] = [edge]
                 else:
-                    out[i].append(edge)
+                    entered.append(edge)
                 if marked:
                     zeros[i] = 1
     return delta

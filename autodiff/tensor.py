@@ -419,7 +419,7 @@ class Tensor(Traced):
     searchsorted, squeeze, std, sum = _method(np.searchsorted), _method(np.squeeze), _method(np.std), _method(np.sum)
     swapaxes, take, trace, var = _method(np.swapaxes), _method(np.take), _method(np.trace), _method(np.var)
 
-    def clip(self, min: Any = None, max: Any = None, out: None = None, **kwargs: Any) -> Any:
+    def clip(self, min: Any = None, max: Any = None, out: None = None, **kwargs: Any) -> Any:  # noqa: A002 NumPy's names
         """Its elements within two bounds, either of which may be absent."""
         return np.clip(self, min, max, out, **kwargs)
 

@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks [--rounds 5] [--rows chain,MLP] [--engines torch,jax] [--growth] [--markdown FILE]``
 
-A figure is the median over rounds of the best time in a round, as a multiple of the first engine's. Results are compared
-before anything is timed. Growth figures are measured in processes of their own.
+A figure is the median over rounds of the best time in a round, as a multiple of the first engine's. Results are
+compared before anything is timed. Growth figures are measured in processes of their own.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="only the growth figures")
     parser.add_argument("--markdown", type=Path, help="write the page here as well")
     options = parser.parse_args()
-    engines = [e for e in installed() if not options.engines or e in ("numpy by hand", "autodiff", *options.engines.split(","))]
+    chosen = ("numpy by hand", "autodiff", *options.engines.split(",")) if options.engines else installed()
+    engines = [e for e in installed() if e in chosen]
     rows = [w for w in WORKLOADS if not options.rows or any(part in w.name for part in options.rows.split(","))]
     table = [["workload", *engines]]
     if not options.growth:
@@ -151,14 +152,15 @@ def page(table: list[list[str]], growth: list[list[str]]) -> str:
         return "\n".join("| " + " | ".join(r) + " |" for r in (head, ["---"] * len(head), *rest))
 
     absent = [e for e in ENGINES if e not in table[0]]
-    return (
-        "# Benchmarks\n\nValue and all gradients. Made by `python -m tests.benchmarks --markdown docs/benchmarks.md` with "
-        f"Python {platform.python_version()} and NumPy {np.__version__}: every engine on the same text, in one process, "
-        "in turn, results compared before timing; the median over rounds of the best call in a round. The first engine "
-        "that runs a row gives milliseconds, the others multiples of it; in parentheses the first call, which compiles.\n\n"
-        + (f"Not installed here: {', '.join(absent)}.\n\n" if absent else "")
-        + rows(table) + "\n\n## Growth\n\n" + rows([["what", "measured"], *growth]) + "\n"
-    )  # fmt: skip
+    head = (
+        "# Benchmarks\n\n"
+        "Value and all gradients. Made by `python -m tests.benchmarks --markdown docs/benchmarks.md` with Python "
+        f"{platform.python_version()} and NumPy {np.__version__}: every engine on the same text, in one process, in "
+        "turn, results compared before timing; the median over rounds of the best call in a round. The first engine that "
+        "runs a row gives milliseconds, the others multiples of it; in parentheses the first call, which compiles.\n\n"
+    )
+    missing = f"Not installed here: {', '.join(absent)}.\n\n" if absent else ""
+    return head + missing + rows(table) + "\n\n## Growth\n\n" + rows([["what", "measured"], *growth]) + "\n"
 
 
 if __name__ == "__main__":

@@ -106,7 +106,11 @@ def plain(result: tuple[Any, tuple[Any, ...]]) -> list[np.ndarray[Any, Any]]:
 
 def agree(ours: list[Any], theirs: list[Any], tolerance: float) -> bool:
     """Whether two results are the same up to rounding, array by array, relative to the largest number in each."""
+
+
+    def largest(x: Any) -> float:
+        return float(np.max(np.abs(x), initial=0))
+
     return len(ours) == len(theirs) and all(
-        a.shape == b.shape and float(np.max(np.abs(a - b), initial=0)) <= tolerance * (1 + float(np.max(np.abs(b), initial=0)))
-        for a, b in zip(ours, theirs, strict=True)
+        a.shape == b.shape and largest(a - b) <= tolerance * (1 + largest(b)) for a, b in zip(ours, theirs, strict=True)
     )

@@ -22,7 +22,8 @@ def test_speed(benchmark: Any, work: Workload, engine: str) -> None:
     if run is None:
         pytest.skip("nobody writes this one by hand")
     ours = ENGINES["autodiff"](work, args)
-    assert ours is not None and agree(plain(ours()), plain(run()), work.tolerance)
+    assert ours is not None
+    assert agree(plain(ours()), plain(run()), work.tolerance)
     benchmark.group = work.name
     benchmark.pedantic(run, rounds=5, iterations=max(1, work.repeats // 5), warmup_rounds=1)
 

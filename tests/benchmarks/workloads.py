@@ -7,6 +7,7 @@ engine can only come near to.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -79,7 +80,7 @@ def mlp_by_hand(x: Any, y: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3:
 def mlp_arguments(sizes: tuple[int, ...], batch: int, dtype: Any) -> Callable[[np.random.Generator], tuple[Any, ...]]:
     def make(rng: np.random.Generator) -> tuple[Any, ...]:
         layers = []
-        for m, n in zip(sizes[:-1], sizes[1:], strict=True):
+        for m, n in itertools.pairwise(sizes):
             layers += [(rng.standard_normal((m, n)) / np.sqrt(m)).astype(dtype), np.zeros(n, dtype)]
         labels = np.eye(sizes[-1], dtype=dtype)[rng.integers(0, sizes[-1], batch)]
         return (rng.standard_normal((batch, sizes[0])).astype(dtype), labels, *layers)
