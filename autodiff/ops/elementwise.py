@@ -227,6 +227,17 @@ def _root_of_one_plus_square(x: Any) -> Any:
     return np.sqrt(x * x - -1) if x.dtype.kind == "c" else np.hypot(1, x)
 
 
+def _over_one_plus_square(d: Any, y: Any, x: Any) -> Any:
+    root = _root_of_one_plus_square(x)
+    return d / root / root
+
+
+def _turn(d: Any, along: Any, a: Any, b: Any) -> Any:
+    """The angle that a step across the ray makes: d·along / (a² + b²), without overflow; 0 at the origin."""
+    radius = away_from_zero(np.hypot(a, b))
+    return d * (along / radius) / radius
+
+
 sin = elementwise(np.sin, lambda d, y, x: d * np.cos(x), formulas=("δx = δy·cos x",))
 cos = elementwise(np.cos, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 tan = elementwise(np.tan, lambda d, y, x: d * (1 + y * y), smooth=((-1.3, 1.3),), formulas=("δx = δy·(1 + y²)",))
@@ -236,14 +247,9 @@ arcsin = elementwise(
 arccos = elementwise(
     np.arccos, lambda d, y, x: -d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",)
 )
-arctan = elementwise(
-    np.arctan, lambda d, y, x: d / _root_of_one_plus_square(x) / _root_of_one_plus_square(x),
-    formulas=("δx = δy / (1 + x²)",),
-)  # fmt: skip
+arctan = elementwise(np.arctan, _over_one_plus_square, formulas=("δx = δy / (1 + x²)",))
 arctan2 = elementwise(
-    np.arctan2,
-    lambda d, y, a, b: d * (b / away_from_zero(np.hypot(a, b))) / away_from_zero(np.hypot(a, b)),
-    lambda d, y, a, b: -d * (a / away_from_zero(np.hypot(a, b))) / away_from_zero(np.hypot(a, b)),
+    np.arctan2, lambda d, y, a, b: _turn(d, b, a, b), lambda d, y, a, b: _turn(-d, a, a, b),
     smooth=(REAL, POSITIVE), formulas=("δa = δy·b / (a² + b²)", "δb = −δy·a / (a² + b²)"),
     edges=(((0.0, 0.0), (0.0, 0.0)), ((0.0, -1.0), (-1.0, 0.0)), ((2e-200, 0.0), (0.0, -5e199))),
 )  # fmt: skip
@@ -267,8 +273,10 @@ arctanh = elementwise(
 def _sinc_derivative(x: Any, *, order: int = 1) -> Any:
     """The derivative of sin(πx) / πx: by its series for |πx| < order + 1, elsewhere by its recurrence."""
     x = np.asarray(x)
+    y = np.empty_like(x)
     near = np.abs(x) * np.pi < order + 1
-    return np.where(near, _sinc_series(np.where(near, x, 0), order), _sinc_recurrence(np.where(near, 1, x), order))[()]
+    y[near], y[~near] = _sinc_series(x[near], order), _sinc_recurrence(x[~near], order)
+    return y[()]
 
 
 def _sinc_series(x: Any, order: int) -> Any:
@@ -276,7 +284,7 @@ def _sinc_series(x: Any, order: int) -> Any:
     first = (order + 1) // 2
     part = (-1.0) ** first * math.pi**order * (np.pi * x) ** (2 * first - order)
     total = part / (2 * first + 1)
-    for k in range(first + 1, first + 21 + 2 * order):
+    for k in range(first + 1, first + 12 + 3 * order):
         part = -part * np.square(np.pi * x) / ((2 * k - order) * (2 * k - order - 1))
         total = total + part / (2 * k + 1)
     return total
