@@ -26,7 +26,7 @@ import numpy as np
 
 from .errors import KeywordError, RuleError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, UFUNCS, Op, apply, binary_path, register, unary_path
+from .op import FUNCTIONS, UFUNCS, Op, apply, binary_path, locked, register, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -425,22 +425,12 @@ class Primitive:
         return self.__qualname__
 
 
-def _locked(x: Any) -> Any:
-    """The same array, read-only: a rule that wrote into what is saved would spoil every later reading of it."""
-    if isinstance(x, tuple):
-        return tuple(map(_locked, x))
-    if type(x) is np.ndarray:
-        x = x.view()
-        x.flags.writeable = False
-    return x
-
-
 def _numeric(rule: Rule, op: Op, k: int) -> Rule:
     """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
 
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
-        term = rule(_locked(d), _locked(y), *map(_locked, args), **params)
+        term = rule(locked(d), locked(y), *map(locked, args), **params)
         if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
             return np.asarray(term)[()]
         if not hasattr(term, "dtype"):
@@ -451,7 +441,7 @@ def _numeric(rule: Rule, op: Op, k: int) -> Rule:
                     "return an array with the shape and dtype of that argument",
                 )
             )
-        return term
+        return term.copy() if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
 
     return checked
 

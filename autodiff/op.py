@@ -200,6 +200,18 @@ class Op:
         """On plain arrays the function itself; on tensors the same, recorded."""
         return apply(self, args, params) if self.call is None else self.call(*args, **params)
 
+    def run(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Compute on plain arrays, for a recorded call.
+
+        A user's function may neither write into what is saved nor keep a hold on what it returned.
+        """
+        if not self.user:
+            return self.forward(*args, **params)
+        y = self.forward(*map(locked, args), **params)
+        if self.results:
+            return tuple(np.array(part)[()] for part in y)
+        return np.array(y)[()]
+
     def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
         """Refuse, when the call is recorded, what no rule covers."""
         for key in params:
@@ -531,6 +543,16 @@ def still(x: Traced) -> Traced:
     return tensor
 
 
+def locked(x: Any) -> Any:
+    """The same array, read-only: a rule that wrote into what is saved would spoil every later reading of it."""
+    if isinstance(x, tuple):
+        return tuple(map(locked, x))
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
 def is_bare(x: Any) -> bool:
     """Whether x is NumPy's own array or scalar; subclasses (matrices, quantities) compute by rules of their own."""
     return type(x) is np.ndarray or isinstance(x, (np.generic, np.memmap))
@@ -587,7 +609,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     for key, setting in params.items():
         if isinstance(setting, (np.ndarray, list)):  # the caller may write into it before the reverse sweep
             params = {**params, key: setting.copy()}
-    y = apply(op, given, params) if nested else op.forward(*given, **params)
+    y = apply(op, given, params) if nested else op.run(given, params)
     if trace is CONSTANTS:
         if op.results:
             return _related(op, trace.record_many(op, where, (), None, y, None), args[0])

@@ -279,6 +279,8 @@ class Tensor(Traced):
     __and__, __rand__ = _operator("bitwise_and")
     __or__, __ror__ = _operator("bitwise_or")
     __xor__, __rxor__ = _operator("bitwise_xor")
+    __lshift__, __rlshift__ = _operator("left_shift")
+    __rshift__, __rrshift__ = _operator("right_shift")
     __invert__ = _method(np.invert)
     __neg__ = _method(np.negative)
     __pos__ = _method(np.positive)
