@@ -728,17 +728,17 @@ def binary_path(op: Op) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any],
     return call, swapped
 
 
-def no_rule(function: Any, known: Iterable[str]) -> NoRuleError:
-    """The error for a NumPy function that nothing is registered for."""
+def no_rule(function: Any, method: str = "") -> NoRuleError:
+    """The error for a NumPy function, or a method of a ufunc, that nothing is registered for."""
     name = getattr(function, "__name__", repr(function))
-    module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np", 1)
-    near = nearest(name, known)
+    module = getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else "")
+    spelled = ".".join(part for part in (module.replace("numpy", "np", 1), name, method) if part)
+    near = [] if method else [other for other in nearest(name, OPERATIONS) if other != name]
     return NoRuleError(
         message(
-            f"{module}.{name} has no derivative rule",
+            f"{spelled} has no derivative rule",
             "a value without a rule would silently lose its history",
-            (f"the nearest with a rule: {', '.join(near)}; " if near else "")
-            + f"or wrap your own with @ad.primitive, or, if no derivative is wanted, "
-            f"{module}.{name}(ad.stop_gradient(x))",
+            (f"the nearest with a rule: {', '.join(near)}; or " if near else "")
+            + f"wrap your own with @ad.primitive, or, if no derivative is wanted, {spelled}(ad.stop_gradient(x))",
         )
     )

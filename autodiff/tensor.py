@@ -114,7 +114,7 @@ class Tensor(Traced):
         found: list[Any] = []
         bare = _bare((args, kwargs), found)
         if any(map(has_history, found)):
-            raise no_rule(function, [op.name for op in OPERATIONS.values()])
+            raise no_rule(function)
         return function(*bare[0], **bare[1])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -521,7 +521,7 @@ def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any
     found: list[Any] = []
     bare = _bare((args, kwargs), found)
     if any(map(has_history, found)):
-        raise no_rule(ufunc, [op.name for op in OPERATIONS.values()])
+        raise no_rule(ufunc, "" if method == "__call__" else method)
     return getattr(ufunc, method)(*bare[0], **bare[1])
 
 
