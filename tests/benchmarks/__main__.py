@@ -157,7 +157,8 @@ def page(table: list[list[str]], growth: list[list[str]]) -> str:
         "Value and all gradients. Made by `python -m tests.benchmarks --markdown docs/benchmarks.md` with Python "
         f"{platform.python_version()} and NumPy {np.__version__}: every engine on the same text, in one process, in "
         "turn, results compared before timing; the median over rounds of the best call in a round. The first engine "
-        "that runs a row gives milliseconds, the others multiples of it; in parentheses the first call, which compiles.\n\n"
+        "that runs a row gives milliseconds, the others multiples of it; in parentheses the first call, which compiles."
+        "\n\n"
     )
     missing = f"Not installed here: {', '.join(absent)}.\n\n" if absent else ""
     return head + missing + rows(table) + "\n\n## Growth\n\n" + rows([["what", "measured"], *growth]) + "\n"
