@@ -127,7 +127,7 @@ def skeleton(sketch: Sketch) -> str:
     tall = sketch.direction == "TB"
     root = graphviz.Digraph("skeleton")
     airy = len(sketch.boxes) <= 12  # a small picture can afford gentler curves
-    between = "0.6" if airy else "0.44" if tall else "0.5"
+    between = "0.8" if airy else "0.44" if tall else "0.5"
     root.attr("graph", rankdir=sketch.direction, nodesep="0.5" if airy else "0.35", ranksep=between, remincross="true",
               splines="true", nslimit="4", mclimit="1")  # fmt: skip
     root.attr("node", shape="box", fixedsize="true", margin="0", label="")

@@ -50,6 +50,7 @@ class Layout:
     height: float
     engine: str
     note: str = ""
+    beside: bool = False  # labels stand beside their arrows, not on them
 
 
 class _Rank:

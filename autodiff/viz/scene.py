@@ -12,6 +12,7 @@ import dataclasses
 import math
 from typing import Any
 
+from .curves import redraw
 from .engine import EngineError, arrange_with, engines
 from .face import BODY, GAP, INDENT, SMALL, TAG, TITLE, Face, Line, Row, face, line, ordinary
 from .layout import BUILT_IN, LABEL, Layout, Sketch, arrange
@@ -95,15 +96,15 @@ class Scene:
 def lay_out(sketch: Sketch, options: Options) -> Layout:
     """The best layout that is to be had: Graphviz's, else the built-in one, which says why in its note."""
     if options.engine == "builtin":
-        return arrange(sketch)
+        return redraw(arrange(sketch), sketch)
     reasons = []
     for engine in engines(options):
         try:
-            return arrange_with(engine, sketch, options)
+            return redraw(arrange_with(engine, sketch, options), sketch)
         except EngineError as error:
             reasons.append(str(error))
     why = "; ".join(reasons) or "Graphviz is not installed"
-    found = arrange(sketch)
+    found = redraw(arrange(sketch), sketch)
     return dataclasses.replace(found, note="; ".join(filter(None, (why, found.note))))
 
 
@@ -148,7 +149,7 @@ def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str
         items.append(Group(arrow.id, "edge", shown.more, _arrow(shown, layout.routes[arrow.id], scale)))
         if shown.text and arrow.id in layout.labels:
             x, y = layout.labels[arrow.id]
-            if layout.engine == BUILT_IN:  # there the arrow passes under its label
+            if not layout.beside and layout.engine == BUILT_IN:  # there the arrow passes under its label
                 tags.append(Rect(x - shown.label_width / 2 - 2, y - 5.5, shown.label_width + 4, 11, 3.0, "@paper"))
             colour = f"@{shown.state}" if shown.state in ("nan", "inf") else "@ink"
             tags.append(Text(x, y + 3, shown.text, SMALL, colour, "middle"))
@@ -188,7 +189,7 @@ def _box(shown: Face, x: float, y: float, box: Box) -> list[Any]:
     radius = 9.0 if shown.rounded else 3.0
     items: list[Any] = []
     if box.group is not None:  # a second outline behind it: more lies within
-        items.append(Rect(left + 3, top - 3, shown.width, shown.height, radius, "@surface", "@line"))
+        items.append(Rect(left + 3, top + 3, shown.width, shown.height, radius, "@surface", "@line"))
     stroke = "@muted" if shown.dashed else "@ink"
     items.append(Rect(left, top, shown.width, shown.height, radius, "@surface", stroke, 1.6 if shown.heavy else 0.9,
                       shown.dashed))  # fmt: skip
