@@ -27,7 +27,7 @@ UNDER = 2.5  # arrows start a little under their box, which is drawn over them
 LEAN = 0.28  # of the way across, by which an arrow leaves aslant
 STEP = 5.0  # between the points by which a curve is known
 CELL = 64.0  # of the grid
-TRIES = 40  # lanes that are tried for one arrow
+TRIES = 24  # lanes that are tried for one arrow
 BENDS = ((0.4, 0.4), (0.5, 0.5), (0.3, 0.3), (0.25, 0.6), (0.6, 0.25), (0.15, 0.8), (0.8, 0.15))
 
 
@@ -119,9 +119,11 @@ def _redrawn(layout: Layout, sketch: Sketch) -> Layout:
         boxes.add_frame(frame, key)
     down = {key: (tail, head) for key, tail, head, _ in sketch.arrows if frames[head][1] - frames[tail][3] > 2 * HEAD}
     routes = layout.routes
+    ends: dict[str, tuple[Point, Point]] = {}
     for _ in range(3):  # in which order arrows part is known from how they ran before
-        ends = _ends(down, frames, routes)
-        routes = _routes(layout, boxes, down, ends)
+        before, ends = ends, _ends(down, frames, routes)
+        kept = {key: routes[key] for key in down if ends[key] == before.get(key)}
+        routes = _routes(layout, boxes, down, ends, kept)
     labels = _labels(layout, sketch, frames, routes)
     return dataclasses.replace(layout, routes=routes, labels=labels, beside=True)
 
@@ -170,7 +172,11 @@ def _across(points: list[Point], top: float, bottom: float) -> float:
 
 
 def _routes(
-    layout: Layout, boxes: _Page, down: dict[str, tuple[str, str]], ends: dict[str, tuple[Point, Point]]
+    layout: Layout,
+    boxes: _Page,
+    down: dict[str, tuple[str, str]],
+    ends: dict[str, tuple[Point, Point]],
+    kept: dict[str, list[Point]],
 ) -> dict[str, list[Point]]:
     """Every arrow's route: those with nothing in the way first, then the others round them, short before long."""
     found = {key: route for key, route in layout.routes.items() if key not in down}
@@ -179,7 +185,7 @@ def _routes(
         curves.add_curve(_samples(route), key)
     long = []
     for key, own in down.items():
-        direct = _direct(*ends[key], boxes, own)
+        direct = kept.get(key) or _direct(*ends[key], boxes, own)
         if direct is None:
             long.append(key)
         else:
@@ -211,7 +217,7 @@ def _bend(start: Point, end: Point, first: float = 0.5, last: float = 0.5) -> li
 def _around(
     known: list[Point], start: Point, tip: Point, boxes: _Page, curves: _Page, own: tuple[str, str]
 ) -> list[Point]:
-    """The best route through a lane; where none is free the one known, ending where it is to end."""
+    """The best route through a lane; where none is free the one known, ending at the tip if it can."""
     end = (tip[0], tip[1] - HEAD)
     lanes = {start[0], end[0], sum(x for x, _ in known) / len(known)}
     row = (min(start[0], end[0]), start[1], max(start[0], end[0]), end[1])
@@ -236,14 +242,15 @@ def _around(
         points = _samples(route)
         if not boxes.free(points, own):
             continue
-        beside = sum(sum(curves.near((x, y, x, y), 9.0).values()) for x, y in points[3:-3])
-        cost = detour + into[0] + out[0] + 6.0 * beside
+        beside = sum(sum(curves.near((x, y, x, y), 9.0).values()) for x, y in points[3:-3:2])
+        cost = detour + into[0] + out[0] + 12.0 * beside
         if best is None or cost < best[0]:
             best = cost, route
     if best is not None:
         return best[1]
     last = [known[-4], (end[0], (known[-4][1] + end[1]) / 2), end] if len(known) > 4 else known[-4:-1]
-    return [*known[:-4], *last, tip]
+    moved = [*known[:-4], *last, tip]
+    return moved if boxes.free(_samples(moved), own) else known
 
 
 def _slip(
@@ -264,19 +271,19 @@ def _slip(
         far = begin[1] + way * rise
         route = [begin, (begin[0] + reach * math.sin(lean) * side, begin[1] + way * reach * math.cos(lean)),
                  (lane, far - 0.45 * way * rise), (lane, far)]  # fmt: skip
-        if boxes.free(_samples([*route, route[-1]]), own):
+        if all(boxes.free(_samples([*route, route[-1]], step), own) for step in (40.0, 2 * STEP)):  # coarse, then fine
             return against, [at, *route] if way < 0 else route
     return None
 
 
-def _samples(route: list[Point]) -> list[Point]:
+def _samples(route: list[Point], step: float = STEP) -> list[Point]:
     """Points along a route at about even steps."""
     *curve, tip = route
     found = [curve[0]]
     for n in range(0, len(curve) - 3, 3):
         (x0, y0), (x1, y1), (x2, y2), (x3, y3) = curve[n : n + 4]
         long = math.hypot(x1 - x0, y1 - y0) + math.hypot(x2 - x1, y2 - y1) + math.hypot(x3 - x2, y3 - y2)
-        count = max(4, int(long / STEP))
+        count = max(4, int(long / step))
         for k in range(1, count + 1):
             t = k / count
             s = 1.0 - t
