@@ -1,0 +1,338 @@
+"""Eigenvalues and eigenvectors.
+
+With A·V = V·diag(w), a tangent Ȧ gives P = V⁻¹·Ȧ·V, the eigenvalues ẇ = diag(P), and the eigenvectors V·Ω with
+Ω_ij = P_ij/(w_j − w_i), up to the factor that LAPACK has chosen for each of them.
+
+At a repeated eigenvalue the eigenvectors are any basis of what they span. What a function of them needs there cannot be
+told from δV alone (for a function g of a matrix it is g′(w)), so a δ that reaches one of them makes δA nan; one that
+reaches only the others is finite. A δ of zero is zero, so a function that meets them with weight zero, like V·w·Vᵀ at
+A = 0 for weights off the diagonal, must be written without eigenvectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..makers import at, op
+from .contract import conjugated, transposed
+from .flat import stop_gradient
+from .linalg import adjoint, each
+
+
+def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Matrices, not symmetric, whose eigenvalues are real and lie well apart."""
+    return rng.standard_normal(shape) / 2 + np.diag(3.0 * np.arange(shape[-1]))
+
+
+def turning(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Matrices with a pair of complex eigenvalues, and real ones apart from it."""
+    x = spread(rng, shape) / 2
+    x[..., 0, 1] += 4
+    x[..., 1, 0] -= 3
+    return x
+
+
+def _ties(w: Any) -> tuple[Any, Any]:
+    """Which eigenvalues are equal as far as rounding can tell, as pairs (each with itself), and which are repeated."""
+    w = stop_gradient(w)
+    size = np.sum(np.abs(w), axis=-1)
+    tied = np.abs(w[..., :, None] - w[..., None, :]) <= 4 * np.finfo(w.dtype).eps * each(size)
+    return tied, np.sum(tied, axis=-1) > 1
+
+
+def _over_gaps(x: Any, w: Any, tied: Any) -> Any:
+    """x_ij/(w_j − w_i), zero where the two are equal."""
+    return np.where(tied, 0, x / np.where(tied, 1, w[..., None, :] - w[..., :, None]))
+
+
+def _undefined(x: Any, d: Any, where: Any) -> Any:
+    """Nan in the columns of x where something undefined is used, which is where that column of d is not zero."""
+    return np.where((where & np.any(d != 0, axis=-2))[..., None, :], np.nan, x)
+
+
+def _divided(p: Any, d: Any, w: Any) -> Any:
+    """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where the two are equal and P_ij is not zero.
+
+    For d = g(w) the quotient is g′(w) there, which d alone does not tell.
+    """
+    tied, _ = _ties(w)
+    change = _over_gaps(p * (d[..., None, :] - d[..., :, None]), w, tied)
+    size = np.sum(np.abs(stop_gradient(p)), axis=(-2, -1))
+    unknown = tied & (np.abs(stop_gradient(p)) > 4 * np.finfo(w.dtype).eps * each(size))
+    return np.where(unknown & ~np.eye(w.shape[-1], dtype=bool), np.nan, change)
+
+
+def _diagonal(x: Any) -> Any:
+    return np.einsum("...ii->...i", x)
+
+
+# -- Hermitian matrices ------------------------------------------------------------------------------------------------
+
+
+def _triangle(n: int, dtype: Any, UPLO: str) -> Any:
+    """The mask of the triangle that NumPy reads, with half of the diagonal: A is taken for M∘A + (M∘A)ᴴ."""
+    lower = np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
+    return lower if UPLO.upper() == "L" else lower.T
+
+
+def _anchor(v: Any, UPLO: str) -> tuple[Any, Any]:
+    """The row of V that LAPACK keeps real, as a mask, and its elements; zero where they fix no phase."""
+    n = v.shape[-1]
+    mask = np.eye(n, dtype=v.dtype)[:, :1] if UPLO.upper() == "L" else np.eye(n, dtype=v.dtype)[:, -1:]
+    row = np.sum(v * mask, axis=-2)
+    fixed = (np.imag(row) == 0) & (np.abs(row) > 16 * np.finfo(v.dtype).eps)
+    return mask, np.where(fixed, np.real(row), 0)
+
+
+def _eigh(d: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
+    """δH = conj(V)·(diag δw + K/(w_j − w_i))·Vᵀ, K the skew part of Vᵀ·δV; H is one triangle of A and its mirror."""
+    (dw, dv), (w, v) = d, y
+    n = v.shape[-1]
+    middle: Any = 0 if dw is None else dw[..., None, :] * np.eye(n, dtype=w.dtype)
+    if dv is not None:
+        tied, repeated = _ties(w)
+        if v.dtype.kind == "c":
+            # A function that no phase changes has turn = 0 but for rounding, which must not be divided by a small row
+            mask, row = _anchor(v, UPLO)
+            turn = np.imag(np.sum(v * dv, axis=-2))
+            rounding = 16 * np.finfo(v.dtype).eps * np.sum(np.abs(stop_gradient(dv)), axis=-2)
+            none = np.abs(turn) <= rounding
+            turn = np.where(none, 0, turn / np.where(none, 1, row))
+            dv = dv - 1j * mask * turn[..., None, :]
+        x = transposed(v) @ dv
+        used = dv if dw is None else np.concatenate([dv, dw[..., None, :]], axis=-2)
+        middle = middle + _undefined(_over_gaps((x - adjoint(x)) / 2, w, tied), used, repeated)
+    dh = conjugated(v) @ middle @ transposed(v)
+    return (dh + adjoint(dh)) * _triangle(n, v.dtype, UPLO)
+
+
+def _rotation(t: Any, v: Any, UPLO: str) -> Any:
+    """P = Vᴴ·Ḣ·V."""
+    half = t * _triangle(v.shape[-1], v.dtype, UPLO)
+    return adjoint(v) @ (half + adjoint(half)) @ v
+
+
+def _eigh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
+    w, v = y
+    tied, repeated = _ties(w)
+    p = _rotation(t, v, UPLO)
+    tv = v @ _over_gaps(p, w, tied)
+    moved = each(np.any(t != 0, axis=(-2, -1))) & repeated[..., None, :]
+    if v.dtype.kind == "c":
+        mask, row = _anchor(v, UPLO)
+        turn = np.imag(np.sum(tv * mask, axis=-2))
+        turn = np.where(turn == 0, 0, turn / np.where(turn == 0, 1, row))
+        tv = tv - 1j * v * turn[..., None, :]
+    return np.real(_diagonal(p)), np.where(moved, np.nan, tv)
+
+
+eigh = op(
+    np.linalg.eigh,
+    _eigh,
+    jvps=(_eigh_tangent,),
+    results=True,
+    numpy=(np.linalg.eigh,),
+    examples=(
+        at((3, 3), draw=spread), at((2, 4, 4), draw=spread), at((3, 3), draw=spread, UPLO="U"), at((1, 1)), at((0, 0)),
+    ),
+    formulas=("δA = M∘(G + Gᴴ), G = conj(V)·(diag δw + K/(w_j − w_i))·Vᵀ, K the skew part of Vᵀ·δV, M the triangle",),
+    note="NumPy reads one triangle: δA is zero in the other and counts both; δ of an eigenvector of a repeated "
+    "eigenvalue is nan; a complex one has the phase that makes its first element (UPLO='U': last) real, and where that "
+    "element is zero only functions that no phase changes have a δ, and no tangent",
+)  # fmt: skip
+
+
+def _mirrored(v: Any, k: Any, UPLO: str) -> Any:
+    """M∘(G + Gᴴ) with G = conj(V)·K·Vᵀ."""
+    g = conjugated(v) @ k @ transposed(v)
+    return (g + adjoint(g)) * _triangle(v.shape[-1], v.dtype, UPLO)
+
+
+def _eigvalsh_slope(d: Any, a: Any, *, UPLO: str = "L") -> Any:
+    v = eigh(a, UPLO=UPLO)[1]
+    return _mirrored(v, d[..., None, :] * np.eye(v.shape[-1], dtype=d.dtype), UPLO)
+
+
+def _eigvalsh_slope_tangent(t: Any, y: Any, d: Any, a: Any, *, UPLO: str = "L") -> Any:
+    w, v = eigh(a, UPLO=UPLO)
+    return _mirrored(v, conjugated(_divided(_rotation(t, v, UPLO), d, w)), UPLO)
+
+
+eigvalsh_slope = op(
+    _eigvalsh_slope,
+    lambda d, y, dw, a, *, UPLO="L": _eigvalsh_tangent(d, dw, a, UPLO=UPLO),
+    _eigvalsh_slope_tangent,
+    jvps=(lambda t, y, dw, a, *, UPLO="L": _eigvalsh_slope(t, a, UPLO=UPLO), _eigvalsh_slope_tangent),
+    name="eigvalsh_slope",
+    examples=(
+        at((3,), (3, 3), draw=(None, spread)), at((2, 4), (2, 4, 4), draw=(None, spread)),
+        at((3,), (3, 3), draw=(None, spread), UPLO="U"),
+    ),
+    formulas=("δδw = diag(P)", "δA = M∘(G + Gᴴ), G = conj(V·(P∘(δw_j − δw_i)/(w_j − w_i))·Vᴴ)"),
+    note="the rule of eigvalsh as an operation of δw and A; as a second derivative it is symmetric, so its tangent "
+    "rule is also its δ; nan where repeated eigenvalues would need the derivative of δw by w",
+)  # fmt: skip
+
+
+def _eigvalsh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
+    return np.real(_diagonal(_rotation(t, eigh(a, UPLO=UPLO)[1], UPLO)))
+
+
+eigvalsh = op(
+    np.linalg.eigvalsh,
+    lambda d, y, a, *, UPLO="L": eigvalsh_slope(d, a, UPLO=UPLO),
+    jvps=(_eigvalsh_tangent,),
+    numpy=(np.linalg.eigvalsh,),
+    examples=(
+        at((3, 3), draw=spread), at((2, 4, 4), draw=spread), at((3, 3), draw=spread, UPLO="U"), at((1, 1)), at((0, 0)),
+    ),
+    formulas=("δA = M∘(G + Gᴴ), G = conj(V)·diag δw·Vᵀ, M the triangle that NumPy reads",),
+    note="at repeated eigenvalues δA is that of the eigenvectors that LAPACK returns, right for every symmetric "
+    "function of them; its own derivative is nan there if it mixes them",
+)  # fmt: skip
+
+
+# -- any square matrices -----------------------------------------------------------------------------------------------
+
+
+def _left(v: Any) -> tuple[Any, Any]:
+    """V⁻¹, whose rows are the left eigenvectors, and for which eigenvalues it says nothing.
+
+    Where a row is longer than ε^(−1/2) the matrix is, as far as rounding can tell, one that has no basis of
+    eigenvectors: there an eigenvalue moves by the square root of what is done to the matrix.
+    """
+    exists = np.isfinite(np.linalg.slogdet(stop_gradient(v))[1])
+    left = np.linalg.inv(np.where(each(exists), v, np.eye(v.shape[-1], dtype=v.dtype)))
+    length = np.sqrt(np.sum(np.abs(stop_gradient(left)) ** 2, axis=-1))
+    return left, ~(length < 0.25 / np.sqrt(np.finfo(v.dtype).eps)) | ~exists[..., None]
+
+
+def _largest(v: Any) -> Any:
+    """One in each column, at the element that LAPACK makes real: the largest."""
+    v = stop_gradient(v)
+    if v.size == 0:
+        return np.zeros(v.shape, v.dtype)
+    rows = np.argmax(np.abs(v), axis=-2)
+    return (np.arange(v.shape[-1])[:, None] == rows[..., None, :]).astype(v.dtype)
+
+
+def _eig(d: Any, y: Any, a: Any) -> Any:
+    """δA = V⁻ᵀ·(diag δw + (Vᵀ·E)/(w_j − w_i))·Vᵀ, where E is δV without what changes only lengths and phases."""
+    (dw, dv), (w, v) = d, y
+    left, lost = _left(v)
+    middle: Any = 0
+    if dw is not None:
+        dw = dw[..., None, :]
+        middle = _undefined(dw * np.eye(v.shape[-1], dtype=v.dtype), dw, lost)
+    if dv is not None:
+        tied, repeated = _ties(w)
+        along = np.sum(v * dv, axis=-2, keepdims=True)
+        e = dv - conjugated(v) * np.real(along)
+        if v.dtype.kind == "c":
+            largest = _largest(v)
+            e = e - 1j * largest * np.imag(along) / np.sum(v * largest, axis=-2, keepdims=True)
+        unknown = repeated | np.any(lost, axis=-1, keepdims=True)
+        used = dv if dw is None else np.concatenate([dv, dw], axis=-2)
+        middle = middle + _undefined(_over_gaps(transposed(v) @ e, w, tied), used, unknown)
+    return transposed(left) @ middle @ transposed(v)
+
+
+def _eig_tangent(t: Any, y: Any, a: Any) -> Any:
+    w, v = y
+    left, lost = _left(v)
+    tied, repeated = _ties(w)
+    p = left @ t @ v
+    tv = v @ _over_gaps(p, w, tied)
+    turn = np.real(np.sum(conjugated(v) * tv, axis=-2, keepdims=True))
+    if v.dtype.kind == "c":
+        largest = _largest(v)
+        at_largest = np.sum(v * largest, axis=-2, keepdims=True)
+        turn = turn + 1j * np.imag(np.sum(tv * largest, axis=-2, keepdims=True)) / at_largest
+    moved = np.any(t != 0, axis=(-2, -1))[..., None]
+    unknown = (moved & (repeated | np.any(lost, axis=-1, keepdims=True)))[..., None, :]
+    return np.where(moved & lost, np.nan, _diagonal(p)), np.where(unknown, np.nan, tv - v * turn)
+
+
+eig = op(
+    np.linalg.eig,
+    _eig,
+    jvps=(_eig_tangent,),
+    results=True,
+    numpy=(np.linalg.eig,),
+    examples=(
+        at((3, 3), draw=spread), at((2, 3, 3), draw=spread), at((3, 3), draw=turning), at((2, 4, 4), draw=turning),
+        at((1, 1)), at((0, 0)),
+    ),
+    formulas=("δA = V⁻ᵀ·(diag δw + (Vᵀ·E)/(w_j − w_i))·Vᵀ, E = δV less what changes only lengths and phases",),
+    note="eigenvectors have length one and a real largest element, as LAPACK makes them; δ of an eigenvector of a "
+    "repeated eigenvalue is nan, and so is all of δ where a matrix has no basis of eigenvectors",
+)  # fmt: skip
+
+
+def _order(w: Any, found: Any) -> Any:
+    """The permutation that brings `found` into the order of w; LAPACK's two routines need not agree on it."""
+    w, found = stop_gradient(w), stop_gradient(found)
+    off = np.abs(w[..., :, None] - found[..., None, :])
+    size = np.sum(np.abs(w), axis=-1, keepdims=True)
+    same = np.all(_diagonal(off) <= 16 * np.finfo(w.dtype).eps * size, axis=-1, keepdims=True)  # repeated ones as well
+    places = np.arange(w.shape[-1])
+    return np.where(same, places, np.argmin(off, axis=-1))[..., None, :] == places[:, None]
+
+
+def _basis(w: Any, a: Any) -> tuple[Any, Any, Any]:
+    """The eigenvectors in the order of the eigenvalues w, their inverse, and which are lost."""
+    found, v = eig(a)
+    v = v @ _order(w, found).astype(v.dtype) if v.shape[-1] else v
+    return (v, *_left(v))
+
+
+def _eigvals_slope(d: Any, a: Any) -> Any:
+    v, left, lost = _basis(np.linalg.eigvals(stop_gradient(a)), a)
+    d = d[..., None, :]
+    return _undefined(transposed(left) * d, d, lost) @ transposed(v)
+
+
+def _eigvals_tangent(t: Any, y: Any, a: Any) -> Any:
+    v, left, lost = _basis(y, a)
+    moved = np.any(t != 0, axis=(-2, -1))[..., None]
+    return np.where(moved & lost, np.nan, _diagonal(left @ t @ v))
+
+
+def _eigvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
+    w = np.linalg.eigvals(a)
+    v, left, lost = _basis(w, a)
+    change = _divided(left @ t @ v, d, w)
+    unknown = np.any(lost, axis=-1) & np.any(t != 0, axis=(-2, -1))
+    return transposed(v @ np.where(each(unknown), np.nan, change) @ left)
+
+
+eigvals_slope = op(
+    _eigvals_slope,
+    lambda d, y, dw, a: _eigvals_tangent(d, np.linalg.eigvals(a), a),
+    _eigvals_slope_tangent,
+    jvps=(lambda t, y, dw, a: _eigvals_slope(t, a), _eigvals_slope_tangent),
+    name="eigvals_slope",
+    examples=(
+        at((3,), (3, 3), draw=(None, spread)), at((2, 4), (2, 4, 4), draw=(None, spread)),
+        at((3,), (3, 3), draw=(None, turning)),
+    ),
+    formulas=("δδw = diag(P)", "δA = (V·(P∘(δw_j − δw_i)/(w_j − w_i))·V⁻¹)ᵀ, P = V⁻¹·δY·V"),
+    note="the rule of eigvals as an operation of δw and A; as a second derivative it is symmetric, so its tangent rule "
+    "is also its δ; nan where repeated eigenvalues would need the derivative of δw by w",
+)  # fmt: skip
+
+eigvals = op(
+    np.linalg.eigvals,
+    lambda d, y, a: eigvals_slope(d, a),
+    jvps=(_eigvals_tangent,),
+    numpy=(np.linalg.eigvals,),
+    examples=(
+        at((3, 3), draw=spread), at((2, 3, 3), draw=spread), at((3, 3), draw=turning), at((2, 4, 4), draw=turning),
+        at((1, 1)), at((0, 0)),
+    ),
+    formulas=("δA = V⁻ᵀ·diag δw·Vᵀ",),
+    note="nan where a matrix has no basis of eigenvectors; at repeated eigenvalues δA is right for every symmetric "
+    "function of them; its own derivative is nan there if it mixes them",
+)  # fmt: skip
