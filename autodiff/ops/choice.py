@@ -1,0 +1,67 @@
+"""Choices among several arrays: each element comes from one of them, and its δ goes back there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..makers import composite, refuse
+from ..op import plain
+
+
+def _types(arrays: Any) -> list[Any]:
+    """What NumPy's promotion sees of each: Python's own numbers stay weak."""
+    return [x if type(x) in (int, float, complex) else np.asarray(plain(x)) for x in arrays]
+
+
+@composite(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The last condition is asked first, so that the first one that holds has the last word."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if len(condlist) == 0:
+        raise ValueError("select with an empty condition list is not possible")
+    dtype = np.result_type(*_types([*choicelist, default]))
+    shape = np.broadcast_shapes(*map(np.shape, (*condlist, *choicelist, default)))
+    for i, condition in enumerate(condlist):
+        if np.asarray(plain(condition)).dtype != bool:
+            raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray")
+    y = np.broadcast_to(default, shape)
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        y = np.where(condition, choice, y)
+    return y if y.dtype == dtype else y.astype(dtype)
+
+
+@composite(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Each function is called with the elements at which its condition holds, and with no others."""
+    found = [plain(c) for c in condlist] if isinstance(condlist, (list, tuple)) else plain(condlist)
+    if np.isscalar(found) or (not isinstance(found[0], (list, np.ndarray)) and np.ndim(x) != 0):
+        found = [found]
+    conditions = list(np.array(found, bool))
+    n = len(conditions)
+    if n == len(funclist) - 1:
+        conditions.append(~np.any(conditions, axis=0))
+    elif n != len(funclist):
+        raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
+    y = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist, strict=True):
+        if not callable(function):
+            y[condition] = function
+        elif condition.any():
+            y[condition] = function(x[condition], *args, **kw)
+    return y
+
+
+@composite(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
+    refuse("choose", out=out)
+    a, choices = np.array(plain(a)), list(choices)
+    shape = np.broadcast_shapes(a.shape, *map(np.shape, choices))
+    which = np.choose(a, np.arange(len(choices)), mode=mode)  # NumPy's own check, wrapping and clipping
+    dtype = np.result_type(*_types(choices))
+    y = np.broadcast_to(choices[0], shape)
+    for k, choice in enumerate(choices[1:], start=1):
+        y = np.where(which == k, choice, y)
+    return y if y.dtype == dtype else y.astype(dtype)
