@@ -2,9 +2,10 @@
 
 from . import (
     choice, contract, eigen, elementwise, fft, flat, index, join, linalg, nans, nn, norm, order, pad, reduce, shape,
+    signal,
 )  # fmt: skip
 
 __all__ = [
     "choice", "contract", "eigen", "elementwise", "fft", "flat", "index", "join", "linalg", "nans", "nn", "norm",
-    "order", "pad", "reduce", "shape",
+    "order", "pad", "reduce", "shape", "signal",
 ]  # fmt: skip
