@@ -194,7 +194,6 @@ def test_qr_is_a_named_pair_and_its_modes_agree():
         (lambda a: LINALG.svd(a).U, "full_matrices"),
         (lambda a: LINALG.svd(a + 0j, full_matrices=False).U, "complex"),
         (lambda a: LINALG.svd(a, compute_uv=False, hermitian=True), "hermitian"),
-        (lambda a: LINALG.lstsq(a, np.ones(3))[0], "lstsq"),
     ],
 )
 def test_what_has_no_derivative_is_refused_by_name(call, word):
