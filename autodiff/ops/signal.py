@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ..makers import at, bilinear, composite, op
+from ..makers import at, bilinear, composite, op, refuse
 from ..op import Op, Traced, apply, plain
 from .index import along
 
@@ -312,3 +313,47 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     )
     powers = np.cumprod(factors, axis=1)
     return powers if increasing else np.flip(powers, 1)
+
+
+# -- covariance --------------------------------------------------------------------------------------------------------
+
+
+def _rows(x: Any, dtype: Any, rowvar: Any) -> Any:
+    x = x if isinstance(x, Traced) else np.asarray(x)
+    if x.ndim > 2:
+        raise ValueError("an array of observations has no more than 2 dimensions")
+    x = x if x.dtype == dtype else x.astype(dtype)
+    return np.reshape(x, (1, -1)) if x.ndim < 2 else x if rowvar else np.transpose(x)
+
+
+@composite(np.cov)
+def cov(
+    m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    refuse("cov", fweights=fweights, aweights=aweights)
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    if dtype is None:
+        dtype = np.result_type(*(np.asarray(plain(a)).dtype for a in (m, y) if a is not None), np.float64)
+    rows = _rows(m, dtype, rowvar)
+    if y is not None:  # one row stays a row, as in NumPy
+        rows = np.concatenate([rows, _rows(y, dtype, rowvar or np.shape(y)[:1] == (1,))], axis=0)
+    n = rows.shape[1] - ((0 if bias else 1) if ddof is None else ddof)
+    if n <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
+    centred = rows - np.mean(rows, axis=1, keepdims=True)
+    return np.squeeze(np.matmul(centred, np.conj(np.transpose(centred))) * np.true_divide(1, max(n, 0)))
+
+
+@composite(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) -> Any:
+    """Each covariance over both standard deviations; kept within [−1, 1], as NumPy does."""
+    c = np.cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviation = np.sqrt(np.real(np.diagonal(c)))
+    c = c / deviation[:, None] / deviation[None, :]
+    if c.dtype.kind != "c":
+        return np.clip(c, -1, 1)
+    return np.clip(np.real(c), -1, 1) + 1j * np.clip(np.imag(c), -1, 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.errors import KeywordError
 from autodiff.testing import check_grads
 from tests.ops.as_numpy import check_as_numpy
 
@@ -46,6 +47,13 @@ MATRICES = {
     "polyval at a number": lambda x: np.polyval(x[0], 2.0),
     "vander": lambda x: np.vander(x[0]),
     "vander, increasing": lambda x: np.vander(x[0], 3, increasing=True),
+    "cov": lambda x: np.cov(x),
+    "cov of columns": lambda x: np.cov(x, rowvar=False, ddof=0),
+    "cov of two": lambda x: np.cov(x[0], x[1] ** 2, bias=True),
+    "cov of one": lambda x: np.cov(x[0]),
+    "cov with another": lambda x: np.cov(x, np.arange(8.0).reshape(2, 4) ** 2),
+    "corrcoef": lambda x: np.corrcoef(x),
+    "corrcoef of two": lambda x: np.corrcoef(x[0], x[1] ** 2),
     "vander, one column": lambda x: np.vander(x[0], 1) * x[:1].T,
 }
 
@@ -137,5 +145,24 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=said):
             ad.grad(lambda x, f=f: np.sum(f(x)))(x)
+    with pytest.raises(KeywordError, match="'aweights'"):
+        ad.grad(lambda x: np.cov(x, aweights=np.ones(3)))(x)
     with pytest.raises(TypeError, match="number of arguments"):
         ad.grad(lambda x: np.sum(np.gradient(x, 1.0, 2.0)))(x)
+
+
+def test_complex_covariance(rng):
+    x = rng.standard_normal((3, 5)) + 1j * rng.standard_normal((3, 5))
+    np.testing.assert_allclose(ad.vjp(np.cov, x)[0], np.cov(x), rtol=1e-13)
+    check_grads(np.cov, (x,), order=1)
+    np.testing.assert_allclose(ad.vjp(np.corrcoef, x)[0], np.corrcoef(x), rtol=1e-13)
+
+
+def test_covariance_without_a_degree_of_freedom():
+    with pytest.warns(RuntimeWarning, match="freedom"), np.errstate(all="ignore"):
+        assert np.isnan(ad.vjp(lambda x: np.cov(x[None]), np.ones(1))[0])
+
+
+def test_each_variable_is_fully_correlated_with_itself(rng):
+    found = ad.jacobian(lambda x: np.diagonal(np.corrcoef(x)))(rng.standard_normal((3, 5)))
+    np.testing.assert_allclose(found, 0, atol=1e-14)
