@@ -57,7 +57,7 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     here = Path("autodiff-demo")
     p.add_argument("-o", "--out", metavar="DIR", type=Path, default=here, help="folder to write into [%(default)s]")
     p.add_argument("--epochs", type=_count, metavar="N", help=f"passes over the training images [{EPOCHS}]")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and noise [%(default)s]")
+    p.add_argument("--seed", type=_natural, default=0, metavar="N", help="of weights, order and noise [%(default)s]")
     p.add_argument("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs, unless --epochs says otherwise")
     p.set_defaults(run=lambda o: run_demo(o.out, o.epochs or (QUICK_EPOCHS if o.quick else EPOCHS), o.seed))
 
@@ -69,7 +69,7 @@ def _target(p: argparse.ArgumentParser) -> None:
         help="what to call it with: Python literals (2.0, '[1.0, 2.0]', \"{'w': 'f8[3]'}\") or a dtype with a shape "
         "(f8[3,4]), drawn at random; without --args the file's own example_args() is called",
     )  # fmt: skip
-    p.add_argument("--random-seed", type=int, default=0, metavar="N", help="of the random arguments [%(default)s]")
+    p.add_argument("--random-seed", type=_natural, default=0, metavar="N", help="of the random arguments [%(default)s]")
 
 
 def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,6 +117,13 @@ def _count(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a count: at least 1")
     return count
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative: a seed is 0 or more")
+    return number
 
 
 def _from_file(error: BaseException, file: str) -> TracebackType | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import NotScalarError, PictureError, SeedError, message
+from .errors import GraphError, NotScalarError, PictureError, SeedError, message
 from .graph import LITERAL, Graph, Node, Values, columns, table
 from .sweep import conform, deltas
 
@@ -543,7 +543,14 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
         s = np.array(s, dtype)
         seeds[v] = seeds[v] + s if v in seeds else s if shape else s[()]
     contributions: dict[tuple[int, int], Any] = {}
-    assert graph.values is not None
+    if graph.values is None:
+        raise GraphError(
+            message(
+                "backward: this graph has no values",
+                "it was saved or built without them, and most rules read values",
+                "save it with its values, or fill them: graph.values = autodiff.sweep.evaluate(graph, arguments)",
+            )
+        )
     delta = deltas(graph, graph.values, seeds, contributions=contributions, masked=seed is not None)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
 

@@ -277,14 +277,22 @@ class Graph:
         Raises
         ------
         UnknownNameError
-            Where nothing bears the name; the message lists the nearest names.
+            Where nothing bears the name, and the message lists the nearest ones, or where several nodes do.
         """
         if isinstance(key, Node):
             key = key.index
         if isinstance(key, str):
-            for index, name in self.names.items():
-                if name == key:
-                    return Node(self, index)
+            bearers = sorted(index for index, name in self.names.items() if name == key)
+            if len(bearers) == 1:
+                return Node(self, bearers[0])
+            if bearers:
+                raise UnknownNameError(
+                    message(
+                        f"{len(bearers)} nodes are named {key!r}",
+                        f"they are the nodes {', '.join(map(str, bearers))}, and one of them is asked for",
+                        f"ask by number, flow[{bearers[0]}], or give each a name of its own",
+                    )
+                )
             known = list(self.names.values())
             near = nearest(key, known) or known[:8]
             raise UnknownNameError(

@@ -152,6 +152,7 @@ def elementwise(
     edges: tuple[Any, ...] = (),
     masks: bool = False,
     bounded: bool = False,
+    view: bool = False,
     examples: tuple[Example, ...] = (),
     note: str = "",
 ) -> Op:
@@ -186,7 +187,7 @@ def elementwise(
         _name(forward, name), "elementwise", forward,
         arity=arity, vjps=local, jvps=jvps if jvps is not None else local, accepts=_accepted(local),
         signature=_numpy_signature(functions, forward), defaults=_numpy_defaults(functions),
-        masks=masks, guard=None if bounded else guard_pointwise,
+        masks=masks, guard=None if bounded else guard_pointwise, view=view,
         formulas=formulas, smooth=smooth, edges=tuple(edges), examples=examples, numpy=functions, note=note,
     )  # fmt: skip
     return _enter(made)

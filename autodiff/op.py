@@ -559,7 +559,9 @@ def is_bare(x: Any) -> bool:
 
 
 def as_array(x: Any) -> Any:
-    """A list or another container as an array; with tensors in it, as a stack of tensors."""
+    """A list or another container as an array; with tensors in it, as a stack of tensors; a tensor as it is."""
+    if isinstance(x, Traced):
+        return x
     if isinstance(x, (list, tuple)):
         parts = [as_array(part) if isinstance(part, (list, tuple)) else part for part in x]
         if any(isinstance(part, Traced) for part in parts):

@@ -414,12 +414,17 @@ class Tensor(Traced):
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
     argsort = _method(np.argsort)
-    conj, conjugate = _method(np.conj), _method(np.conjugate)
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
     prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
     searchsorted, squeeze, std, sum = _method(np.searchsorted), _method(np.squeeze), _method(np.std), _method(np.sum)
     swapaxes, take, trace, var = _method(np.swapaxes), _method(np.take), _method(np.trace), _method(np.var)
+
+    def conjugate(self) -> Any:
+        """The complex conjugate; a real tensor is its own, itself, as in NumPy."""
+        return np.conjugate(self) if self.dtype.kind == "c" else self
+
+    conj = conjugate
 
     def clip(self, min: Any = None, max: Any = None, out: None = None, **kwargs: Any) -> Any:  # noqa: A002 NumPy's names
         """Its elements within two bounds, either of which may be absent."""

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
-from .call import Call, forward_sweep, name_of, rebuild, scalar_seed, seeds
-from .errors import LostHistoryError, message
+from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
+from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flow import GradientFlow
 from .graph import Graph
-from .op import SCOPE, FullTrace, Op, Trace, Traced, apply
+from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, plain
 from .ops.flat import stop_gradient as _stop
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -160,6 +160,14 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     @functools.wraps(f, updated=())
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(Trace(), args, kwargs)
+        if any(map(np.iscomplexobj, call.out)) and not all(map(np.iscomplexobj, call.values)):
+            raise DtypeError(
+                message(
+                    f"elementwise_grad: {name_of(f)} returned complex numbers for real arguments",
+                    "a δ of a real argument is real and would lose the imaginary part",
+                    "differentiate np.real(f) and np.imag(f), or use ad.jvp(f, (x,), (np.ones_like(x),))",
+                )
+            )
         seeds = [np.ones(np.shape(y), y.dtype if hasattr(y, "dtype") else float)[()] for y in call.out]
         found = call.sweep(seeds, release=True, masked=False)
         return found[0] if isinstance(argnums, int) else found
@@ -220,7 +228,14 @@ def jacobian(
         Which positional arguments to differentiate with respect to.
     mode : {"auto", "reverse", "forward"}
         One reverse sweep a number in the result, or one forward sweep a number in the arguments; "auto" takes what is
-        fewer.
+        fewer. For complex arguments with complex results f must be holomorphic; for real results "auto" is
+        "reverse" and gives ∂f/∂x − i ∂f/∂y.
+
+    Raises
+    ------
+    DtypeError
+        Where the mode that was asked for cannot give the Jacobian: "reverse" for complex results of real arguments,
+        "forward" for real results of complex ones.
 
     Returns
     -------
@@ -242,8 +257,12 @@ def jacobian(
     @functools.wraps(f, updated=())
     def matrix(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(FullTrace(lines=False), args, kwargs)
+        _refuse_mixed(call, mode)
+        real = not any(map(np.iscomplexobj, call.values))
         wide = sum(int(np.size(y)) for y in call.out) > sum(int(np.size(x)) for x in call.values)
-        forward = mode == "forward" or (mode == "auto" and wide)
+        # of a complex result with respect to a real argument a δ carries the real part alone; a tangent carries both
+        both = real and any(map(np.iscomplexobj, call.out))
+        forward = mode == "forward" or (mode == "auto" and real and (wide or both))
         blocks = _columns(call) if forward else _rows(call)
         per_result = [optree.tree_unflatten(call.tree, row) for row in blocks]
         if isinstance(argnums, int):
@@ -251,6 +270,28 @@ def jacobian(
         return per_result[0] if call.out_tree is None else optree.tree_unflatten(call.out_tree, per_result)
 
     return matrix
+
+
+def _refuse_mixed(call: Call, mode: str) -> None:
+    """A Jacobian that one real sweep a number cannot give is refused by name."""
+    real_in = not any(map(np.iscomplexobj, call.values))
+    complex_out = any(map(np.iscomplexobj, call.out))
+    if mode == "reverse" and real_in and complex_out:
+        raise DtypeError(
+            message(
+                f"jacobian: {name_of(call.f)} returned complex numbers for real arguments, in reverse mode",
+                "a δ of a real argument is real and would lose the imaginary part",
+                'mode="forward" (or "auto"), or the Jacobians of np.real(f) and np.imag(f)',
+            )
+        )
+    if mode == "forward" and not real_in and not complex_out:
+        raise DtypeError(
+            message(
+                f"jacobian: {name_of(call.f)} returned real numbers for complex arguments, in forward mode",
+                "such a function is not holomorphic, and one tangent a number tells half of its derivative",
+                'mode="reverse" (or "auto"), which gives ∂f/∂x − i ∂f/∂y',
+            )
+        )
 
 
 def _units(x: Any) -> Iterator[Any]:
@@ -465,19 +506,25 @@ def stop_gradient(x: Any) -> Any:
     >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return optree.tree_map(lambda leaf: _stop(leaf) if isinstance(leaf, Traced) else leaf, x, namespace="autodiff")
+
+    def stopped(leaf: Any) -> Any:
+        return _stop(leaf) if isinstance(leaf, Traced) else owned(leaf)
+
+    return optree.tree_map(stopped, x, namespace="autodiff")
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, but its inner values are computed again in the reverse sweep instead of being kept.
 
     What stays in memory is its arguments and results; the cost is one more forward run. Tensors must come in as
-    arguments, not through the closure.
+    arguments, not through the closure, and the function must compute the same both times.
 
     Raises
     ------
     LostHistoryError
         Where f uses a tensor that is not among its arguments.
+    RuleError
+        In the reverse sweep, where f computes something else the second time (random numbers, overwritten arrays).
 
     Examples
     --------
@@ -498,6 +545,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         tensors = tuple(flat[i] for i in places)
         for i in places:
             flat[i] = None  # a rule that held its own trace's tensors would be a cycle
+        flat = [owned(x) for x in flat]  # the plain arrays among them may be overwritten before the reverse sweep
         found_tree: list[Any] = []
 
         def rebuilt(*given: Any) -> Any:
@@ -524,6 +572,14 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
             call = run(*arrays)
+            if not all(np.array_equal(plain(a), plain(b), equal_nan=True) for a, b in zip(call.out, y, strict=True)):
+                raise RuleError(
+                    message(
+                        f"checkpoint: {name_of(f)} computed something else the second time",
+                        "its values are computed again in the reverse sweep: the gradient would be that of another run",
+                        "draw random numbers outside and pass them in, and leave what it closes over unchanged",
+                    )
+                )
             seeds = [
                 np.zeros(part.shape, part.dtype)[()] if part_d is None else part_d
                 for part_d, part in zip(d, y, strict=True)

@@ -618,3 +618,15 @@ def test_a_deep_graph_can_be_copied_printed_and_saved(tmp_path):
     assert ad.Graph.load(tmp_path / "g.json") == graph
     assert len(str(graph)) < 30_000
     assert graph.to_networkx().number_of_edges() == 5000
+
+
+def test_a_name_borne_by_two_nodes_is_ambiguous():
+    graph = ad.trace(lambda x: ad.name(x * 2, "c") + 3 * ad.name(x * 5, "c"))(1.0)
+    with pytest.raises(UnknownNameError, match="2 nodes are named 'c'"):
+        graph.node("c")
+
+
+def test_backward_without_values_says_what_to_do(tmp_path):
+    ad.trace(lambda x: x * x)(2.0).save(tmp_path / "g.json", values=False)
+    with pytest.raises(GraphError, match="no values"):
+        ad.Graph.load(tmp_path / "g.json").backward()

@@ -780,3 +780,26 @@ def test_a_users_rule_cannot_write_into_what_is_saved():
         squared.defvjp(lambda d, y, x, harm=harm: (harm(d, y, x), 2 * d * x)[1])
         with pytest.raises(ValueError, match="read-only"):
             ad.grad(lambda x: np.sum(squared(x) * x))(VECTOR)
+
+
+def test_a_write_through_the_real_part_is_refused_or_seen():
+    def f(x):
+        y = x * 1.0
+        part = y.real
+        part[0] = 5.0
+        return np.sum(y)
+
+    with pytest.raises(ViewWriteError):
+        ad.grad(f)(np.ones(2))
+
+
+def test_a_real_tensor_is_its_own_conjugate():
+    def f(x):
+        y = x * 1.0
+        c = y.conj()
+        y *= 3.0
+        return np.sum(c)
+
+    value, g = ad.value_and_grad(f)(np.ones(2))
+    assert value == f(np.ones(2))
+    np.testing.assert_array_equal(g, [3.0, 3.0])

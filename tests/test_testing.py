@@ -193,3 +193,27 @@ def test_check_op_leaves_the_operation_as_it_was():
     before = (op.vjps, op.jvps, op.joint, op.guard)
     check_op(op)
     assert (op.vjps, op.jvps, op.joint, op.guard) == before
+
+
+def test_nothing_to_check_is_no_agreement():
+    for f in (lambda x: None, lambda x: "x"):
+        with pytest.raises(CheckError, match="nothing to check"):
+            check_grads(f, (np.ones(2),))
+    with pytest.raises(CheckError, match="nothing to check"):
+        check_grads(np.sum, (np.ones(0),))
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_positive_and_finite(bad):
+    with pytest.raises(ValueError, match="rtol"):
+        check_grads(np.sum, (np.ones(2),), rtol=bad)
+
+
+def test_a_function_that_writes_into_its_argument_is_checked_on_copies():
+    def f(x):
+        x += 1.0
+        return np.sum(x * x)
+
+    x = np.ones(2)
+    assert check_grads(f, (x,)) > 0
+    np.testing.assert_array_equal(x, 1.0)

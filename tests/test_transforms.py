@@ -391,8 +391,11 @@ def test_stop_gradient():
     assert ad.grad(ad.grad(lambda x: x**2 * ad.stop_gradient(x)))(3.0) == 6.0
 
 
-def test_stop_gradient_outside_a_trace_is_the_same_object():
-    assert ad.stop_gradient(X) is X
+def test_stop_gradient_is_a_copy_outside_a_trace_as_well():
+    """So that a write into x afterwards shows, or does not show, the same way traced and untraced."""
+    stopped = ad.stop_gradient(X)
+    assert stopped is not X
+    np.testing.assert_array_equal(stopped, X)
     assert ad.stop_gradient("text") == "text"
 
 
@@ -1139,3 +1142,45 @@ def test_not_scalar():
         for transform in (ad.grad, ad.value_and_grad):
             with pytest.raises(NotScalarError):
                 transform(f)(X)
+
+
+def test_checkpoint_keeps_its_plain_arrays():
+    weights = np.ones(2)
+
+    def f(x):
+        y = ad.checkpoint(lambda x, w: np.sum(x * w["w"]))(x, {"w": weights})
+        weights[:] = 50.0
+        return y
+
+    np.testing.assert_array_equal(ad.grad(f)(np.ones(2)), [1.0, 1.0])
+
+
+@pytest.mark.parametrize("changing", ["random", "closure"])
+def test_checkpoint_of_a_function_that_changes_is_refused(changing):
+    rng, weights = np.random.default_rng(0), np.ones(2)
+
+    def f(x):
+        y = ad.checkpoint(lambda t: np.sum(t * (rng.random(2) if changing == "random" else weights)))(x)
+        weights[:] = 50.0
+        return y
+
+    with pytest.raises(RuleError, match=r"checkpoint: .*something else the second time"):
+        ad.grad(f)(np.ones(2))
+
+
+def test_jacobian_of_complex_results_of_real_arguments():
+    x = np.array([0.5, 1.0])
+    for f in (lambda x: np.exp(1j * x), lambda x: x[:1] * 1j, lambda x: np.array([[1.0, 2j], [3.0, 1j], [0, 1]]) @ x):
+        columns = [ad.jvp(f, (x,), (unit,))[1] for unit in np.eye(2)]
+        np.testing.assert_array_equal(ad.jacobian(f)(x), np.stack(columns, axis=-1))
+        with pytest.raises(DtypeError, match="imaginary part"):
+            ad.jacobian(f, mode="reverse")(x)
+        with pytest.raises(DtypeError, match="imaginary part"):
+            ad.elementwise_grad(f)(x)
+
+
+def test_jacobian_of_real_results_of_complex_arguments():
+    z = np.array([1 + 2j, 0.5 - 1j])
+    np.testing.assert_allclose(ad.jacobian(lambda z: np.abs(z) ** 2)(z), np.diag(2 * np.conj(z)), rtol=1e-14)
+    with pytest.raises(DtypeError, match="not holomorphic"):
+        ad.jacobian(lambda z: np.abs(z) ** 2, mode="forward")(z)

@@ -77,6 +77,8 @@ def seeds(graph: Graph, texts: list[str] | None, random_seed: int, name: str) ->
         given = [read(text, rng) for text in texts]
         return given if len(given) > 1 else given[0]
     shapes, dtypes = [graph.shapes[v] for v in graph.outputs], [graph.dtypes[v] for v in graph.outputs]
+    if not shapes:
+        raise CommandError(f"{name} returned nothing that could be drawn: it returns no number and no array")
     ones = [np.ones(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     if len(ones) == 1 and shapes[0] == () and dtypes[0].kind == "f":
         return None

@@ -341,11 +341,11 @@ conjugate = elementwise(
     np.conjugate, lambda d, y, x: np.conjugate(d), bounded=True, formulas=("δz = the conjugate of δy",)
 )
 real = elementwise(
-    np.real, lambda d, y, x: d, jvps=(lambda t, y, x: np.real(t),), numpy=(np.real,), bounded=True,
+    np.real, lambda d, y, x: d, jvps=(lambda t, y, x: np.real(t),), numpy=(np.real,), bounded=True, view=True,
     formulas=("δz = δy",),
 )  # fmt: skip
 imag = elementwise(
-    np.imag, lambda d, y, x: d * -1j, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True,
+    np.imag, lambda d, y, x: d * -1j, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True, view=True,
     formulas=("δz = −i·δy",),
 )  # fmt: skip
 

@@ -102,5 +102,5 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     y = np.mean(rows[..., (n - 1) // 2 if n else 0 : n // 2 + 1], axis=-1)
     if n:
         last = rows[..., -1]
-        y = np.where(last != last, last, y)
+        y = np.where(last != last, last, y)[()]
     return restored(y, a.shape, axis, False) if keepdims else y

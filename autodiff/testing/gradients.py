@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from ..call import Call
+from ..call import Call, name_of
 from ..errors import CheckError, DtypeError, message
 from ..op import Trace
 from .differences import Function, derivative, scale_of
@@ -202,10 +202,21 @@ def check_grads(
     def flat(*given: Any) -> tuple[Any, ...]:
         filled = list(leaves)
         for i, x in zip(places, given, strict=True):
-            filled[i] = x
+            filled[i] = x.copy() if isinstance(x, np.ndarray) else x  # f may write into its arguments
         out = f(*optree.tree_unflatten(tree, filled))
         return floating(tuple(optree.tree_leaves(out, namespace="autodiff")))
 
+    for name, given in (("rtol", rtol), ("atol", atol)):
+        if given is not None and not 0 < given < np.inf:
+            raise ValueError(f"check_grads: {name}={given!r}, but a tolerance is a positive, finite number")
+    if not flat(*xs) or not any(np.size(x) for x in xs):
+        raise CheckError(
+            message(
+                f"check_grads: nothing to check in {name_of(f)}",
+                "it has no real or complex numbers among its results, or none among its arguments",
+                "return numbers, and pass arrays that are not empty",
+            )
+        )
     rng = np.random.default_rng(zlib.crc32(b"check_grads"))
     checker = _Checker(call, places, xs, rtol, atol)
     levels = [_Level(flat, 1, "")]

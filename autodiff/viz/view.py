@@ -248,6 +248,8 @@ def _within(centre: list[str], arrows: list[Arrow], hops: int) -> set[str]:
     for _ in range(hops):
         rim = {other for key in rim for other in beside.get(key, ())} - near
         near |= rim
+        if not rim:
+            break
     return near
 
 
