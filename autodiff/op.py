@@ -123,8 +123,8 @@ class Op:
     """
 
     __slots__ = (
-        "accepts", "arity", "call", "defaults", "doc", "edges", "examples", "flat", "formulas", "forward", "guard",
-        "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings", "reason",
+        "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard",
+        "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
         "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
@@ -161,11 +161,9 @@ class Op:
         self.formulas, self.examples, self.smooth, self.edges = formulas, examples, smooth, edges
         self.numpy, self.note, self.user = numpy, note, user
         self.flat = kind == "flat"
-        self.doc = (forward.__doc__ or "").strip()
         self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
         self.readings = self._readings(reading)
         self.plans: dict[Any, Plan] = {}
-        self.reason = ""
         self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
 
     def _readings(self, reading: str | None) -> list[list[int]]:
@@ -230,7 +228,7 @@ class Op:
                 raise NoRuleError(
                     message(
                         f"{self.name} has no derivative rule for its argument {k}",
-                        self.reason or "none was declared",
+                        "none was declared",
                         f"pass a plain array there (ad.stop_gradient(x)), or declare one: {self.name}.defvjp(...)",
                     )
                 )
@@ -300,8 +298,6 @@ def _unreachable(*args: Any, **params: Any) -> Any:
 
 INPUT = register(Op("input", "input", _unreachable, arity=0))
 CONSTANT = register(Op("constant", "constant", _unreachable, arity=1, vjps=(None,)))
-
-
 ITEM = register(
     Op(
         "item",
@@ -615,10 +611,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if trace is CONSTANTS:
         if op.results:
             return _related(op, trace.record_many(op, where, (), None, y, None), args[0])
-        tensor = trace.record(op, where, (), None, y)
-        if op.view and isinstance(args[0], Traced):
-            relate(tensor, args[0], params.get("index"))
-        return tensor
+        return _viewed(op, trace.record(op, where, (), None, y), args[0], params)
     if op.flat and not trace.full:
         return y
     plan = op.plan(where)
@@ -628,9 +621,13 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return _related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0])
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
-    tensor = trace.record(op, where, saved, kept, y, params or None)
-    if op.view and isinstance(args[0], Traced):
-        relate(tensor, args[0], params.get("index"))
+    return _viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
+
+
+def _viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
+    """The result of one call, related to the first argument where it may be a view of it."""
+    if op.view and isinstance(base, Traced):
+        relate(tensor, base, params.get("index"))
     return tensor
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, flat, refuse
-from ..op import CONSTANTS, Traced
+from ..op import CONSTANTS, plain
 
 # -- ufuncs ------------------------------------------------------------------------------------------------------------
 
@@ -99,25 +99,19 @@ to_integers = flat(lambda x, *, dtype: x.astype(dtype), name="to_integers", acce
 # positions whose number depends on the values: plain arrays, because a node has one shape
 
 
-def _plain(x: Any) -> Any:
-    while isinstance(x, Traced):
-        x = x.value
-    return x
-
-
 @composite(np.nonzero)
 def nonzero(a: Any) -> Any:
-    return np.nonzero(_plain(a))
+    return np.nonzero(plain(a))
 
 
 @composite(np.flatnonzero)
 def flatnonzero(a: Any) -> Any:
-    return np.flatnonzero(_plain(a))
+    return np.flatnonzero(plain(a))
 
 
 @composite(np.argwhere)
 def argwhere(a: Any) -> Any:
-    return np.argwhere(_plain(a))
+    return np.argwhere(plain(a))
 
 
 # facts about an array that are known without looking at its elements
@@ -152,17 +146,17 @@ def isrealobj(x: Any) -> Any:
 
 @composite(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    return np.can_cast(_plain(from_), _plain(to), casting)
+    return np.can_cast(plain(from_), plain(to), casting)
 
 
 @composite(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> Any:
-    return np.result_type(*map(_plain, arrays_and_dtypes))
+    return np.result_type(*map(plain, arrays_and_dtypes))
 
 
 @composite(np.shares_memory, np.may_share_memory)
 def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
-    return np.may_share_memory(_plain(a), _plain(b), max_work)
+    return np.may_share_memory(plain(a), plain(b), max_work)
 
 
 # arrays like another one: they have no history of their own, and can be written into
