@@ -1,0 +1,1 @@
+"""Normalisation, attention and their kin: layers of neural networks, each one operation."""

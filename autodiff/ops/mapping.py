@@ -1,0 +1,1 @@
+"""Functions that take a function: along an axis, over axes, element by element."""

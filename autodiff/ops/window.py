@@ -1,0 +1,1 @@
+"""Sliding windows, and what slides them: convolution and pooling of any dimension."""
