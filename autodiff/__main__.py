@@ -95,16 +95,17 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = _command(
-        commands, "ops", "list every operation with its rule as a formula",
-        "ops", "ops --markdown > docs/operations.md", "ops --json",
+        commands, "ops", "list every operation with its rule, and how each public name of NumPy stands to derivatives",
+        "ops", "ops sort", "ops --markdown > docs/operations.md", "ops --json",
     )  # fmt: skip
+    p.add_argument("word", nargs="?", default="", help="only the operations and names that have it in their name")
     form = p.add_mutually_exclusive_group()
     for flag, text, about in (
         ("--markdown", operations.as_markdown, "as docs/operations.md"),
         ("--json", operations.as_json, "for programs"),
     ):
         form.add_argument(flag, dest="text", action="store_const", const=text, help=about)
-    p.set_defaults(text=operations.as_text, run=lambda o: print(o.text()))
+    p.set_defaults(text=operations.as_text, run=lambda o: print(o.text(o.word)))
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from .errors import KeywordError, RuleError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, UFUNCS, Op, apply, binary_path, locked, register, unary_path
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, apply, binary_path, locked, register, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -319,6 +319,19 @@ def composite(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., A
         return composition
 
     return enter
+
+
+def refused(because: str, *names: str) -> None:
+    """Declare that no derivative passes through these functions of NumPy, and why.
+
+    They are given by name, several to a text, because a version of NumPy may lack one: "save fft.fftfreq".
+    """
+    for name in " ".join(names).split():
+        found: Any = np
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is not None:
+            REFUSED[found] = because
 
 
 def refuse(name: str, **settings: Any) -> None:

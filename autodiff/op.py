@@ -47,6 +47,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 UFUNCS: dict[Any, Callable[..., Any]] = {}
 """The same for ufuncs called with positional arguments only."""
 
+REFUSED: dict[Any, str] = {}
+"""For each function of NumPy that no derivative passes through: why not."""
+
 
 class Kin(NamedTuple):
     """One live tensor of a family that shares memory in NumPy's eyes; a basic index of its base where it is one."""
@@ -732,11 +735,12 @@ def no_rule(function: Any, method: str = "") -> NoRuleError:
     name = getattr(function, "__name__", repr(function))
     module = getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else "")
     spelled = ".".join(part for part in (module.replace("numpy", "np", 1), name, method) if part)
-    near = [] if method else [other for other in nearest(name, OPERATIONS) if other != name]
+    because = None if method else REFUSED.get(function)
+    near = [] if method or because else [other for other in nearest(name, OPERATIONS) if other != name]
     return NoRuleError(
         message(
             f"{spelled} has no derivative rule",
-            "a value without a rule would silently lose its history",
+            because or "a value without a rule would silently lose its history",
             (f"the nearest with a rule: {', '.join(near)}; or " if near else "")
             + f"wrap your own with @ad.primitive, or, if no derivative is wanted, {spelled}(ad.stop_gradient(x))",
         )

@@ -332,7 +332,10 @@ def test_ops_lists_every_operation_of_the_rule_book(capsys):
     assert len(listed) == len(set(listed))
     ends = {"input", "constant", "item"}
     assert set(listed) == {op.name for op in OPERATIONS.values() if not op.user} - ends
-    assert "np.shape" in table["compositions"]
+    standings = {row["name"]: row["status"] for row in table["names"]}
+    assert standings["np.sort"] == standings["ndarray.sum"] == standings["np.fft.fft"] == "differentiable"
+    assert standings["np.shape"] == standings["np.floor"] == "flat"
+    assert standings["np.save"] == "not differentiable"
 
 
 def test_ops_says_what_the_declaration_says():
@@ -356,6 +359,15 @@ def test_ops_as_text_and_as_markdown_have_a_line_each(capsys):
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| `")]
     assert [line.split("`")[1] for line in rows] == names
     assert {line.replace("\\|", "").count("|") for line in rows} == {8}
+
+
+def test_ops_with_a_word_shows_what_has_it_in_its_name(capsys):
+    assert main(["ops", "argsort"]) == DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line] == [
+        "operation", "argsort", "name", "np.argsort", "ndarray.argsort", "0"
+    ]  # fmt: skip
+    assert lines[-1] == "0 differentiable, 2 flat, 0 not differentiable"
 
 
 # -- doctor ------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from .. import ops
 from ..graph import OPERATIONS, columns
 from ..op import FUNCTIONS, Op
+from .names import DIFFERENTIABLE, FLAT, NOT, names
 
 FAMILIES = tuple(ops.__all__)
 """The files of the rule book, as they are named."""
@@ -90,25 +91,33 @@ def compositions() -> list[str]:
     return sorted({spelled(function) for function in FUNCTIONS if function not in direct})
 
 
-def as_text() -> str:
-    """Aligned columns for a terminal."""
-    head = ("name", "kind", "arguments", "keywords", "formula", "at corners")
-    lines = [head]
+def as_text(word: str = "") -> str:
+    """Aligned columns for a terminal: the operations, then how each public name of NumPy stands.
+
+    With a word, only the operations and names that have it in their name.
+    """
+    lines = [("operation", "kind", "arguments", "keywords", "formula", "at corners")]
     for row in rows():
-        lines.append(
-            (row.name, row.kind, ", ".join(row.arguments), ", ".join(row.keywords), ";  ".join(_distinct(row.formula)),
-             ";  ".join(row.edges))
-        )  # fmt: skip
-    return f"{columns(lines)}\n\nwritten in these: {', '.join(compositions())}"
+        if word in row.name or any(word in function for function in row.numpy):
+            lines.append(
+                (row.name, row.kind, ", ".join(row.arguments), ", ".join(row.keywords),
+                 ";  ".join(_distinct(row.formula)), ";  ".join(row.edges))
+            )  # fmt: skip
+    told = [standing for standing in names() if word in standing.name]
+    counts = ", ".join(f"{sum(s.status == status for s in told)} {status}" for status in (DIFFERENTIABLE, FLAT, NOT))
+    return "\n\n".join((columns(lines), columns([("name", "is", "through, or why"), *told]), counts))
 
 
-def as_json() -> str:
-    """The same table for programs."""
-    table = {"operations": [row._asdict() for row in rows()], "compositions": compositions()}
+def as_json(word: str = "") -> str:
+    """The same tables for programs."""
+    table = {
+        "operations": [row._asdict() for row in rows() if word in row.name],
+        "names": [standing._asdict() for standing in names() if word in standing.name],
+    }
     return json.dumps(table, indent=1, ensure_ascii=False)
 
 
-def as_markdown() -> str:
+def as_markdown(word: str = "") -> str:
     """docs/operations.md, whole."""
     table = rows()
     parts = [
@@ -141,7 +150,21 @@ def as_markdown() -> str:
                 )) + " |"
             )  # fmt: skip
     parts += ["", "## Written in other operations", "", ", ".join(map(_code, compositions())) + "."]
+    parts += ["", "## Every public name of NumPy", "", "What is not named here is differentiable."]
+    for status in (FLAT, NOT):
+        parts += ["", f"### {status.capitalize()}", ""]
+        for reason, members in _grouped(status):
+            parts.append(f"- {reason}: {', '.join(map(_code, members))}")
     return "\n".join(parts)
+
+
+def _grouped(status: str) -> list[tuple[str, list[str]]]:
+    """The names of one status, those with the same reason together."""
+    found: dict[str, list[str]] = {}
+    for standing in names():
+        if standing.status == status:
+            found.setdefault(standing.through, []).append(standing.name)
+    return list(found.items())
 
 
 def _distinct(texts: tuple[str, ...]) -> list[str]:

@@ -23,6 +23,7 @@ from . import (
     quantile,
     ranges,
     reduce,
+    refused,
     shape,
     signal,
     window,
@@ -31,6 +32,6 @@ from . import (
 
 __all__ = [
     "choice", "contract", "eigen", "elementwise", "fft", "flat", "index", "join", "layers", "linalg", "losses",
-    "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile", "ranges", "reduce",
+    "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile", "ranges", "reduce", "refused",
     "shape", "signal", "window", "writes",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from typing import Any
 
 import numpy as np
@@ -96,67 +96,28 @@ def _all(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, w
 stop_gradient = flat(lambda x: np.array(x)[()] if np.ndim(x) == 0 else np.array(x), name="stop_gradient")
 to_integers = flat(lambda x, *, dtype: x.astype(dtype), name="to_integers", accepts=("dtype",))
 
-# positions whose number depends on the values: plain arrays, because a node has one shape
+# facts about arrays, and positions whose number depends on the values: NumPy's own answer for the plain values
 
 
-@composite(np.nonzero)
-def nonzero(a: Any) -> Any:
-    return np.nonzero(plain(a))
+def _bare(x: Any) -> Any:
+    return type(x)(map(_bare, x)) if isinstance(x, (list, tuple)) else plain(x)
 
 
-@composite(np.flatnonzero)
-def flatnonzero(a: Any) -> Any:
-    return np.flatnonzero(plain(a))
+def _told(function: Any) -> Any:
+    @functools.wraps(function)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_bare, args), **{key: _bare(value) for key, value in kwargs.items()})
+
+    return told
 
 
-@composite(np.argwhere)
-def argwhere(a: Any) -> Any:
-    return np.argwhere(plain(a))
-
-
-# facts about an array that are known without looking at its elements
-
-
-@composite(np.shape)
-def shape(a: Any) -> Any:
-    return a.shape
-
-
-@composite(np.ndim)
-def ndim(a: Any) -> Any:
-    return a.ndim
-
-
-@composite(np.size)
-def size(a: Any, axis: Any = None) -> Any:
-    if axis is None:
-        return a.size
-    return math.prod(a.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
-
-
-@composite(np.iscomplexobj)
-def iscomplexobj(x: Any) -> Any:
-    return x.dtype.kind == "c"
-
-
-@composite(np.isrealobj)
-def isrealobj(x: Any) -> Any:
-    return x.dtype.kind != "c"
-
-
-@composite(np.can_cast)
-def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    return np.can_cast(plain(from_), plain(to), casting)
-
-
-@composite(np.result_type)
-def result_type(*arrays_and_dtypes: Any) -> Any:
-    return np.result_type(*map(plain, arrays_and_dtypes))
-
-
-@composite(np.shares_memory, np.may_share_memory)
-def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
-    return np.may_share_memory(plain(a), plain(b), max_work)
+for _function in (
+    np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.isfortran, np.can_cast, np.result_type,
+    np.common_type, np.min_scalar_type, np.shares_memory, np.may_share_memory,
+    np.nonzero, np.flatnonzero, np.argwhere, np.ravel_multi_index, np.unravel_index, np.diag_indices_from,
+    np.tril_indices_from, np.triu_indices_from, np.array2string, np.array_repr, np.array_str,
+):  # fmt: skip
+    composite(_function)(_told(_function))
 
 
 # arrays like another one: they have no history of their own, and can be written into
