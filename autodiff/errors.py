@@ -90,6 +90,16 @@ class KeywordError(AutodiffError, TypeError):
     """An operation was called with a keyword that its rule does not understand; nothing is ever ignored."""
 
 
+class SettingError(AutodiffError, ValueError):
+    """A setting has a value that means nothing to the operation: a rate of 2, an unknown reduction, three heads for
+    a width of eight.
+    """
+
+
+class LabelError(AutodiffError, IndexError):
+    """A label is no number of a class, or an index no row of a table; a negative one does not count from the end."""
+
+
 class RuleError(AutodiffError, TypeError):
     """A rule returned something that cannot be a δ of its argument: wrong count, shape or kind of number."""
 
