@@ -91,9 +91,7 @@ class KeywordError(AutodiffError, TypeError):
 
 
 class SettingError(AutodiffError, ValueError):
-    """A setting has a value that means nothing to the operation: a rate of 2, an unknown reduction, three heads for
-    a width of eight.
-    """
+    """A setting has a value that means nothing here: a rate of 2, an unknown reduction, 3 heads for a width of 8."""
 
 
 class LabelError(AutodiffError, IndexError):
