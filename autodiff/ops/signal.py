@@ -1,4 +1,4 @@
-"""Sampled functions: interpolation, convolution, differences and integrals along an axis, polynomials, covariance."""
+"""Sampled functions: interpolation, convolution, differences and integrals along an axis, covariance."""
 
 from __future__ import annotations
 
@@ -287,32 +287,6 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
         n = f.shape[-1]
         right = u * f[..., n - 3 : n - 2] + v * f[..., n - 2 : n - 1] + w * f[..., n - 1 :]
     return np.concatenate([left, middle, right], axis=-1)
-
-
-# -- polynomials -------------------------------------------------------------------------------------------------------
-
-
-@composite(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    """Horner's rule, the highest power first."""
-    p, x = (a if isinstance(a, Traced) else np.asarray(a) for a in (p, x))
-    y: Any = np.zeros(x.shape, x.dtype)
-    for k in range(p.shape[0]):
-        y = y * x + p[k]
-    return y
-
-
-@composite(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    n, dtype = len(x) if N is None else N, np.promote_types(x.dtype, int)
-    x = x if x.dtype == dtype else x.astype(dtype)
-    factors = np.concatenate(
-        [np.ones((len(x), min(n, 1)), dtype), np.broadcast_to(x[:, None], (len(x), max(n - 1, 0)))], axis=1
-    )
-    powers = np.cumprod(factors, axis=1)
-    return powers if increasing else np.flip(powers, 1)
 
 
 # -- covariance --------------------------------------------------------------------------------------------------------
