@@ -23,8 +23,11 @@ def pairing(ds: Arrays, ts: Arrays) -> Any:
 
 
 def norm(xs: Arrays) -> float:
-    """The Euclidean norm of all the arrays together."""
-    return float(sum(float(np.sum(np.abs(x) ** 2)) for x in xs) ** 0.5)
+    """The Euclidean norm of all the arrays together; scaled first, so that no square is lost or overflows."""
+    top = scale_of(*xs)
+    if not 0 < top < np.inf:
+        return top
+    return float(top * sum(float(np.sum((np.abs(x) / top) ** 2)) for x in xs) ** 0.5)
 
 
 def draw_like(rng: np.random.Generator, x: Any) -> Any:
@@ -71,12 +74,16 @@ def fail(what: str, law: str, got: Any, want: Any, allowed: float, why: str) -> 
     )
 
 
+UNDERFLOW = 1e-290
+"""What is smaller than this has lost digits, in doubles, on its way."""
+
+
 def check_adjoint(what: str, f: Function, xs: Arrays, vs: Arrays, ws: Arrays, ulps: float = 64.0) -> None:
     """⟨w, J·v⟩ = ⟨Jᵀ·w, v⟩ between our own two modes, to rounding."""
     js, ts = push(f, xs, vs), pull(f, xs, ws)
     one, two = pairing(ws, js), pairing(ts, vs)
     eps = max((float(np.finfo(np.asarray(a).dtype).eps) for a in (*xs, *ws)), default=0.0)
-    allowed = ulps * eps * (norm(ws) * norm(js) + norm(ts) * norm(vs))
+    allowed = ulps * eps * (norm(ws) * norm(js) + norm(ts) * norm(vs)) + UNDERFLOW
     if not abs(one - two) <= allowed:
         fail(what, "adjoint", float(two), float(one), allowed, "⟨δx, v⟩ in reverse is not ⟨w, ẏ⟩ in forward mode")
 
