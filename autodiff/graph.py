@@ -494,6 +494,8 @@ def _same(a: Any, b: Any) -> bool:
             and a.dtype == b.dtype
             and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
         )
+    if isinstance(a, (type, np.dtype)) and isinstance(b, (type, np.dtype)):
+        return np.dtype(a) == np.dtype(b)  # np.float64 and np.dtype("float64") are one setting
     if type(a) is not type(b):
         return False
     if isinstance(a, (tuple, list)):
