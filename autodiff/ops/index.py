@@ -131,6 +131,7 @@ def _positions(indices: Any) -> Any:
 
 
 def _taken(d: Any, y: Any, x: Any, *, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    axis = axis if x.ndim else None  # of a single element NumPy takes any
     n = x.size if axis is None else x.shape[axis]
     if mode != "raise":
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)

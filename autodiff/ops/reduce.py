@@ -168,8 +168,8 @@ def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
     The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
     """
     shape = x.shape
-    if axis is None:
-        x, y, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), 0
+    if axis is None or x.ndim == 0:
+        x, y, d, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), np.reshape(d, (-1,)), 0
     x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
     n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
     while step < n:

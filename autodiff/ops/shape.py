@@ -266,8 +266,8 @@ def _tile_of(A: Any, reps: Any) -> Any:
 
 
 def _unrepeated(d: Any, y: Any, x: Any, *, repeats: Any, axis: int | None = None) -> Any:
-    shape = (x.size,) if axis is None else x.shape
-    axis = 0 if axis is None else axis % x.ndim
+    shape = (x.size,) if axis is None else x.shape or (1,)
+    axis = 0 if axis is None else axis % len(shape)
     if isinstance(repeats, int):
         together = np.sum(np.reshape(d, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1)
     else:
