@@ -180,8 +180,8 @@ def _gathered(wide: Any, shape: tuple[int, ...]) -> Any:
 # -- 8: sizes ----------------------------------------------------------------------------------------------------------
 
 
-TOLD = frozenset(("scatter", "irfft", "hfft"))
-"""Operations whose settings tell the shape of their argument: only compositions call them, and with that shape."""
+TOLD = frozenset(("scatter", "irfft", "hfft", "convolve"))
+"""Operations that only compositions call, which give their arguments the shape that the settings tell."""
 
 
 def sizes(case: Case) -> Counts:
