@@ -102,6 +102,7 @@ def _ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     form = p.add_mutually_exclusive_group()
     for flag, text, about in (
         ("--markdown", operations.as_markdown, "as docs/operations.md"),
+        ("--edges", operations.edges_as_markdown, "as docs/edges.md: what holds at ties, kinks, zeros, infinities"),
         ("--json", operations.as_json, "for programs"),
     ):
         form.add_argument(flag, dest="text", action="store_const", const=text, help=about)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..graph import OPERATIONS, columns
 from ..op import FUNCTIONS, Op
+from ..testing import edges
 from .names import DIFFERENTIABLE, FLAT, NOT, names
 
 FAMILIES = tuple(ops.__all__)
@@ -153,9 +155,50 @@ def as_markdown(word: str = "") -> str:
     parts += ["", "## Every public name of NumPy", "", "What is not named here is differentiable."]
     for status in (FLAT, NOT):
         parts += ["", f"### {status.capitalize()}", ""]
-        for reason, members in _grouped(status):
-            parts.append(f"- {reason}: {', '.join(map(_code, members))}")
+        parts += [f"- {reason}: {', '.join(map(_code, alike))}" for reason, alike in _grouped(status)]
     return "\n".join(parts)
+
+
+def edges_as_markdown(word: str = "") -> str:
+    """docs/edges.md, whole."""
+    parts = [
+        "# Edges",
+        "",
+        "Made by `make ops` from the declarations; do not edit. Where mathematics leaves a choice, or arithmetic would",
+        "go astray: what the value is there, what the derivative, and why. Every row is a test, forward and reverse:",
+        "`python -m pytest tests/test_edges.py`. The derivative is that of the sum of the expression with respect to",
+        "each name, in order.",
+    ]
+    head = "| expression | at | value | derivative | why |"
+    for topic, decided in edges.DECIDED.items():
+        parts += ["", f"## {topic}", "", head, "|---" * 5 + "|"]
+        parts += [_row(edge.expression, edge.at, *_outcome(edge), edge.why) for edge in decided]
+    parts += ["", "## Corners that pointwise operations declare", "", head, "|---" * 5 + "|"]
+    for op, at, partials, why in edges.declared():
+        given, slopes = (x if isinstance(x, tuple) else (x,) for x in (at, partials))
+        arguments = argument_names(op)
+        with np.errstate(all="ignore"):
+            value = edges.numbers(op(*map(np.float64, given)))
+        point = "; ".join(f"{name} = {_number(x)}" for name, x in zip(arguments, given, strict=True))
+        slope = "; ".join("no rule" if x is None else _number(x) for x in slopes)
+        parts.append(_row(f"{op.name}({', '.join(arguments)})", point, value, slope, why))
+    return "\n".join(parts)
+
+
+def _outcome(edge: edges.Edge) -> tuple[str, str]:
+    """The value of an edge, computed on plain arrays, and its derivative; or the error."""
+    wanted = edges.slopes(edge)
+    if isinstance(wanted, type):
+        return "", f"raises {wanted.__name__}"
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value = edges.numbers(edges.evaluated(edge, *edges.point(edge).values()))
+    return value, "; ".join(map(edges.numbers, wanted))
+
+
+def _row(*cells: str) -> str:
+    *codes, why = cells
+    return "| " + " | ".join([*(_code(text.replace("|", "\\|")) if text else "" for text in codes), _cell(why)]) + " |"
 
 
 def _grouped(status: str) -> list[tuple[str, list[str]]]:
