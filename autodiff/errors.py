@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from types import FrameType
 
@@ -135,3 +136,23 @@ class CheckError(AutodiffError, AssertionError):
 
 class CommandError(AutodiffError):
     """The command line was asked for something that it cannot do; told in one paragraph and exit code 2."""
+
+
+class DegenerateWarning(UserWarning):
+    """A derivative does not exist at this point, because what was differentiated is not determined by its input there.
+
+    Eigenvectors of a repeated eigenvalue are any basis of what they span; so are singular vectors of equal singular
+    values, and the columns that fill up an orthogonal matrix. A pseudo-inverse jumps with the rank. δ is nan there, or
+    what the message says.
+
+    Wrong: ``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``. Right: a function that no choice of basis changes.
+    """
+
+
+def warn(category: type[Warning], what: str, why: str, instead: str) -> None:
+    """Warn in the same four parts, at the user's own line."""
+    depth = 1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inside(frame.f_code.co_filename):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message(what, why, instead), category, stacklevel=depth + 1)

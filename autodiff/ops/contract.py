@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoRuleError, message
+from ..errors import KeywordError, message
 from ..makers import at, bilinear, composite, op, refuse
+from ..op import apply, as_array, plain
 from ..rules import unbroadcast
 
 
@@ -116,6 +117,34 @@ if hasattr(np, "matvec"):  # NumPy 2.2 and later
         examples=(at((3,), (3, 4)), at((2, 3), (3, 4)), at((3,), (2, 3, 4)), at((5, 3), (2, 1, 3, 4))),
         formulas=("δa = conj(B·δy)", "δB = conj(a)·δyᵀ"),
     )
+
+
+# -- the same along other axes: NumPy's generalised ufuncs take axes=[of a, of b, of y] --------------------------------
+
+
+def _with_axes(product: Any) -> Any:
+    """The product called as NumPy's ufunc is."""
+
+    def last(x: Any, axes: Any) -> Any:
+        places = (axes,) if isinstance(axes, int) else tuple(axes)
+        return np.moveaxis(x, places, tuple(range(-len(places), 0))) if places else x
+
+    def call(a: Any, b: Any, /, *, axes: Any = None, **settings: Any) -> Any:
+        if axes is None:
+            return apply(product, (a, b), settings)
+        a, b = (last(as_array(x), place) for x, place in zip((a, b), axes[:2], strict=True))
+        y = apply(product, (a, b), settings)
+        places = () if len(axes) == 2 else (axes[2],) if isinstance(axes[2], int) else tuple(axes[2])
+        return np.moveaxis(y, tuple(range(-len(places), 0)), places) if places else y
+
+    return composite(*product.numpy)(call)
+
+
+_with_axes(matmul)
+_with_axes(vecdot)
+if hasattr(np, "matvec"):
+    _with_axes(matvec)
+    _with_axes(vecmat)
 
 
 # -- any axes of any two arrays ----------------------------------------------------------------------------------------
@@ -296,22 +325,29 @@ cross = bilinear(
 
 @composite(np.cross)
 def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The vectors last. One of two components lies in the plane; of two such NumPy keeps the third component alone."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    if np.shape(a)[axisa] != 3 or np.shape(b)[axisb] != 3:
-        raise NoRuleError(
-            message(
-                "cross: vectors that do not have three components",
-                "the product is one of three-dimensional space; NumPy itself gives up the two-dimensional one",
-                "a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0] for two components",
-            )
-        )
-    y = cross(_along(a, axisa), _along(b, axisb))
+    planar = [np.shape(x)[k] == 2 for x, k in ((a, axisa), (b, axisb))]
+    if any(planar) or np.shape(a)[axisa] != 3 or np.shape(b)[axisb] != 3:
+        np.cross(plain(a), plain(b), axisa, axisb, axisc)  # NumPy's own word on these lengths, a warning or an error
+    a, b = _along(as_array(a), axisa), _along(as_array(b), axisb)
+    if all(planar):
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = (_in_space(x) if flat else x for x, flat in zip((a, b), planar, strict=True))
+    y = cross(a, b)
     return y if axisc == -1 else np.moveaxis(y, -1, axisc)
+
+
+def _in_space(x: Any) -> Any:
+    """Vectors of two components with a third one that is zero."""
+    return np.concatenate([x, np.zeros((*x.shape[:-1], 1), x.dtype)], axis=-1)
 
 
 @composite(np.linalg.cross)
 def _cross_along(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    if np.shape(x1)[axis] != 3 or np.shape(x2)[axis] != 3:
+        return np.linalg.cross(plain(x1), plain(x2), axis=axis)  # which raises
     return _cross(x1, x2, axis=axis)
 
 
@@ -431,17 +467,36 @@ einsum = op(
 
 
 @composite(np.einsum)
-def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **settings: Any) -> Any:
+def _einsum(
+    *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, casting: Any = "safe", order: Any = "K"
+) -> Any:
     """Both of NumPy's spellings: subscripts in a string, or a list of indices after each operand."""
     refuse("einsum", out=out)
+    if order not in ("K", "k"):
+        raise KeywordError(
+            message(
+                f"einsum: the keyword 'order' ({order!r}) is not understood when derivatives are recorded",
+                "where the elements of a result lie in memory is no part of a graph",
+                "leave order out, or copy afterwards: np.copy(y, order=…)",
+            )
+        )
     if isinstance(operands[0], str):
         subscripts, *xs = operands
     else:
         subscripts, xs = _from_lists(operands)
-    usual = {"dtype": None, "order": "K", "casting": "safe", "optimize": False}
-    settings["optimize"] = optimize
-    given = {k: v for k, v in settings.items() if k not in usual or v != usual[k]}
-    return einsum(*xs, subscripts=subscripts, **given)
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+        for k, x in enumerate(xs):
+            if not np.can_cast(plain(as_array(x)).dtype, dtype, casting):
+                raise TypeError(f"operand {k} cannot be cast from {as_array(x).dtype!r} to {dtype!r} by {casting!r}")
+        xs = [as_array(x).astype(dtype) for x in xs]
+    return einsum(*xs, subscripts=subscripts, **({"optimize": optimize} if optimize is not False else {}))
+
+
+@composite(np.einsum_path)
+def _einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:
+    """An order of the products: it depends on the shapes alone."""
+    return np.einsum_path(*map(plain, operands), optimize=optimize, einsum_call=einsum_call)
 
 
 def _from_lists(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import KeywordError, LostHistoryError, NoRuleError
+from autodiff.errors import KeywordError, LostHistoryError
 
 A = np.arange(1.0, 10.0).reshape(3, 3)
 
@@ -12,16 +12,17 @@ A = np.arange(1.0, 10.0).reshape(3, 3)
 @pytest.mark.parametrize(
     ("call", "error", "word"),
     [
-        (lambda x: np.matmul(x, x, axes=[(0, 1), (0, 1), (0, 1)]), KeywordError, "axes"),
+        (lambda x: np.matmul(x, x, keepdims=True), KeywordError, "keepdims"),
         (lambda x: np.matmul(x, x, out=np.empty((3, 3))), LostHistoryError, "out"),
         (lambda x: np.dot(x, x, out=np.empty((3, 3))), KeywordError, "'out'"),
         (lambda x: np.outer(x, x, out=np.empty((9, 9))), KeywordError, "'out'"),
         (lambda x: np.linalg.multi_dot([x, x], out=np.empty((3, 3))), KeywordError, "'out'"),
         (lambda x: np.einsum("ij->ji", x, out=np.empty((3, 3))), KeywordError, "'out'"),
-        (lambda x: np.einsum("ij->ji", x, dtype=np.float32), KeywordError, "'dtype'"),
+        (lambda x: np.einsum("ij->ji", x, dtype=np.float32), TypeError, "safe"),
         (lambda x: np.einsum("ij->ji", x, order="F"), KeywordError, "'order'"),
-        (lambda x: np.einsum("ij->ji", x, casting="unsafe"), KeywordError, "'casting'"),
-        (lambda x: np.cross(x[:, :2], x[:, :2]), NoRuleError, "three components"),
+        (lambda x: np.cross(x[:, :1], x[:, :2]), ValueError, "must be 2 or 3"),
+        (lambda x: np.linalg.cross(x[:, :2], x[:, :2]), ValueError, "3-dimensional vectors"),
+        (lambda x: np.cross(x[:, :2], x), DeprecationWarning, "2-dimensional"),
         (lambda x: np.linalg.outer(x, x), ValueError, "one-dimensional"),
         (lambda x: np.linalg.multi_dot([x]), ValueError, "at least two"),
         (lambda x: np.linalg.multi_dot([x, x[0], x]), np.linalg.LinAlgError, "two-dimensional"),
@@ -140,3 +141,56 @@ def test_a_write_into_a_view_made_by_einsum_is_refused():
 
     with pytest.raises(ad.errors.ViewWriteError):
         ad.grad(f)(A)
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
+@pytest.mark.parametrize("call", [
+    lambda a, b: np.cross(a[:, :2], b[:, :2]),
+    lambda a, b: np.cross(a[:, :2], b),
+    lambda a, b: np.cross(a, b[:, :2]),
+    lambda a, b: np.cross(a[:2], b, axisa=0, axisb=1, axisc=0),
+    lambda a, b: np.matmul(a, b, axes=[(0, 1), (1, 0), (1, 0)]),
+    lambda a, b: np.matmul(a, b, axes=[(-1, -2), (-2, -1), (0, 1)]),
+    lambda a, b: np.vecdot(a, b, axes=[(0,), (1,), ()]),
+    lambda a, b: np.vecdot(a, b, axes=[0, 1]),
+    lambda a, b: np.vecdot(a, b, axis=0),
+    lambda a, b: np.matvec(a, b, axes=[(0, 1), 0, 0]),
+    lambda a, b: np.vecmat(a, b, axes=[(0,), (1, 0), (0,)]),
+    lambda a, b: np.einsum("ij,jk", a, b, dtype=complex),
+    lambda a, b: np.einsum("ij,jk->ik", a, b, optimize=np.einsum_path("ij,jk->ik", a, b)[0]),
+    lambda a, b: np.einsum(a, [0, 1], b, [1, 2], optimize="optimal"),
+    lambda a, b: np.einsum("...ij,...j->...", np.stack([a, a]), b[0]),
+    lambda a, b: np.einsum("ii,ij->j", a, b),
+    lambda a, b: np.einsum(a, [..., 0, 0], b, [..., 0]),
+])  # fmt: skip
+@pytest.mark.parametrize("complex_numbers", [False, True])
+def test_products_in_every_spelling_are_numpys(rng, call, complex_numbers):
+    a, b = rng.standard_normal((2, 3, 3))
+    if complex_numbers:
+        a, b = a + 1j * rng.standard_normal((3, 3)), b + 1j * rng.standard_normal((3, 3))
+    y, _ = ad.vjp(call, a, b)
+    assert y.dtype == call(a, b).dtype
+    assert np.array_equal(y, call(a, b))
+    ad.testing.check_grads(call, (a, b), order=2)
+
+
+def test_einsum_in_single_precision_casts_first():
+    def f(x):
+        return np.einsum("ij,jk", x, x, dtype=np.float32, casting="same_kind")
+
+    y, pull = ad.vjp(f, A)
+    assert y.dtype == np.float32
+    assert np.array_equal(y, f(A))
+    assert pull(np.ones((3, 3), np.float32))[0].dtype == np.float64
+    assert np.allclose(pull(np.ones((3, 3), np.float32))[0], np.ones((3, 3)) @ A.T + A.T @ np.ones((3, 3)))
+
+
+def test_the_path_of_einsum_is_known_from_tensors():
+    paths = []
+
+    def f(x):
+        paths.append(np.einsum_path("ij,jk,k", x, x, x[0], optimize="optimal"))
+        return np.einsum("ij,jk,k", x, x, x[0], optimize=paths[0][0])[0]
+
+    assert np.isfinite(ad.grad(f)(A)).all()
+    assert paths[0] == np.einsum_path("ij,jk,k", A, A, A[0], optimize="optimal")
