@@ -1,0 +1,13 @@
+"""The gradient's way through a graph: the δ of each node, the contribution of each edge, and what follows from them.
+
+Everything here is numbers; :mod:`autodiff.viz` draws them.
+"""
+
+from .amounts import CANCELS, Rows, divide, norm, pooled, statistics
+from .gradient import GradientFlow
+from .structure import ENDS, find_fork, scopes, window
+
+__all__ = [
+    "CANCELS", "ENDS", "GradientFlow", "Rows", "divide", "find_fork", "norm", "pooled", "scopes", "statistics",
+    "window",
+]  # fmt: skip

@@ -1,0 +1,148 @@
+"""Arithmetic on δ: lengths, shares and states of arrays that may hold anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import columns
+
+CANCELS = 0.01
+"""Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
+
+
+class Rows(list[dict[str, Any]]):
+    """A list of dicts with the same keys that prints as a table."""
+
+    def __str__(self) -> str:
+        if not self:
+            return "(no rows)"
+        head = tuple(self[0])
+        return columns([head, *(tuple(_cell(row[key]) for key in head) for row in self)])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def flat(x: Any) -> Any:
+    """The elements of a value or δ as one vector; of several results one after another, unused ones left out."""
+    if isinstance(x, tuple):
+        parts = [np.ravel(part) for part in x if part is not None]
+        return np.concatenate(parts) if parts else np.zeros(0)
+    return np.ravel(x)
+
+
+def _wide(x: Any) -> Any:
+    """In at least double precision, so that squares of half-precision numbers neither vanish nor overflow."""
+    x = flat(x)
+    return x.astype(np.result_type(x.dtype, np.float64), copy=False)
+
+
+def _scale(x: Any) -> float:
+    largest = float(np.max(np.abs(x), initial=0.0))
+    return largest if math.isfinite(largest) and largest > 0 else 1.0
+
+
+def norm(x: Any) -> float:
+    """‖x‖ over all elements, without overflow or underflow on the way."""
+    x = _wide(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = _scale(x)
+        return float(np.linalg.norm(x / scale)) * scale
+
+
+def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
+    """How `total` divides over the terms; see :meth:`GradientFlow.shares`."""
+    if total is None:
+        total = np.zeros(0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        vectors = [_wide(term) for term in terms]
+        scale = max([_scale(x) for x in vectors], default=1.0)
+        vectors = [x / scale for x in vectors]
+        g = _wide(total) / scale
+        unit = _scale(g)  # g may be far smaller than its terms, and its square may not exist
+        gg = float(np.real(np.vdot(g / unit, g / unit)))
+        norms = [norm(x) for x in vectors]
+        whole, size = sum(norms), math.sqrt(gg) * unit
+        found = []
+        for x, length in zip(vectors, norms, strict=True):
+            along = float(np.real(np.vdot(g / unit, x))) if x.size == g.size else math.nan
+            found.append({
+                "projection": along / unit / gg if gg else math.nan,
+                "norm_share": length / whole if whole else math.nan,
+                "cosine": min(1.0, max(-1.0, along / math.sqrt(gg) / length)) if gg and length else math.nan,
+            })  # fmt: skip
+    return {
+        "norm": size * scale, "sum_of_norms": whole * scale, "cancels": len(terms) > 1 and size < CANCELS * whole,
+        "terms": found,
+    }  # fmt: skip
+
+
+def statistics(x: Any) -> dict[str, Any]:
+    """RMS and range of the finite elements, and how many elements are zero, subnormal, nan or infinite.
+
+    Of complex numbers the moduli count. RMS and range are None where no element is finite.
+    """
+    x = flat(x)
+    kind = x.dtype.kind
+    size = int(x.size)
+    if kind not in "fc":
+        x = x.astype(np.float64)
+    found: dict[str, Any] = {"size": size, "rms": None, "min": None, "max": None, "zero": 0, "subnormal": 0,
+                             "nan": 0, "+inf": 0, "-inf": 0}  # fmt: skip
+    if size == 1:
+        return _one(x[0], found)
+    if size == 0:
+        return found
+    with np.errstate(over="ignore", invalid="ignore"):
+        modulus = np.abs(x)
+    found["zero"] = size - int(np.count_nonzero(modulus))
+    largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+    if not math.isfinite(largest):
+        found["nan"] = int(np.count_nonzero(np.isnan(modulus)))
+        if kind == "c":
+            found["+inf"] = int(np.count_nonzero(np.isinf(modulus)))
+        else:
+            found["+inf"], found["-inf"] = int(np.count_nonzero(x == np.inf)), int(np.count_nonzero(x == -np.inf))
+        keep = np.isfinite(modulus)
+        x, modulus = x[keep], modulus[keep]
+        if not x.size:
+            return found
+        largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+    tiny = float(np.finfo(x.dtype).smallest_normal)
+    if smallest < tiny:
+        found["subnormal"] = int(np.count_nonzero((modulus > 0) & (modulus < tiny)))
+    found["rms"] = norm(modulus) / math.sqrt(modulus.size)
+    shown = modulus if kind == "c" else x
+    found["min"], found["max"] = float(np.min(shown)), float(np.max(shown))
+    return found
+
+
+def _one(x: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """The same of a single number, without NumPy's overhead: graphs of scalars have many."""
+    modulus = float(abs(x))
+    if math.isnan(modulus):
+        found["nan"] = 1
+    elif math.isinf(modulus):
+        found["-inf" if x.dtype.kind != "c" and x < 0 else "+inf"] = 1
+    else:
+        found["zero"] = int(modulus == 0)
+        found["subnormal"] = int(0 < modulus < float(np.finfo(x.dtype).smallest_normal))
+        found["rms"] = modulus
+        found["min"] = found["max"] = modulus if x.dtype.kind == "c" else float(x)
+    return found
+
+
+def pooled(found: Sequence[dict[str, Any]]) -> float | None:
+    """The RMS over all finite elements of several arrays, from the statistics of each; None where there are none."""
+    sized = [(s["rms"], s["size"] - s["nan"] - s["+inf"] - s["-inf"]) for s in found if s["rms"] is not None]
+    if not sized:
+        return None
+    scale = max(rms for rms, _ in sized) or 1.0
+    return scale * math.sqrt(sum((rms / scale) ** 2 * n for rms, n in sized) / sum(n for _, n in sized))
