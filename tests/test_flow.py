@@ -7,7 +7,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import PictureError, UnknownNameError
-from autodiff.flow import GradientFlow, divide, find_fork, norm, pooled, scopes, statistics
+from autodiff.flow import GradientFlow, divide, find_joins, norm, pooled, scopes, statistics
 
 
 def s2(a, b):
@@ -265,7 +265,7 @@ def test_two_leaves_that_could_be_the_fork_are_ambiguous():
 
 def test_an_addend_that_meets_nothing_has_no_fork():
     graph = ad.trace(lambda a, b: np.sin(a) + np.cos(b))(1.0, 2.0)
-    assert find_fork(graph, len(graph) - 1) is None
+    assert find_joins(graph) == []
 
 
 # -- by scope and by path ----------------------------------------------------------------------------------------------

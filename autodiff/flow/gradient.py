@@ -11,7 +11,7 @@ from ..errors import GraphError, NotScalarError, PictureError, SeedError, messag
 from ..graph import LITERAL, Graph, Node, Values, table
 from ..sweep import conform, deltas
 from .amounts import Rows, divide, norm, pooled, statistics
-from .structure import ENDS, find_fork, scopes, window
+from .structure import ENDS, Join, find_joins, scopes, window
 
 
 class GradientFlow:
@@ -140,32 +140,26 @@ class GradientFlow:
             through each: ``skip_share``, ``residual_share`` are projections, ``skip_norm``, ``residual_norm`` norms,
             ``cosine`` the angle between the two.
         """
-        rows = Rows()
-        for w, op in enumerate(self.graph.ops):
-            if op.name == "add":
-                row = self._join(w)
-                if row is not None:
-                    rows.append(row)
-        return rows
+        return Rows(self._row(join) for join in find_joins(self.graph))
 
-    def _join(self, w: int) -> dict[str, Any] | None:
-        found = find_fork(self.graph, w)
-        if found is None:
-            return None
-        fork, counts, ambiguous = found
-        skip = 0 if counts[0] < counts[1] else 1
-        parts = [self._through(w, k, fork) for k in (0, 1)]
-        g = self.delta[fork]
+    def _row(self, join: Join) -> dict[str, Any]:
+        """A join with what comes back through each of its two ways."""
+        ambiguous = join.skip is None
         row: dict[str, Any] = {
-            "join": w, "fork": fork, "skip": None if ambiguous else skip, "residual": None if ambiguous else 1 - skip,
-            "skip_operations": counts[skip], "residual_operations": counts[1 - skip], "ambiguous": ambiguous,
-            "skip_share": None, "residual_share": None, "skip_norm": None, "residual_norm": None, "cosine": None,
+            "join": join.join, "fork": join.fork, "skip": join.skip, "residual": join.residual, "kind": join.kind,
+            "norm": join.norm, "skip_operations": join.operations[0], "residual_operations": join.operations[1],
+            "ambiguous": ambiguous, "skip_share": None, "residual_share": None, "skip_norm": None,
+            "residual_norm": None, "cosine": None,
         }  # fmt: skip
-        if g is not None and all(part is not None for part in parts) and not ambiguous:
-            shares = divide(parts, g)["terms"]
-            row["skip_share"], row["residual_share"] = shares[skip]["projection"], shares[1 - skip]["projection"]
-            row["skip_norm"], row["residual_norm"] = norm(parts[skip]), norm(parts[1 - skip])
-            row["cosine"] = divide([parts[0]], parts[1])["terms"][0]["cosine"]
+        g = self.delta[join.fork]
+        if g is None or ambiguous:
+            return row
+        skip, residual = (self._through(join.join, k, join.fork) for k in join.positions)
+        if skip is not None and residual is not None:
+            shares = divide([skip, residual], g)["terms"]
+            row["skip_share"], row["residual_share"] = (share["projection"] for share in shares)
+            row["skip_norm"], row["residual_norm"] = norm(skip), norm(residual)
+            row["cosine"] = divide([skip], residual)["terms"][0]["cosine"]
         return row
 
     def _through(self, w: int, k: int, fork: int) -> Any:
