@@ -32,6 +32,7 @@ def deltas(
     release: bool = False,
     masked: bool = False,
     contributions: dict[tuple[int, int], Any] | None = None,
+    scales: Mapping[tuple[int, int], float] | None = None,
     targets: Sequence[int] | None = None,
     visit: Callable[[int, int, int], None] | None = None,
 ) -> list[Any]:
@@ -47,6 +48,8 @@ def deltas(
         The seeds may hold exact zeros that must stay zeros, whatever was saved.
     contributions : dict, optional
         Filled with the term of every edge, keyed (consumer, position).
+    scales : mapping, optional
+        Factors on the terms of some edges, keyed like `contributions`, which must be asked for as well.
     targets : sequence of int, optional
         Visit only nodes that lead to these; all the inputs of the graph by default.
     visit : callable, optional
@@ -97,6 +100,8 @@ def deltas(
                     if term is None:
                         continue
                 if contributions is not None:
+                    if scales and (w, k) in scales:
+                        term = term * dtype.type(scales[w, k])
                     contributions[w, k] = term
                 if total is None:
                     total = term
@@ -123,6 +128,20 @@ def deltas(
                 if marked:
                     zeros[i] = 1
     return delta
+
+
+def contribution(graph: Graph, values: Values, w: int, k: int, d: Any) -> Any:
+    """The term of one edge alone: what argument k of node w is sent where the δ of w is d."""
+    op, settings, v = graph.ops[w], graph.params[w], graph.inputs[w][k]
+    y, args = values.results[w], values.arguments[w]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if op.joint is not None:
+            term = _joint_term(op, {}, w, k, d, y, args, settings, graph.inputs[w])
+        else:
+            term = op.vjps[k](d, y, *args, **(settings or {}))
+        if isinstance(term, Update):
+            term = term.dense(graph.shapes[v], graph.dtypes[v])
+        return conform(op, k, term, graph.shapes[v], graph.dtypes[v])
 
 
 def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequence[tuple[int, tuple[int, int, bool]]]:

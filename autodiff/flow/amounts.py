@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,20 @@ CANCELS = 0.01
 
 
 class Rows(list[dict[str, Any]]):
-    """A list of dicts with the same keys that prints as a table."""
+    """A list of dicts with the same keys that prints as a table.
+
+    Attributes
+    ----------
+    told : str
+        What the rows say, as a sentence to be read aloud.
+    summary : dict
+        Numbers about all rows together.
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), told: str = "") -> None:
+        super().__init__(rows)
+        self.told = told
+        self.summary: dict[str, Any] = {}
 
     def __str__(self) -> str:
         if not self:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
-from ..graph import LITERAL, Graph, Node, Values, table
-from ..sweep import conform, deltas
+from ..graph import Graph, Node, Values, table
+from ..sweep import deltas
 from .amounts import Rows, divide, norm, pooled, statistics
-from .structure import ENDS, Join, find_joins, scopes, window
+from .compare import compare, keys
+from .routes import amounts, by_branches, through, without
+from .structure import ENDS, Join, find_joins, scopes
+from .told import tell_joins, tell_spectrum
+from .trend import numbered, trend
 
 
 class GradientFlow:
@@ -28,6 +33,8 @@ class GradientFlow:
         The term that each edge adds to the δ of its source, keyed (consumer, position).
     seeds : dict
         The term that each output starts with.
+    scales : dict
+        What the contributions of some edges were multiplied by, keyed like them; empty in a plain flow.
 
     Examples
     --------
@@ -50,12 +57,14 @@ class GradientFlow:
         delta: list[Any],
         contributions: dict[tuple[int, int], Any],
         seeds: Mapping[int, Any] | None = None,
+        scales: Mapping[tuple[int, int], float] | None = None,
     ) -> None:
         self.graph = graph
         self.values = values
         self.delta = delta
         self.contributions = contributions
         self.seeds = dict(seeds or {})
+        self.scales = dict(scales or {})
 
     # -- δ and contributions ---------------------------------------------------------------------------------------
 
@@ -140,7 +149,9 @@ class GradientFlow:
             through each: ``skip_share``, ``residual_share`` are projections, ``skip_norm``, ``residual_norm`` norms,
             ``cosine`` the angle between the two.
         """
-        return Rows(self._row(join) for join in find_joins(self.graph))
+        rows = Rows(self._row(join) for join in find_joins(self.graph))
+        rows.told = tell_joins(rows)
+        return rows
 
     def _row(self, join: Join) -> dict[str, Any]:
         """A join with what comes back through each of its two ways."""
@@ -154,24 +165,16 @@ class GradientFlow:
         g = self.delta[join.fork]
         if g is None or ambiguous:
             return row
-        skip, residual = (self._through(join.join, k, join.fork) for k in join.positions)
+        skip, residual = (
+            through(self.graph, self.values, join.join, k, join.fork, self.contributions.get((join.join, k)))
+            for k in join.positions
+        )
         if skip is not None and residual is not None:
             shares = divide([skip, residual], g)["terms"]
             row["skip_share"], row["residual_share"] = (share["projection"] for share in shares)
             row["skip_norm"], row["residual_norm"] = norm(skip), norm(residual)
             row["cosine"] = divide([skip], residual)["terms"][0]["cosine"]
         return row
-
-    def _through(self, w: int, k: int, fork: int) -> Any:
-        """The part of the fork's δ that comes back through argument k of the join: a sweep of that branch alone."""
-        term = self.contributions.get((w, k))
-        top = self.graph.inputs[w][k]
-        if term is None or top == fork:
-            return term
-        branch = window(self.graph, fork, top + 1)
-        values = Values()
-        values.results, values.arguments = self.values.results[fork : top + 1], self.values.arguments[fork : top + 1]
-        return deltas(branch, values, {top - fork: term}, targets=[0], masked=True)[0]
 
     def by_scope(self, depth: int | None = None) -> Rows:
         """A row a scope, in order of computation.
@@ -225,26 +228,202 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        graph = self.graph
-        crossings = [(row["join"], row["residual"]) for row in self.joins() if not row["ambiguous"]]
-        cut = window(graph, 0, len(graph))
-        for w, k in crossings:
-            cut.inputs[w] = tuple(LITERAL if i == k else u for i, u in enumerate(cut.inputs[w]))
-        parts = []
-        seeds: dict[int, Any] = self.seeds
-        while seeds:
-            found = deltas(cut, self.values, seeds, masked=True)
-            part = found[v]
-            parts.append(np.zeros(graph.shapes[v], graph.dtypes[v])[()] if part is None else part)
-            seeds = {}
-            for w, k in crossings:
-                if found[w] is None or (w, k) not in self.contributions:
-                    continue
-                op, r, settings = graph.ops[w], graph.inputs[w][k], graph.params[w] or {}
-                term = op.vjps[k](found[w], self.values.results[w], *self.values.arguments[w], **settings)
-                term = conform(op, k, term, graph.shapes[r], graph.dtypes[r])
-                seeds[r] = seeds[r] + term if r in seeds else term
-        return parts
+        return by_branches(self.graph, self.values, self.seeds, find_joins(self.graph), v, self.contributions)
+
+    def spectrum(self, key: int | str | Node) -> Rows:
+        """The sizes of :meth:`by_path`: how much of a δ came through how many residual branches.
+
+        Returns
+        -------
+        list of dict
+            ``branches`` (0, 1, 2, …), ``norm`` of that part, and its ``projection``, ``norm_share`` and ``cosine`` as
+            :meth:`shares` has them.
+        """
+        parts = self.by_path(key)
+        shares = divide(parts, self.delta[self.graph.node(key).index])["terms"]
+        pairs = enumerate(zip(parts, shares, strict=True))
+        rows = Rows({"branches": k, "norm": norm(part), **share} for k, (part, share) in pairs)
+        rows.told = tell_spectrum(rows, str(key))
+        return rows
+
+    # -- what if ---------------------------------------------------------------------------------------------------
+
+    def scale(self, edge: Any, factor: float) -> GradientFlow:
+        """The flow in which what goes back along an edge is multiplied by a factor.
+
+        Parameters
+        ----------
+        edge : tuple
+            ``(source, consumer)``, each a node, a name or a number; ``(source, consumer, position)`` where the consumer
+            reads the source several times and only one of them is meant.
+        factor : float
+            What the contribution is multiplied by; 0 stops it: nothing is computed from it, not even 0·inf.
+
+        Returns
+        -------
+        GradientFlow
+            Of the same graph and values; this one stays as it is. It can be scaled again.
+
+        Raises
+        ------
+        GraphError
+            Where there is no such edge, or nothing goes back along it.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda x: x + 3.0 * x)(1.0)
+        >>> flow["x"], flow.cut(("x", "add"))["x"], flow.scale(("x", "add"), 0.5)["x"]
+        (np.float64(4.0), np.float64(3.0), np.float64(3.5))
+        """
+        scales = {**self.scales, **dict.fromkeys(self._edges(edge), float(factor))}
+        return self._scaled(scales)
+
+    def cut(self, *edges: Any) -> GradientFlow:
+        """The flow in which nothing goes back along these edges; see :meth:`scale`."""
+        return self._scaled({**self.scales, **{pair: 0.0 for edge in edges for pair in self._edges(edge)}})
+
+    def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
+        contributions: dict[tuple[int, int], Any] = {}
+        graph = without(self.graph, [edge for edge, factor in scales.items() if factor == 0])
+        found = deltas(graph, self.values, self.seeds, contributions=contributions, scales=scales, masked=True)
+        return GradientFlow(self.graph, self.values, found, contributions, self.seeds, scales)
+
+    def _edges(self, edge: Any) -> list[tuple[int, int]]:
+        """The edge or edges that a user names, keyed (consumer, position)."""
+        if not isinstance(edge, tuple) or len(edge) not in (2, 3):
+            raise GraphError(
+                message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
+                        "(source, consumer), or (source, consumer, position)")
+            )  # fmt: skip
+        u = self.graph.node(edge[0]).index
+        uses = [(w, k) for w, k in self.graph.consumers[u] if self._is(w, edge[1])]
+        if len(edge) == 3:
+            uses = [(w, k) for w, k in uses if k == edge[2]]
+        found = [use for use in uses if use in self.contributions or self.scales.get(use) == 0]
+        if not found:
+            known = ", ".join(f"({u}, {w}, {k})" for w, k in self.graph.consumers[u][:6]) or "none"
+            raise GraphError(
+                message(f"no δ goes along an edge {edge!r}", f"the edges from node {u} are {known}", "one of them")
+            )
+        return found
+
+    def _is(self, w: int, key: Any) -> bool:
+        """Whether node w is the one meant: its number, its name, itself, or its operation."""
+        if isinstance(key, str) and key == self.graph.ops[w].name:
+            return True
+        return self.graph.names.get(w) == key if isinstance(key, str) else self.graph.node(key).index == w
+
+    def prune(self, keep: float = 0.98, key: Any = None) -> dict[str, Any]:
+        """The edges that carry most of the gradient, as few as were found.
+
+        Edges are ordered by how much of the gradient goes along them, and the shortest beginning of that order is taken
+        whose own sweep gives the gradient to within (1 − keep) of its length: checked, not estimated.
+
+        Parameters
+        ----------
+        keep : float
+            The part of the gradient that must be left, 0 < keep ≤ 1.
+        key : node, name or number, or a list of them; optional
+            Whose gradient; that of all inputs by default.
+
+        Returns
+        -------
+        dict
+            ``edges``: the edges kept, keyed (consumer, position); ``dropped``: how many were not; ``carried``:
+            1 − ‖g′ − g‖ / ‖g‖ of the gradient g′ along them; ``flow``: the flow along them alone.
+        """
+        if not 0 < keep <= 1:
+            raise GraphError(message(f"prune(keep={keep!r})", "it is a part of the gradient", "0 < keep <= 1"))
+        keys = [key] if key is not None and not isinstance(key, list) else key
+        targets = self.graph.arguments if keys is None else [self.graph.node(k).index for k in keys]
+        targets = [v for v in dict.fromkeys(targets) if v >= 0 and self.delta[v] is not None]
+        carried = amounts(self.graph, self.delta, self.contributions, targets)
+        order = sorted(carried, key=lambda edge: (-carried[edge], edge))
+        low, high = 0, len(order)
+        while low < high:
+            middle = (low + high) // 2
+            if self._likeness(self.cut_to(order[:middle]), targets) >= keep:
+                high = middle
+            else:
+                low = middle + 1
+        best = self.cut_to(order[:high])
+        return {
+            "edges": sorted(order[:high]), "dropped": len(self.contributions) - high,
+            "carried": self._likeness(best, targets), "flow": best,
+        }  # fmt: skip
+
+    def cut_to(self, edges: Any) -> GradientFlow:
+        """The flow along these edges alone, keyed (consumer, position)."""
+        kept = set(edges)
+        return self._scaled({**self.scales, **{edge: 0.0 for edge in self.contributions if edge not in kept}})
+
+    def _likeness(self, other: GradientFlow, targets: list[int]) -> float:
+        """1 − ‖g′ − g‖ / ‖g‖ over the δ of the targets."""
+        whole = math.hypot(*(norm(self.delta[v]) for v in targets))
+        lost = math.hypot(*(norm(other[v] - self.delta[v]) for v in targets))
+        return 1 - lost / whole if whole else 1.0
+
+    # -- over depth, and between flows -----------------------------------------------------------------------------
+
+    def trend(self, depth: int | None = 1) -> Rows:
+        """How δ changes from block to block on its way back, as a factor a block.
+
+        Blocks are the scopes whose names differ in one number alone (block0, block1, …), as many as there are; without
+        such scopes the forks of the joins (see :meth:`joins`) take their place.
+
+        Parameters
+        ----------
+        depth : int, optional
+            How deep the scopes are that are looked at; see :meth:`by_scope`.
+
+        Returns
+        -------
+        list of dict
+            From the output back: ``block``, ``delta`` (RMS of δ of its operations, or at the fork), ``factor`` (against
+            the block before it on the way back), ``below_floor`` (below the smallest normal number of the dtype). Its
+            ``summary`` holds ``factor`` (of the fitted exponential), ``r2``, ``blocks``, ``floor`` and
+            ``blocks_to_floor`` (after how many more blocks δ would be below the floor), its ``told`` a sentence.
+        """
+        rows = [row for row in self.by_scope(depth) if row["delta"] is not None]
+        chosen = numbered([row["scope"] for row in rows])
+        if len(chosen) > 1:
+            names = [rows[i]["scope"] for i in chosen]
+            sizes = [rows[i]["delta"] for i in chosen]
+        else:
+            every = dict.fromkeys(join.fork for join in find_joins(self.graph))
+            forks = [v for v in every if self.delta[v] is not None]
+            names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
+            sizes = [statistics(self.delta[v])["rms"] or 0.0 for v in forks]
+        dtypes = [dtype for dtype in self.graph.dtypes if not isinstance(dtype, tuple) and dtype.kind in "fc"]
+        return trend(names[::-1], sizes[::-1], np.result_type(*dtypes))
+
+    def compare(self, other: GradientFlow) -> Rows:
+        """Set this flow beside another of the same code, node by node, matched by scope, operation and occurrence.
+
+        Parameters
+        ----------
+        other : GradientFlow
+            After a step of training, with another initialisation, or with an edge cut.
+
+        Returns
+        -------
+        list of dict
+            For each node that both have: ``scope``, ``what`` (its name or operation), ``occurrence``, ``node`` and
+            ``other`` (its numbers), ``shape``, ``before`` and ``after`` (RMS of δ), ``factor``, ``cosine`` of the angle
+            between the two. Its ``summary`` counts what was ``matched``, ``only_here`` and ``only_there``.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda x: x + 3.0 * x)(1.0)
+        >>> print(flow.compare(flow.cut(("x", "add"))).told)
+        3 nodes are in both flows. δ changed most at x (node 0), by ×0.75.
+        """
+        return compare(
+            keys(self.graph, scopes(self.graph)), keys(other.graph, scopes(other.graph)), self.delta, other.delta,
+            lambda v: self.graph.shapes[v],
+        )  # fmt: skip
 
     # -- as text and as pictures -----------------------------------------------------------------------------------
 

@@ -160,7 +160,7 @@ def find_joins(graph: Graph) -> list[Join]:
 
 
 def _operands(graph: Graph, w: int) -> dict[int, int]:
-    """What meets at a node, with its argument position: not what is broadcast, as a bias or a mean that is taken off."""
+    """What meets at a node, with its argument position: not what is broadcast, as a bias or a mean taken off."""
     ops, shapes = graph.ops, graph.shapes
     whole = ops[w].name == "concatenate"
     return {

@@ -1,0 +1,64 @@
+"""Two flows of the same code side by side: initialisations, steps of training, with and without a skip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph
+from .amounts import Rows, divide, statistics
+
+Key = tuple[tuple[str, ...], str, int]
+
+
+def keys(graph: Graph, homes: list[tuple[str, ...]]) -> dict[Key, int]:
+    """Each node by its scope, its name or operation, and how many of these came before: the same in both runs."""
+    seen: Counter[tuple[tuple[str, ...], str]] = Counter()
+    found = {}
+    for v, op in enumerate(graph.ops):
+        what = (homes[v], graph.names.get(v) or op.name)
+        found[(*what, seen[what])] = v
+        seen[what] += 1
+    return found
+
+
+def compare(
+    first: dict[Key, int], second: dict[Key, int], delta: list[Any], other: list[Any], shape_of: Callable[[int], Any]
+) -> Rows:
+    """A row a node that both flows have; see GradientFlow.compare."""
+    rows = Rows()
+    for key, v in first.items():
+        if key not in second:
+            continue
+        w = second[key]
+        a, b = delta[v], other[w]
+        before, after = (None if d is None else statistics(d)["rms"] for d in (a, b))
+        alike = a is not None and b is not None and np.shape(a) == np.shape(b)
+        scope, what, occurrence = key
+        rows.append({
+            "scope": "/".join(scope), "what": what, "occurrence": occurrence, "node": v, "other": w,
+            "shape": shape_of(v), "before": before, "after": after,
+            "factor": after / before if before and after is not None else None,
+            "cosine": divide([b], a)["terms"][0]["cosine"] if alike else None,
+        })  # fmt: skip
+    rows.summary = {"matched": len(rows), "only_here": len(first) - len(rows), "only_there": len(second) - len(rows)}
+    rows.told = _told(rows)
+    return rows
+
+
+def _told(rows: Rows) -> str:
+    matched, here, there = (rows.summary[key] for key in ("matched", "only_here", "only_there"))
+    told = f"{matched} nodes are in both flows"
+    told += f", {here} in the first alone and {there} in the second." if here or there else "."
+    changed = [row for row in rows if row["factor"] is not None and row["factor"] > 0]
+    if changed:
+        most = max(changed, key=lambda row: abs(np.log(row["factor"])))
+        where = f"{most['scope']}: " if most["scope"] else ""
+        told += (
+            f" δ changed most at {where}{most['what']} (node {most['node']}), by ×{most['factor']:.3g}."
+            if abs(np.log(most["factor"])) > 1e-12 else " δ is of the same size everywhere."
+        )  # fmt: skip
+    return told

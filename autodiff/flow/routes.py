@@ -1,0 +1,82 @@
+"""Which way a gradient came: further sweeps of a graph along some of its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..graph import LITERAL, Graph, Values
+from ..sweep import contribution, deltas
+from .amounts import norm
+from .structure import Join, window
+
+Edge = tuple[int, int]
+"""One edge: the consumer and the argument position at which it reads."""
+
+
+def without(graph: Graph, edges: Any) -> Graph:
+    """The same graph in which no derivative passes along these edges."""
+    cut = window(graph, 0, len(graph))
+    for w, k in edges:
+        cut.inputs[w] = tuple(LITERAL if i == k else u for i, u in enumerate(cut.inputs[w]))
+    return cut
+
+
+def through(graph: Graph, values: Values, join: int, position: int, fork: int, term: Any) -> Any:
+    """The part of the δ of a fork that comes back through one argument of a join: a sweep of that way alone."""
+    top = graph.inputs[join][position]
+    if term is None or top == fork:
+        return term
+    way = window(graph, fork, top + 1)
+    part = Values()
+    part.results, part.arguments = values.results[fork : top + 1], values.arguments[fork : top + 1]
+    return deltas(way, part, {top - fork: term}, targets=[0], masked=True)[0]
+
+
+def by_branches(
+    graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], v: int, sent: Mapping[Edge, Any]
+) -> list[Any]:
+    """δ of node v by the number of residual branches that the gradient came through; see GradientFlow.by_path.
+
+    Rules are linear in δ, so sweep k starts from what sweep k − 1 would have sent into the residual branches, and goes
+    along all other edges.
+    """
+    crossings = [(join.join, join.residual) for join in joins if join.residual is not None]
+    rest = without(graph, crossings)
+    parts = []
+    start: dict[int, Any] = dict(seeds)
+    while start:
+        found = deltas(rest, values, start, masked=True)
+        part = found[v]
+        parts.append(np.zeros(graph.shapes[v], graph.dtypes[v])[()] if part is None else part)
+        start = {}
+        for w, k in crossings:
+            if found[w] is not None and (w, k) in sent:
+                u = graph.inputs[w][k]
+                term = contribution(graph, values, w, k, found[w])
+                start[u] = start[u] + term if u in start else term
+    return parts
+
+
+def amounts(graph: Graph, delta: list[Any], sent: Mapping[Edge, Any], targets: list[int]) -> dict[Edge, float]:
+    """How much of the gradient of the targets goes along each edge, from the targets up to the output.
+
+    Each target starts with ‖δ‖; a node passes what it has on to its consumers in proportion to the norms of what they
+    sent. What arrives at the outputs is what left the targets.
+    """
+    arrived = [0.0] * len(graph)
+    for v in targets:
+        if delta[v] is not None:
+            arrived[v] += norm(delta[v])
+    found: dict[Edge, float] = {}
+    for v, amount in enumerate(arrived):
+        if not amount:
+            continue
+        uses = [(edge, norm(sent[edge])) for edge in graph.consumers[v] if edge in sent]
+        whole = sum(length for _, length in uses)
+        for edge, length in uses:
+            found[edge] = amount * length / whole if whole else 0.0
+            arrived[edge[0]] += found[edge]
+    return found
