@@ -1,7 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy code, with a graph that you can see."""
 
 from . import errors, nn, numpy, ops, testing, viz
-from .flow import GradientFlow
+from .flows import GradientFlow
 from .graph import Graph, Node, check
 from .makers import primitive
 from .op import Op

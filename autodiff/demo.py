@@ -17,7 +17,7 @@ import numpy as np
 import optree
 
 from .errors import CommandError, message
-from .flow import GradientFlow, Rows, divide, norm
+from .flows import GradientFlow, Rows, divide, norm
 from .transforms import flow, name, scope, stop_gradient, value_and_grad
 from .viz.engine import engines
 from .viz.options import Options

@@ -222,7 +222,7 @@ class Graph:
     )
 
     backward_hook: ClassVar[Callable[..., Any] | None] = None
-    """Filled by autodiff.flow when it is imported: rooms above a graph are reached through hooks, not imports."""
+    """Filled by autodiff.flows when it is imported: rooms above a graph are reached through hooks, not imports."""
 
     draw_hook: ClassVar[Callable[..., Any] | None] = None
     """Filled by autodiff.viz when it is imported."""
@@ -342,7 +342,7 @@ class Graph:
         -------
         autodiff.GradientFlow
         """
-        assert Graph.backward_hook is not None, "autodiff.flow fills this hook when it is imported"
+        assert Graph.backward_hook is not None, "autodiff.flows fills this hook when it is imported"
         return Graph.backward_hook(self, seed)
 
     def save(self, path: str | os.PathLike[str], *, values: bool = True) -> None:

@@ -16,7 +16,7 @@ import optree
 
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .errors import DtypeError, LostHistoryError, RuleError, message
-from .flow import GradientFlow
+from .flows import GradientFlow
 from .graph import Graph
 from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, plain
 from .ops.flat import stop_gradient as _stop

@@ -7,7 +7,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import PictureError, UnknownNameError
-from autodiff.flow import GradientFlow, divide, find_joins, norm, pooled, scopes, statistics
+from autodiff.flows import GradientFlow, divide, find_joins, norm, pooled, scopes, statistics
 
 
 def s2(a, b):

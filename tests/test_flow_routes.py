@@ -5,7 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import GraphError
-from autodiff.flow.trend import fit, numbered
+from autodiff.flows.trend import fit, numbered
 from autodiff.sweep import contribution
 
 
@@ -44,7 +44,10 @@ def test_the_contribution_of_an_edge_is_that_of_the_sweep(flow):
 
 
 def test_contributions_of_joint_rules_and_deferred_updates(rng):
-    flow = ad.flow(lambda x: np.sum(np.concatenate([x[1:], np.linalg.solve(np.eye(3) * 2, x)]) ** 2))(rng.normal(size=3))
+    def f(x):
+        return np.sum(np.concatenate([x[1:], np.linalg.solve(np.eye(3) * 2, x)]) ** 2)
+
+    flow = ad.flow(f)(rng.normal(size=3))
     for (w, k), term in flow.contributions.items():
         np.testing.assert_array_equal(contribution(flow.graph, flow.values, w, k, flow.delta[w]), term)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff.flow.structure import Ancestry, find_joins, sources
+from autodiff.flows.structure import Ancestry, find_joins, sources
 from autodiff.graph import Graph
 
 WIDTH = 4

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PictureError
-from ..flow import GradientFlow
+from ..flows import GradientFlow
 from ..graph import Graph
 from .dot import to_dot
 from .options import FORMATS, Options, format_of, read_options, refuse

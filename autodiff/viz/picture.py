@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..flow import ENDS, GradientFlow, divide, scopes, statistics
+from ..flows import ENDS, GradientFlow, divide, scopes, statistics
 from ..graph import LITERAL, Graph, cell
 
 FORMAT = "autodiff picture"
@@ -27,7 +27,7 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     -------
     dict
         ``nodes``: id, kind, op, name, scope, shape, dtype, line, call, formulas, value and delta (see
-        :func:`autodiff.flow.statistics`; ``number`` as well where there is one element), path (None without a flow),
+        :func:`autodiff.flows.statistics`; ``number`` as well where there is one element), path (None without a flow),
         output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"), delta (its statistics), projection,
         norm_share, cosine. ``joins``: as :meth:`~autodiff.GradientFlow.joins`, where asked for.
     """

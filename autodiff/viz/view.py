@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import UnknownNameError, message, nearest
-from ..flow import pooled
+from ..flows import pooled
 from .options import Options, refuse
 from .picture import leaf
 
