@@ -3,6 +3,7 @@
 from . import (
     choice,
     contract,
+    convolution,
     eigen,
     elementwise,
     fft,
@@ -26,12 +27,13 @@ from . import (
     refused,
     shape,
     signal,
+    singular,
     window,
     writes,
 )
 
 __all__ = [
-    "choice", "contract", "eigen", "elementwise", "fft", "flat", "index", "join", "layers", "linalg", "losses",
-    "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile", "ranges", "reduce", "refused",
-    "shape", "signal", "window", "writes",
+    "choice", "contract", "convolution", "eigen", "elementwise", "fft", "flat", "index", "join", "layers",
+    "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile",
+    "ranges", "reduce", "refused", "shape", "signal", "singular", "window", "writes",
 ]  # fmt: skip

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..makers import at, composite, op
 from .contract import conjugated
-from .linalg import adjoint, regular, separated, svd
+from .flat import stop_gradient
+from .linalg import separated
+from .singular import svdvals_slope
 
 
 def apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -77,53 +79,18 @@ def _norm_of_matrices(d: Any, y: Any, x: Any, ord: Any, axes: tuple[int, ...]) -
         down, along = axes if abs(ord) == 1 else axes[::-1]
         sums = np.sum(np.abs(x), axis=down, keepdims=True)
         return _share(d, sums == y, along) * _direction(x)
-    slope = singular_slope(np.moveaxis(x, axes, (-2, -1)), ord=ord)
+    x = np.moveaxis(x, axes, (-2, -1))
+    slope = svdvals_slope(_weights(np.linalg.svdvals(stop_gradient(x)), ord), x, fixed=True)
     return d * np.moveaxis(slope, (-2, -1), axes)
 
 
 def _weights(s: Any, ord: Any) -> Any:
     """∂y/∂s for a norm y of the singular values s: one for the sum, shared among ties for the extremes."""
     if ord == "nuc":
-        return np.where(s > 0, 1.0, 0.0)
-    hit = s == (s[..., :1] if ord == 2 else s[..., -1:])
-    return np.where(s > 0, hit / np.sum(hit, axis=-1, keepdims=True), 0.0)
+        return np.ones(s.shape, s.dtype)
+    hit = np.abs(s - (s[..., :1] if ord == 2 else s[..., -1:])) <= 4 * np.finfo(s.dtype).eps * s[..., :1]
+    return hit / np.sum(hit, axis=-1, keepdims=True)
 
-
-def _slope(x: Any, *, ord: Any) -> Any:
-    u, s, vh = svd(x)
-    return conjugated((u * _weights(s, ord)[..., None, :]) @ vh)
-
-
-def _slope_tangent(t: Any, y: Any, x: Any, *, ord: Any) -> Any:
-    """The tangent of G = U·w·Vᴴ, which needs no gap between singular values of equal weight.
-
-    With P = Uᴴ·dX·V = H + K, Hermitian and skew, what stands between U and Vᴴ is
-    H_ij·(w_j − w_i)/(s_j − s_i) + K_ij·(w_j + w_i)/(s_j + s_i).
-    """
-    u, s, vh = svd(x)
-    w = _weights(s, ord)
-    p = adjoint(u) @ t @ adjoint(vh)
-    wi, wj, si, sj = w[..., :, None], w[..., None, :], s[..., :, None], s[..., None, :]
-    middle = (p + adjoint(p)) / 2 * np.where(wi == wj, 0, (wj - wi) / np.where(si == sj, 1, sj - si))
-    middle = middle + (p - adjoint(p)) / 2 * _quotient(wj + wi, sj + si)
-    fade = _quotient(w, s)
-    outside = ((t - u @ (adjoint(u) @ t)) @ adjoint(vh) * fade[..., None, :]) @ vh
-    beside = u @ (fade[..., :, None] * (adjoint(u) @ (t - t @ adjoint(vh) @ vh)))
-    return conjugated(u @ middle @ vh + outside + beside)
-
-
-singular_slope = op(
-    _slope,
-    _slope_tangent,
-    jvps=(_slope_tangent,),
-    name="singular_slope",
-    examples=(
-        at((3, 3), ord=2, draw=separated), at((3, 4), ord=-2, draw=separated), at((4, 3), ord="nuc", draw=separated),
-        at((3, 3), ord="nuc", draw=regular),
-    ),
-    formulas=("δX: the second derivative of the norm is symmetric, so this is also its tangent rule",),
-    note="the derivative of the norm of this ord of a matrix with respect to the matrix: conj(U·w·Vᴴ)",
-)  # fmt: skip
 
 norm = op(
     np.linalg.norm,
@@ -148,8 +115,6 @@ norm = op(
 @composite(np.linalg.vector_norm)
 def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Over any number of axes, taken together as one."""
-    if axis is None and ord == 2:
-        return norm(x, keepdims=keepdims) if keepdims else norm(x)
     axes, kept = _lengths(x.shape, axis)
     if len(axes) == 1:
         return norm(x, ord=ord, axis=axes[0], keepdims=keepdims)
