@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from .ops.attention import attention
+from .ops.layers import dense, dropout, embedding, one_hot
+from .ops.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    huber,
+    kl_divergence,
+    mae,
+    mse,
+    nll,
+)
 from .ops.nn import (
     elu,
     gelu,
@@ -21,8 +33,12 @@ from .ops.nn import (
     swish,
     tanh,
 )
+from .ops.normalisation import batch_norm, group_norm, layer_norm, rms_norm
+from .ops.recurrent import gru_cell, lstm_cell, rnn_cell
 
 __all__ = [
-    "elu", "gelu", "hardtanh", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "mish", "relu", "relu6",
-    "selu", "sigmoid", "silu", "softmax", "softplus", "swish", "tanh",
+    "attention", "batch_norm", "binary_cross_entropy_with_logits", "cross_entropy", "dense", "dropout", "elu",
+    "embedding", "gelu", "group_norm", "gru_cell", "hardtanh", "hinge", "huber", "kl_divergence", "layer_norm",
+    "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "lstm_cell", "mae", "mish", "mse", "nll", "one_hot",
+    "relu", "relu6", "rms_norm", "rnn_cell", "selu", "sigmoid", "silu", "softmax", "softplus", "swish", "tanh",
 ]  # fmt: skip

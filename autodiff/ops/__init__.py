@@ -1,8 +1,10 @@
 """The rule book, by family. Importing this package registers every operation."""
 
 from . import (
+    attention,
     choice,
     contract,
+    conv,
     convolution,
     eigen,
     elementwise,
@@ -18,11 +20,14 @@ from . import (
     nans,
     nn,
     norm,
+    normalisation,
     order,
     pad,
+    pool,
     polynomial,
     quantile,
     ranges,
+    recurrent,
     reduce,
     refused,
     shape,
@@ -33,7 +38,8 @@ from . import (
 )
 
 __all__ = [
-    "choice", "contract", "convolution", "eigen", "elementwise", "fft", "flat", "index", "join", "layers",
-    "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile",
-    "ranges", "reduce", "refused", "shape", "signal", "singular", "window", "writes",
+    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
+    "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
+    "pad", "pool", "polynomial", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
+    "singular", "window", "writes",
 ]  # fmt: skip

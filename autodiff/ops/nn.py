@@ -150,13 +150,22 @@ def _tail(a: Any) -> Any:
     return step / math.pi * a * total * bell + residue
 
 
+def refuse_complex(name: str, *xs: Any) -> None:
+    """Raise DtypeError where one of these arrays is complex."""
+    if any(x.dtype.kind == "c" for x in xs):
+        raise DtypeError(
+            message(
+                f"{name} of complex numbers",
+                "it is made of orderings, squares or probabilities of real ones",
+                "pass np.real(x), np.imag(x) or np.abs(x)",
+            )
+        )
+
+
 def _single(x: Any) -> Any:
     """Real numbers in at least single precision."""
     x = np.asarray(x)
-    if x.dtype.kind == "c":
-        raise DtypeError(
-            message("gelu of complex numbers", "Φ(x) is a probability, and x is real", "pass np.real(x)")
-        )
+    refuse_complex("gelu", x)
     return x.astype(np.result_type(x.dtype, np.float32), copy=False)
 
 
