@@ -23,8 +23,8 @@ from . import (
     normalisation,
     order,
     pad,
-    pool,
     polynomial,
+    pool,
     quantile,
     ranges,
     recurrent,
@@ -40,6 +40,6 @@ from . import (
 __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
     "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
-    "pad", "pool", "polynomial", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
+    "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
     "singular", "window", "writes",
 ]  # fmt: skip

@@ -1,13 +1,8 @@
-"""Convolution over one to three spatial axes: one trilinear form, of which the three operations are the derivatives.
+"""Convolution of plain arrays, and its two transposes; :mod:`autodiff.ops.conv` makes operations of them.
 
-    T(x, w, e) = Σ over n, o, i, p, k of  e[n, o, p] · w[o, i, k] · x[n, i, p·stride + k·dilation − padding]
-
-with o and i in the same group. conv is ∂T/∂e, conv_transpose ∂T/∂x, conv_weight ∂T/∂w: each is bilinear in the two that
-it takes, and its two rules are the two others, so that derivatives of every order are these three operations again.
-
-They are computed on three spatial axes D, H, W (fewer are filled up) in the layout (group, D, H, n, W, channel). One copy
-turns the windows along W into one axis; what stands under a row of the kernel is then a slice of it, without a copy, and
-each row is one matrix product. docs/decisions/0007-convolution.md has what else was tried.
+All is done on three spatial axes D, H, W (fewer are filled up) in the layout (group, D, H, n, W, channel). One copy
+turns the windows along W into one axis; what stands under a row of the kernel is then a slice of it, without a copy,
+and each row is one matrix product. docs/decisions/0007-convolution.md has what else was tried.
 """
 
 from __future__ import annotations
@@ -20,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..errors import SettingError, ShapeError, message
-from ..makers import at, bilinear
-from ..op import Op, apply, as_array
+from ..errors import ShapeError, message
+from .window import lengths, wide
 
 Three = tuple[int, int, int]
 
@@ -55,17 +49,6 @@ def _cube(x: Any) -> Any:
 def _flattened(y: Any, ndim: int, dtype: Any) -> Any:
     """With as many spatial axes as were given, in the dtype of the result."""
     return np.reshape(y, (*y.shape[:2], *y.shape[7 - ndim :])).astype(dtype, copy=False)
-
-
-def lengths(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[int, ...]:
-    """How often the kernel fits along each axis."""
-    axes = zip(size, kernel, stride, padding, dilation, strict=True)
-    return tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, (a, b), d in axes)
-
-
-def _work(dtype: Any) -> Any:
-    """Half precision is summed in single precision, as NumPy's reductions do."""
-    return np.promote_types(dtype, np.float32) if dtype == np.float16 else dtype
 
 
 # -- layouts -----------------------------------------------------------------------------------------------------------
@@ -132,7 +115,7 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 5, 2, 1)
     rows = np.ascontiguousarray(rows, dtype).reshape(*kernel[:2], groups, 1, kernel[2] * i, o)
     small = out[2] >= 8 and out[2] * kernel[2] * i * o <= SMALL
-    y = None
+    y: Any = None
     for a, b, strip in _strips(x, grid, kernel, out, dtype):
         term = strip @ rows[a, b][..., None, None, :, :] if small else _tall(strip) @ rows[a, b]
         y = term if y is None else np.add(y, term, out=y)
@@ -140,7 +123,7 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
 
 
 def _flipped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
-    """The transpose where every stride is 1: the convolution with the kernel reversed, i and o in each other's place."""
+    """The transpose where every stride is 1: the convolution with the kernel reversed, i in the place of o."""
     groups, kernel = grid.groups, w.shape[2:]
     o, i = w.shape[0] // groups, w.shape[1]
     reverse = np.reshape(np.flip(w, (2, 3, 4)), (groups, o, i, *kernel)).swapaxes(1, 2)
@@ -200,7 +183,7 @@ def _places(grid: Grid, kernel: Three, out: Three, row: int) -> Iterator[tuple[s
     step = max(1, CACHE // max(1, row))
     for start in range(0, out[1], step):
         block = slice(start, min(start + step, out[1]))
-        for place in itertools.product(*map(range, kernel)):
+        for place in itertools.product(range(kernel[0]), range(kernel[1]), range(kernel[2])):
             yield block, place, _under(grid, place, out, block)
 
 
@@ -270,95 +253,30 @@ def _fit(name: str, x: Any, w: Any, e: Any, *, stride: Any, padding: Any, dilati
         raise ShapeError(message(what, why, f"an array of shape {(x[0], w[0], *out)}"))
 
 
-def _conv(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def conv(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     out = lengths(x.shape[2:], w.shape[2:], stride, padding, dilation) if x.ndim == w.ndim == len(stride) + 2 else ()
-    _fit("conv", x.shape, w.shape, (*x.shape[:1], *w.shape[:1], *out), **_settings(stride, padding, dilation, groups))
+    e = (*x.shape[:1], *w.shape[:1], *out)
+    _fit("conv", x.shape, w.shape, e, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, w)
     whole: Any = (1,) * (3 - len(out)) + out
     how = _depthwise if groups > 1 and w.shape[1] == 1 else _by_rows
-    return _flattened(how(_cube(x), _cube(w), grid, whole, _work(dtype)), x.ndim, dtype)
+    return _flattened(how(_cube(x), _cube(w), grid, whole, wide(dtype)), x.ndim, dtype)
 
 
-def _conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     x = (*e.shape[:1], *(n * groups for n in w.shape[1:2]), *size)
-    _fit("conv_transpose", x, w.shape, e.shape, **_settings(stride, padding, dilation, groups))
+    _fit("conv_transpose", x, w.shape, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(e, w)
     whole: Any = (1,) * (3 - len(size)) + size
     single = groups > 1 and w.shape[1] == 1
     how = _depthwise_transpose if single else _flipped if grid.stride == (1, 1, 1) else _overlapped
-    return _flattened(how(_cube(e), _cube(w), grid, whole, _work(dtype)), e.ndim, dtype)
+    return _flattened(how(_cube(e), _cube(w), grid, whole, wide(dtype)), e.ndim, dtype)
 
 
-def _conv_weight(x: Any, e: Any, *, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def conv_weight(x: Any, e: Any, *, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     w = (*e.shape[1:2], *(n // groups for n in x.shape[1:2]), *kernel)
-    _fit("conv_weight", x.shape, w, e.shape, **_settings(stride, padding, dilation, groups))
+    _fit("conv_weight", x.shape, w, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, e)
     whole: Any = (1,) * (3 - len(kernel)) + kernel
     how = _depthwise_weight if x.shape[1] == groups > 1 else _weight_by_rows
-    return _flattened(how(_cube(x), _cube(e), grid, whole, _work(dtype)), x.ndim, dtype)
-
-
-def _settings(stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:
-    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-
-
-def _examples(form: Any) -> tuple[Any, ...]:
-    """The same cases for each of the three, written as `form` takes its shapes."""
-    found = []
-    for size, kernel, stride, padding, dilation, groups, channels in (
-        ((6,), (3,), (1,), ((0, 0),), (1,), 1, (2, 3)),
-        ((7,), (3,), (2,), ((1, 2),), (2,), 2, (4, 4)),
-        ((4, 5), (3, 2), (1, 1), ((1, 1), (0, 1)), (1, 1), 1, (2, 3)),
-        ((6, 5), (3, 3), (2, 3), ((1, 1), (2, 0)), (1, 2), 1, (3, 2)),
-        ((5, 4), (2, 3), (2, 1), ((3, 0), (1, 1)), (3, 1), 2, (2, 4)),
-        ((4, 4), (2, 2), (1, 1), ((2, 2), (3, 3)), (1, 1), 1, (1, 1)),
-        ((3, 4, 3), (2, 2, 3), (2, 1, 1), ((0, 1), (1, 0), (1, 1)), (1, 2, 1), 2, (4, 2)),
-        ((3, 3, 4), (1, 2, 2), (1, 1, 2), ((0, 0), (1, 0), (0, 1)), (1, 1, 1), 3, (3, 3)),
-    ):
-        out = lengths(size, kernel, stride, padding, dilation)
-        x, w, e = (2, channels[0], *size), (channels[1], channels[0] // groups, *kernel), (2, channels[1], *out)
-        found.append(form(x, w, e, _settings(stride, padding, dilation, groups)))
-    return tuple(found)
-
-
-conv: Op = bilinear(
-    _conv,
-    lambda e, y, x, w, *, stride, padding, dilation, groups: apply(
-        conv_transpose, (e, w), {"size": x.shape[2:], **_settings(stride, padding, dilation, groups)}
-    ),
-    lambda e, y, x, w, *, stride, padding, dilation, groups: apply(
-        conv_weight, (x, e), {"kernel": w.shape[2:], **_settings(stride, padding, dilation, groups)}
-    ),
-    name="conv",
-    examples=_examples(lambda x, w, e, settings: at(x, w, **settings)),
-    formulas=("δx = conv_transpose(δy, w)", "δw = conv_weight(x, δy)"),
-    note="y[p] = Σ over k of w[k]·x[p·stride + k·dilation − padding], summed over the channels of a group",
-)
-
-conv_transpose: Op = bilinear(
-    _conv_transpose,
-    lambda d, y, e, w, *, size, stride, padding, dilation, groups: apply(
-        conv, (d, w), _settings(stride, padding, dilation, groups)
-    ),
-    lambda d, y, e, w, *, size, stride, padding, dilation, groups: apply(
-        conv_weight, (d, e), {"kernel": w.shape[2:], **_settings(stride, padding, dilation, groups)}
-    ),
-    name="conv_transpose",
-    examples=_examples(lambda x, w, e, settings: at(e, w, size=x[2:], **settings)),
-    formulas=("δe = conv(δy, w)", "δw = conv_weight(δy, e)"),
-    note="the transpose of conv with respect to x",
-)
-
-conv_weight: Op = bilinear(
-    _conv_weight,
-    lambda d, y, x, e, *, kernel, stride, padding, dilation, groups: apply(
-        conv_transpose, (e, d), {"size": x.shape[2:], **_settings(stride, padding, dilation, groups)}
-    ),
-    lambda d, y, x, e, *, kernel, stride, padding, dilation, groups: apply(
-        conv, (x, d), _settings(stride, padding, dilation, groups)
-    ),
-    name="conv_weight",
-    examples=_examples(lambda x, w, e, settings: at(x, e, kernel=w[2:], **settings)),
-    formulas=("δx = conv_transpose(e, δy)", "δe = conv(x, δy)"),
-    note="the transpose of conv with respect to w",
-)
+    return _flattened(how(_cube(x), _cube(e), grid, whole, wide(dtype)), x.ndim, dtype)

@@ -195,6 +195,10 @@ CALLS = {
     np.copyto: call(A.copy(), B),
     np.apply_along_axis: call(np.sort, 0, A),
     np.apply_over_axes: call(np.sum, A, [0]),
+    np.lib.stride_tricks.sliding_window_view: call(
+        CUBE, (2, 2, 3), axis=[instead(CUBE, 2, axis=1), instead(CUBE, (2, 2), axis=(-1, 1))], subok=[True],
+        writeable=[True],
+    ),
     np.linalg.cond: call(SQUARE + np.diag([1.0, 3.0, 6.0]), p=[2, -2, 1, -1, np.inf, -np.inf, "fro", "nuc"]),
     np.linalg.cross: call(CUBE[:, :, :3], CUBE[:, :, 1:], axis=[1, -1]),
     np.linalg.lstsq: call(A.T, V[:4], rcond=[0.4]),
