@@ -20,7 +20,7 @@ from .reduce import guard_groups
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 """About as many elements are taken at once as stay in the cache while all steps are taken."""
 
 

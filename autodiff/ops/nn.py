@@ -140,10 +140,11 @@ def _tail(a: Any) -> Any:
     step = math.pi * math.sqrt(2 / digits)
     pole = 2 * math.pi / step
     a = np.minimum(a, _GAUSSIAN)
-    square, total = a * a, np.zeros_like(a)
+    square, total, term = a * a, np.zeros_like(a), np.empty_like(a)
     for n in range(math.ceil(digits / math.pi)):
         s = (n + 0.5) * step
-        total += math.exp(-s * s / 2) / (square + s * s)
+        np.add(square, s * s, out=term)
+        total += np.divide(math.exp(-s * s / 2), term, out=term)
     short = np.rint(16 * a) / 16  # its square is exact, and so exp(−a²/2) keeps the digits that a large a² would lose
     bell = np.exp(-short * short / 2) * np.exp((short - a) * (short + a) / 2)
     residue = np.where(a < pole, 1 / (1 + np.exp(pole * np.minimum(a, pole))), 0)
