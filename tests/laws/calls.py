@@ -311,7 +311,7 @@ VALUES = {
 
 SILENT = frozenset((
     "order", "copy", "subok", "casting", "device", "optimize", "kind", "stable", "overwrite_input", "max_work",
-    "assume_unique", "sorted", "legacy", "suffix", "prefix", "einsum_call",
+    "assume_unique", "sorted", "legacy", "suffix", "prefix", "einsum_call", "writeable",
 ))  # fmt: skip
 """Keywords that may leave every number as it is: they say how it is computed, kept or printed, or need ties to show."""
 
