@@ -44,9 +44,9 @@ def ties(w: Any) -> tuple[Any, Any]:
     return tied, np.sum(tied, axis=-1) > 1
 
 
-def shared(d: Any, w: Any, tangent: bool = False) -> Any:
+def shared(d: Any, equal: tuple[Any, Any], tangent: bool = False) -> Any:
     """A δ of eigenvalues, equal ones sharing theirs, which no choice of basis changes; or the tangents, transposed."""
-    tied, repeated = ties(w)
+    tied, repeated = equal
     if not np.any(plain(repeated)):
         return d
     share = tied / np.sum(tied, axis=-1, keepdims=True)
@@ -103,21 +103,17 @@ def lost_basis(name: str, lost: Any) -> Any:
     return lost
 
 
-def _divided(name: str, p: Any, d: Any, w: Any) -> Any:
+def divided(name: str, p: Any, d: Any, w: Any) -> Any:
     """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where the two are equal and P_ij is not zero.
 
     For d = g(w) the quotient is g′(w) there, which d alone does not tell.
     """
-    tied, _ = ties(w)
+    tied, repeated = ties(w)
+    d = shared(d, (tied, repeated))
     change = over_gaps(p * (d[..., None, :] - d[..., :, None]), w, tied)
     size = np.sum(np.abs(stop_gradient(p)), axis=(-2, -1))
     unknown = tied & (np.abs(stop_gradient(p)) > 4 * np.finfo(w.dtype).eps * each(size))
     unknown = unknown & ~np.eye(w.shape[-1], dtype=bool)
-    return unknown_quotient(name, np.where(unknown, np.nan, change), unknown)
-
-
-def unknown_quotient(name: str, x: Any, unknown: Any) -> Any:
-    """The same, after a warning where a second derivative meets equal values."""
     if np.any(plain(unknown)):
         warn(
             DegenerateWarning,
@@ -125,7 +121,7 @@ def unknown_quotient(name: str, x: Any, unknown: Any) -> Any:
             "for a sum Σ g(w) it is g″, which the first derivative g′ at these values does not tell",
             "write Σ w as the trace, Σ w² as the sum of squares, Π w as det; others where the values are apart",
         )
-    return x
+    return np.where(unknown, np.nan, change)
 
 
 def diagonal_of(x: Any) -> Any:
@@ -153,9 +149,9 @@ def _eigh(d: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
     """δH = conj(V)·(diag δw + K/(w_j − w_i))·Vᵀ, K the skew part of Vᵀ·δV; H is one triangle of A and its mirror."""
     (dw, dv), (w, v) = d, y
     n = v.shape[-1]
-    middle: Any = 0 if dw is None else shared(dw, w)[..., None, :] * np.eye(n, dtype=w.dtype)
+    tied, repeated = ties(w)
+    middle: Any = 0 if dw is None else shared(dw, (tied, repeated))[..., None, :] * np.eye(n, dtype=w.dtype)
     if dv is not None:
-        tied, repeated = ties(w)
         if v.dtype.kind == "c":
             # A function that no phase changes has turn = 0 but for rounding, which must not be divided by a small row
             mask, row = _anchor(v, UPLO)
@@ -185,7 +181,7 @@ def _eigh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
         tv = tv - 1j * v * phase("eigh", turn, np.sum(np.abs(tv), axis=-2), row)[..., None, :]
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
     tv = undefined("eigh", tv, repeated & moved, "the tangent is nan")
-    return shared(np.real(diagonal_of(p)), w, tangent=True), tv
+    return shared(np.real(diagonal_of(p)), (tied, repeated), tangent=True), tv
 
 
 eigh = op(
@@ -212,12 +208,12 @@ def _mirrored(v: Any, k: Any, UPLO: str) -> Any:
 
 def _eigvalsh_slope(d: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = eigh(a, UPLO=UPLO)
-    return _mirrored(v, shared(d, w)[..., None, :] * np.eye(v.shape[-1], dtype=d.dtype), UPLO)
+    return _mirrored(v, shared(d, ties(w))[..., None, :] * np.eye(v.shape[-1], dtype=d.dtype), UPLO)
 
 
 def _eigvalsh_slope_tangent(t: Any, y: Any, d: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = eigh(a, UPLO=UPLO)
-    return _mirrored(v, conjugated(_divided("eigvalsh", _rotation(t, v, UPLO), shared(d, w), w)), UPLO)
+    return _mirrored(v, conjugated(divided("eigvalsh", _rotation(t, v, UPLO), d, w)), UPLO)
 
 
 eigvalsh_slope = op(
@@ -238,7 +234,7 @@ eigvalsh_slope = op(
 
 def _eigvalsh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = eigh(a, UPLO=UPLO)
-    return shared(np.real(diagonal_of(_rotation(t, v, UPLO))), w, tangent=True)
+    return shared(np.real(diagonal_of(_rotation(t, v, UPLO))), ties(w), tangent=True)
 
 
 eigvalsh = op(
@@ -287,12 +283,12 @@ def _largest(v: Any) -> Any:
 def _eig(d: Any, y: Any, a: Any) -> Any:
     """δA = V⁻ᵀ·(diag δw + (Vᵀ·E)/(w_j − w_i))·Vᵀ, where E is δV without what changes only lengths and phases."""
     (dw, dv), (w, v) = d, y
-    left, lost = _left(v)
+    (left, lost), (tied, repeated) = _left(v), ties(w)
     middle: Any = 0
     if dw is not None:
-        middle = _lost(shared(dw, w)[..., None, :] * np.eye(v.shape[-1], dtype=v.dtype), lost & (dw != 0))
+        share = shared(dw, (tied, repeated))[..., None, :]
+        middle = _lost(share * np.eye(v.shape[-1], dtype=v.dtype), lost & (dw != 0))
     if dv is not None:
-        tied, repeated = ties(w)
         along = np.sum(v * dv, axis=-2, keepdims=True)
         e = dv - conjugated(v) * np.real(along)
         if v.dtype.kind == "c":
@@ -319,7 +315,7 @@ def _eig_tangent(t: Any, y: Any, a: Any) -> Any:
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
     without = np.any(lost, axis=-1, keepdims=True)
     tv = _lost(tv - v * turn, without & moved)
-    tw = np.where(lost_basis("eig", lost & moved), np.nan, shared(diagonal_of(p), w, tangent=True))
+    tw = np.where(lost_basis("eig", lost & moved), np.nan, shared(diagonal_of(p), (tied, repeated), tangent=True))
     return tw, undefined("eig", tv, repeated & moved & ~without, "the tangent is nan")
 
 
@@ -359,19 +355,20 @@ def _basis(w: Any, a: Any) -> tuple[Any, Any, Any]:
 def _eigvals_slope(d: Any, a: Any) -> Any:
     w = np.linalg.eigvals(stop_gradient(a))
     v, left, lost = _basis(w, a)
-    return _lost(transposed(left) * shared(d, w)[..., None, :], lost & (d != 0)) @ transposed(v)
+    return _lost(transposed(left) * shared(d, ties(w))[..., None, :], lost & (d != 0)) @ transposed(v)
 
 
 def _eigvals_tangent(t: Any, y: Any, a: Any) -> Any:
     v, left, lost = _basis(y, a)
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
-    return np.where(lost_basis("eigvals", moved & lost), np.nan, shared(diagonal_of(left @ t @ v), y, tangent=True))
+    ty = shared(diagonal_of(left @ t @ v), ties(y), tangent=True)
+    return np.where(lost_basis("eigvals", moved & lost), np.nan, ty)
 
 
 def _eigvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
     w = np.linalg.eigvals(a)
     v, left, lost = _basis(w, a)
-    change = _divided("eigvals", left @ t @ v, shared(d, w), w)
+    change = divided("eigvals", left @ t @ v, d, w)
     unknown = lost_basis("eigvals", np.any(lost, axis=-1) & np.any(t != 0, axis=(-2, -1)))
     return transposed(v @ np.where(each(unknown), np.nan, change) @ left)
 

@@ -213,21 +213,16 @@ def _matrix_power(a: Any, n: Any) -> Any:
 
 
 def _null_vectors(a: Any) -> Any:
-    """The U and V with which A, once bordered, is far from singular: (2, n, m) a matrix; m = 0 where A itself is."""
+    """The U and V with which A, once bordered, is far from singular: (2, n, m) a matrix."""
     n = a.shape[-1]
-    far = np.finfo(a.dtype).eps ** 0.25  # beyond it A⁻¹ would cost a quarter of the digits at each order
-    none = np.zeros((*a.shape[:-2], 2, n, 0), a.dtype)
-    if a.size == 0:
-        return none
-    try:
-        reach = np.abs(a).sum(-1).max(-1) * np.abs(np.linalg.inv(a)).sum(-1).max(-1)
-    except np.linalg.LinAlgError:
-        reach = np.array(np.inf)
-    if np.all(reach * far < 1):
-        return none
     u, s, vh = np.linalg.svd(a)
-    m = int((s <= far * s[..., :1]).sum(-1).max())
+    m = max(1, int((s <= _far(a.dtype) * s[..., :1]).sum(-1).max()))
     return np.stack([u[..., n - m :], adjoint(vh[..., n - m :, :])], axis=-3)
+
+
+def _far(dtype: Any) -> Any:
+    """The reciprocal condition below which an inverse would cost a quarter of the digits at each order."""
+    return np.finfo(dtype).eps ** 0.25
 
 
 null_vectors = flat(
@@ -249,23 +244,62 @@ def _small(w: Any) -> tuple[Any, Any]:
     return sign * np.sum((w @ power) * eye, axis=(-2, -1)) / m, sign * transposed(power)
 
 
-def _cofactors(a: Any, y: Any) -> Any:
-    """∂det/∂A, at singular matrices as well, and differentiable there to any order.
+def _inverse(a: Any) -> Any:
+    """The inverse, or None where one of the matrices is so near to a singular one that it would cost digits."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = np.abs(plain(a)).sum(-1).max(-1) * np.abs(plain(inverse)).sum(-1).max(-1)
+        return inverse if np.all(reach * _far(a.dtype) < 1) else None
 
-    Far from singular it is det A · A⁻ᵀ. Otherwise A is bordered to K = [[A, βU], [βVᴴ, 0]] with the singular vectors
-    that almost vanish in A, and β the size of A. With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity
-    in A for any fixed U, V, β. Its derivative is det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), here with X counted in
-    units of 1/β so that only what is too large itself overflows; nothing is divided by a small number.
-    """
-    n = a.shape[-1]
-    if n == 1:
+
+def _cofactors(a: Any, y: Any) -> Any:
+    """∂det/∂A = det A·A⁻ᵀ; at singular matrices, and where det A is too large or too small for a number, as below."""
+    if a.shape[-1] <= 1:
         return np.ones(a.shape, a.dtype)
-    exists = each(np.isfinite(np.sum(a, axis=(-2, -1))))
-    a = np.where(exists, a, np.eye(n, dtype=a.dtype))
-    border = null_vectors(a)
+    size = np.abs(plain(y))
+    if np.all((size > np.finfo(size.dtype).tiny) & (size < np.inf)):  # else it has not all its digits
+        inverse = _inverse(a)
+        if inverse is not None:
+            return each(y) * transposed(inverse)
+    exists = each(np.isfinite(np.sum(stop_gradient(a), axis=(-2, -1))))
+    return np.where(exists, _scaled_cofactors(np.where(exists, a, np.eye(a.shape[-1], dtype=a.dtype))), np.nan)
+
+
+def _scaled_cofactors(a: Any) -> Any:
+    """Those of A with each row divided by a power of two, which is exact, and with what that divides them by."""
+    rows = np.frexp(np.max(np.abs(plain(a)), axis=-1, keepdims=True))[1].astype(float)
+    a = _times_power(a, -rows)
+    rows = np.sum(rows, axis=-2, keepdims=True) - rows
+    inverse = _inverse(a)
+    if inverse is None:
+        return _times_power(_bordered_cofactors(a), rows)
+    sign, log = np.linalg.slogdet(a)
+    power = np.round(plain(log) / np.log(2))
+    return _times_power(each(sign * np.exp(log - power * np.log(2))) * transposed(inverse), rows + each(power))
+
+
+def _times_power(x: Any, power: Any) -> Any:
+    """The product x·2^power in steps, of which none is larger or smaller than both ends."""
+    most = np.finfo(x.dtype).maxexp // 2
+    while np.any(power):
+        step = np.clip(power, -most, most)
+        x, power = x * (2.0**step).astype(np.finfo(x.dtype).dtype), power - step
+    return x
+
+
+def _bordered_cofactors(a: Any) -> Any:
+    """Cofactors at singular matrices as well, and differentiable there to any order.
+
+    A is bordered to K = [[A, βU], [βVᴴ, 0]] with the singular vectors that almost vanish in A, and β the size of A.
+    With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity in A for any fixed U, V, β. Its derivative is
+    det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), here with X counted in units of 1/β so that only what is too large
+    itself overflows; nothing is divided by a small number.
+    """
+    n, border = a.shape[-1], null_vectors(a)
     m = border.shape[-1]
-    if m == 0:
-        return np.where(exists, each(y) * transposed(np.linalg.inv(a)), np.nan)
     into = np.eye(n + m, n, dtype=a.dtype)
     below = np.eye(n + m, dtype=a.dtype)[:, n:]
     beta = np.max(np.abs(stop_gradient(a)), axis=(-2, -1))
@@ -277,7 +311,7 @@ def _cofactors(a: Any, y: Any) -> Any:
     value, cofactors = _small(x[..., n:, n:])
     rank = transposed(x[..., n:, :n]) @ cofactors @ transposed(x[..., :n, n:])
     unit = sign * np.exp(log - (m + 1) * np.log(beta))
-    return np.where(exists, each(unit) * (each(value) * transposed(x[..., :n, :n]) - rank), np.nan)
+    return each(unit) * (each(value) * transposed(x[..., :n, :n]) - rank)
 
 
 det = op(
@@ -300,7 +334,10 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     weight = np.zeros(y[1].shape, y[1].dtype) if dlog is None else dlog
     if dsign is not None and a.dtype.kind == "c":
         weight = weight + np.imag(dsign * y[0]) * 1j
-    exists = np.isfinite(y[1])  # a singular matrix must not keep the others of its stack from theirs
+    exists = np.isfinite(plain(y[1]))
+    if np.all(exists):
+        return each(weight) * transposed(np.linalg.inv(a))
+    # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
     return each(weight * np.where(exists, 1.0, np.nan)) * transposed(inverse)
 
@@ -324,8 +361,8 @@ def _cholesky(d: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     if upper:
         d, y = adjoint(d), adjoint(y)
     keep = lower_half(y.shape[-1], y.dtype)
-    q = np.linalg.solve(transposed(y), (transposed(y) @ d) * keep)
-    q = transposed(np.linalg.solve(adjoint(y), transposed(q)))
+    inverse = np.linalg.inv(y)
+    q = transposed(inverse) @ ((transposed(y) @ d) * keep) @ conjugated(inverse)
     da = (q + adjoint(q)) * keep
     return adjoint(da) if upper else da
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..makers import at, composite, op
 from .contract import conjugated
+from .eigen import over_gaps, ties
 from .flat import stop_gradient
-from .linalg import separated
-from .singular import svdvals_slope
+from .linalg import regular, separated
+from .singular import rebuilt, rebuilt_tangent, svd, vanishing
 
 
 def apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -79,18 +80,49 @@ def _norm_of_matrices(d: Any, y: Any, x: Any, ord: Any, axes: tuple[int, ...]) -
         down, along = axes if abs(ord) == 1 else axes[::-1]
         sums = np.sum(np.abs(x), axis=down, keepdims=True)
         return _share(d, sums == y, along) * _direction(x)
-    x = np.moveaxis(x, axes, (-2, -1))
-    slope = svdvals_slope(_weights(np.linalg.svdvals(stop_gradient(x)), ord), x, fixed=True)
+    slope = singular_slope(np.moveaxis(x, axes, (-2, -1)), ord=ord)
     return d * np.moveaxis(slope, (-2, -1), axes)
 
 
-def _weights(s: Any, ord: Any) -> Any:
-    """∂y/∂s for a norm y of the singular values s: one for the sum, shared among ties for the extremes."""
-    if ord == "nuc":
-        return np.ones(s.shape, s.dtype)
-    hit = np.abs(s - (s[..., :1] if ord == 2 else s[..., -1:])) <= 4 * np.finfo(s.dtype).eps * s[..., :1]
-    return hit / np.sum(hit, axis=-1, keepdims=True)
+def _weights(s: Any, ord: Any, zero: Any) -> Any:
+    """∂y/∂s of a norm y of singular values: one for the sum, shared among ties for the extremes; zero at zero."""
+    s = stop_gradient(s)
+    hit = s >= 0 if ord == "nuc" else np.abs(s - (s[..., :1] if ord == 2 else s[..., -1:])) <= _same(s)
+    share = 1 if ord == "nuc" else np.sum(hit, axis=-1, keepdims=True)
+    return np.where(zero, 0, hit / share).astype(s.dtype)
 
+
+def _same(s: Any) -> Any:
+    """How far rounding alone can drive singular values apart."""
+    return 4 * np.finfo(s.dtype).eps * s[..., :1]
+
+
+def _slope(x: Any, *, ord: Any) -> Any:
+    u, s, vh = svd(x)
+    return rebuilt(u, _weights(s, ord, vanishing(s, x.shape)), vh)
+
+
+def _slope_tangent(t: Any, y: Any, x: Any, *, ord: Any) -> Any:
+    """The weights are steps, so that singular values of equal weight are not turned together."""
+    u, s, vh = svd(x)
+    zero = vanishing(s, x.shape)
+    w = _weights(s, ord, zero)
+    steps = w[..., None, :] - w[..., :, None]
+    return rebuilt_tangent(t, (u, s, vh), w, lambda h: over_gaps(h * steps, s, ties(s)[0]), zero)
+
+
+singular_slope = op(
+    _slope,
+    _slope_tangent,
+    jvps=(_slope_tangent,),
+    name="singular_slope",
+    examples=(
+        at((3, 3), ord=2, draw=separated), at((3, 4), ord=-2, draw=separated), at((4, 3), ord="nuc", draw=separated),
+        at((3, 3), ord="nuc", draw=regular),
+    ),
+    formulas=("δX: the second derivative of the norm is symmetric, so this is also its tangent rule",),
+    note="the derivative of the norm of this ord of a matrix with respect to the matrix: conj(U·w·Vᴴ)",
+)  # fmt: skip
 
 norm = op(
     np.linalg.norm,

@@ -21,7 +21,7 @@ import numpy as np
 from ..makers import at, composite, op
 from ..op import plain
 from .contract import conjugated, transposed
-from .eigen import diagonal_of, eigh, eigvalsh, over_gaps, phase, shared, ties, undefined, unknown_quotient, used
+from .eigen import diagonal_of, divided, eigh, eigvalsh, over_gaps, phase, shared, ties, undefined, used
 from .flat import stop_gradient
 from .linalg import adjoint, each, folded, free_tangent, separated
 
@@ -39,10 +39,8 @@ def _over_sums(x: Any, s: Any) -> Any:
     return np.where(none, 0, x / np.where(none, 1, both))
 
 
-def _undetermined(s: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def _undetermined(repeated: Any, zero: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """The singular values whose vectors are not determined: equal ones, and zero but for one of a real square."""
-    _, repeated = ties(s)
-    zero = vanishing(s, shape)
     if dtype.kind != "c" and shape[-2] == shape[-1]:
         zero = zero & (np.sum(zero, axis=-1, keepdims=True) > 1)
     return repeated | zero
@@ -51,11 +49,6 @@ def _undetermined(s: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 def _halves(p: Any) -> tuple[Any, Any]:
     """The Hermitian and the skew part."""
     return (p + adjoint(p)) / 2, (p - adjoint(p)) / 2
-
-
-def _reciprocal(s: Any, shape: tuple[int, ...]) -> Any:
-    """The quotient 1/s, with 1 where s is zero."""
-    return 1 / np.where(vanishing(s, shape), 1, s)
 
 
 def _svd(d: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
@@ -68,7 +61,8 @@ def _svd(d: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
     k, shape = s.shape[-1], a.shape
     u, gu, lost_u = folded("svd", None if du is None else conjugated(du), u, k)
     v, gv, lost_v = folded("svd", None if dvh is None else transposed(dvh), adjoint(vh), k)
-    weight = np.zeros(s.shape, s.dtype) if ds is None else np.where(vanishing(s, shape), 0, shared(ds, s))
+    (tied, repeated), zero = ties(s), vanishing(s, shape)
+    weight = np.zeros(s.shape, s.dtype) if ds is None else np.where(zero, 0, shared(ds, (tied, repeated)))
     middle, outside = weight[..., None, :] * np.eye(k, dtype=s.dtype), 0
     if du is not None or dvh is not None:
         if a.dtype.kind == "c":
@@ -76,9 +70,9 @@ def _svd(d: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         ux, vy = adjoint(u) @ gu, adjoint(v) @ gv
         (_, x), (_, y) = _halves(ux), _halves(vy)
         asked = used(gu) | used(gv) if ds is None else used(gu) | used(gv) | (ds != 0)
-        turns = over_gaps(x + y, s, ties(s)[0]) + _over_sums(x - y, s)
-        middle = middle + undefined("svd", turns, _undetermined(s, shape, a.dtype) & asked)
-        inverse = _reciprocal(s, shape)[..., None, :]
+        turns = over_gaps(x + y, s, tied) + _over_sums(x - y, s)
+        middle = middle + undefined("svd", turns, _undetermined(repeated, zero, shape, a.dtype) & asked)
+        inverse = 1 / np.where(zero, 1, s)[..., None, :]
         if shape[-2] > k:
             outside = outside + ((gu - u @ ux) * inverse) @ adjoint(v)
         if shape[-1] > k:
@@ -105,10 +99,11 @@ def _svd_tangent(t: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
     u, s, vh = y
     k, shape = s.shape[-1], a.shape
     u, v, rest_u, rest_v = u[..., :k], adjoint(vh)[..., :k], u[..., k:], adjoint(vh)[..., k:]
-    right, left, inverse = t @ v, adjoint(t) @ u, _reciprocal(s, shape)[..., None, :]
+    (tied, repeated), zero = ties(s), vanishing(s, shape)
+    right, left, inverse = t @ v, adjoint(t) @ u, 1 / np.where(zero, 1, s)[..., None, :]
     p = adjoint(u) @ right
     h, skew = _halves(p)
-    together, against = over_gaps(h, s, ties(s)[0]), _over_sums(skew, s)
+    together, against = over_gaps(h, s, tied), _over_sums(skew, s)
     tu, tv = u @ (together + against), v @ (together - against)
     if shape[-2] > k:
         tu = tu + (right - u @ p) * inverse
@@ -121,13 +116,14 @@ def _svd_tangent(t: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         turn = 1j * phase("svd", turn, size, _first(anchor))[..., None, :]
         tu, tv = tu - u * turn, tv - v * turn
     moves = np.any(t != 0, axis=(-2, -1))[..., None]
-    lost = _undetermined(s, shape, a.dtype) & moves
+    lost = _undetermined(repeated, zero, shape, a.dtype) & moves
     tu, tv = undefined("svd", tu, lost, "the tangent is nan"), undefined("svd", tv, lost, "the tangent is nan")
     if rest_u.shape[-1]:
         tu = np.concatenate([tu, free_tangent("svd", tu, u, rest_u)], axis=-1)
     if rest_v.shape[-1]:
         tv = np.concatenate([tv, free_tangent("svd", tv, v, rest_v)], axis=-1)
-    return tu, np.where(vanishing(s, shape), 0, shared(np.real(diagonal_of(h)), s, tangent=True)), adjoint(tv)
+    ts = np.where(zero, 0, shared(np.real(diagonal_of(h)), (tied, repeated), tangent=True))
+    return tu, ts, adjoint(tv)
 
 
 svd = op(
@@ -151,62 +147,67 @@ svd = op(
 # -- singular values alone ---------------------------------------------------------------------------------------------
 
 
-def _svdvals_slope(d: Any, a: Any, *, fixed: bool = False) -> Any:
-    u, s, vh = svd(a)
-    return conjugated((u * _weight(d, s, a.shape)[..., None, :]) @ vh)
+def rebuilt(u: Any, w: Any, vh: Any) -> Any:
+    """The matrix conj(U·w·Vᴴ): ∂y/∂A of a function y of the singular values with ∂y/∂s = w."""
+    return conjugated((u * w[..., None, :]) @ vh)
+
+
+def rebuilt_tangent(t: Any, y: Any, w: Any, middle: Any, zero: Any) -> Any:
+    """Its tangent: U·(M + K·(w_j + w_i)/(s_j + s_i))·Vᴴ + (1 − U·Uᴴ)·Ȧ·V·w/s·Vᴴ + U·w/s·Uᴴ·Ȧ·(1 − V·Vᴴ).
+
+    M, as a function of H, is what turns U and V together: H·(w_j − w_i)/(s_j − s_i).
+    """
+    u, s, vh = y
+    v, k = adjoint(vh), s.shape[-1]
+    right, left = t @ v, adjoint(t) @ u
+    p = adjoint(u) @ right
+    h, skew = _halves(p)
+    inner = middle(h) + _over_sums(skew * (w[..., None, :] + w[..., :, None]), s)
+    fade = (w / np.where(zero, 1, s))[..., None, :]
+    ty = u @ inner @ vh
+    if u.shape[-2] > k:
+        ty = ty + ((right - u @ p) * fade) @ vh
+    if v.shape[-2] > k:
+        ty = ty + u @ adjoint((left - v @ adjoint(p)) * fade)
+    return conjugated(ty)
 
 
 def _weight(d: Any, s: Any, shape: tuple[int, ...]) -> Any:
     """The δ of singular values: equal ones share it, and zero ones, where they have a corner, have none."""
-    return np.where(vanishing(s, shape), 0, shared(np.real(d) if d.dtype.kind == "c" else d, s))
+    return np.where(vanishing(s, shape), 0, shared(np.real(d) if d.dtype.kind == "c" else d, ties(s)))
 
 
-def _svdvals_slope_tangent(t: Any, y: Any, d: Any, a: Any, *, fixed: bool = False) -> Any:
-    """The tangent of U·w·Vᴴ: U·(H·(w_j − w_i)/(s_j − s_i) + K·(w_j + w_i)/(s_j + s_i))·Vᴴ + (1 − U·Uᴴ)·Ȧ·V·w/s·Vᴴ ….
-
-    With w fixed, not a function of the singular values, equal ones are not turned at all.
-    """
+def _svdvals_slope(d: Any, a: Any) -> Any:
     u, s, vh = svd(a)
-    k, shape, w, v = s.shape[-1], a.shape, _weight(d, s, a.shape), adjoint(vh)
-    right, left = t @ v, adjoint(t) @ u
-    p = adjoint(u) @ right
-    h, skew = _halves(p)
-    tied = ties(s)[0] & ~np.eye(k, dtype=bool)
-    middle = over_gaps(h * (w[..., None, :] - w[..., :, None]), s, tied | np.eye(k, dtype=bool))
-    if not fixed:
-        size = each(np.sum(np.abs(stop_gradient(h)), axis=(-2, -1)))
-        unknown = tied & (np.abs(stop_gradient(h)) > 4 * np.finfo(s.dtype).eps * size)
-        middle = unknown_quotient("svdvals", np.where(unknown, np.nan, middle), unknown)
-    middle = middle + _over_sums(skew * (w[..., None, :] + w[..., :, None]), s)
-    fade = (w * _reciprocal(s, shape))[..., None, :]
-    ty = u @ middle @ vh
-    if shape[-2] > k:
-        ty = ty + ((right - u @ p) * fade) @ vh
-    if shape[-1] > k:
-        ty = ty + u @ adjoint((left - v @ adjoint(p)) * fade)
-    return conjugated(ty)
+    return rebuilt(u, _weight(d, s, a.shape), vh)
+
+
+def _svdvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
+    u, s, vh = svd(a)
+    w = _weight(d, s, a.shape)
+    return rebuilt_tangent(t, (u, s, vh), w, lambda h: divided("svdvals", h, w, s), vanishing(s, a.shape))
 
 
 def svdvals_tangent(t: Any, y: Any, a: Any) -> Any:
     """The tangent ṡ = diag(H), equal ones sharing theirs; zero where s is zero."""
     u, s, vh = svd(a)
     p = np.real(np.sum(conjugated(u) * (t @ adjoint(vh)), axis=-2))
-    return np.where(vanishing(s, a.shape), 0, shared(p, s, tangent=True))
+    return np.where(vanishing(s, a.shape), 0, shared(p, ties(s), tangent=True))
 
 
 svdvals_slope = op(
     _svdvals_slope,
-    lambda d, y, ds, a, *, fixed=False: svdvals_tangent(d, ds, a),
+    lambda d, y, ds, a: svdvals_tangent(d, ds, a),
     _svdvals_slope_tangent,
-    jvps=(lambda t, y, ds, a, *, fixed=False: _svdvals_slope(t, a), _svdvals_slope_tangent),
+    jvps=(lambda t, y, ds, a: _svdvals_slope(t, a), _svdvals_slope_tangent),
     name="svdvals_slope",
     examples=(
         at((3,), (3, 3), draw=(None, separated)), at((2, 2), (2, 4, 2), draw=(None, separated)),
-        at((3,), (3, 4), draw=(None, separated)), at((3,), (3, 3), fixed=True, draw=(None, separated)),
+        at((3,), (3, 4), draw=(None, separated)),
     ),
     formulas=("δδs = diag(H)", "δA = conj(U·(H∘(w_j − w_i)/(s_j − s_i) + K∘(w_j + w_i)/(s_j + s_i))·Vᴴ + …)"),
     note="the rule of svdvals as an operation of δs and A, conj(U·δs·Vᴴ); as a second derivative it is symmetric, so "
-    "its tangent rule is also its δ; nan where equal singular values would need the slope of δs, unless fixed",
+    "its tangent rule is also its δ; nan where equal singular values would need the derivative of δs by s",
 )  # fmt: skip
 
 svdvals = op(
