@@ -131,9 +131,15 @@ def _bce_of(x: Any, t: Any) -> Any:
         return np.where(t == 1, 0, (1 - t) * np.maximum(x, 0)) + np.where(t == 0, 0, t * np.maximum(-x, 0)) + rest
 
 
+def _bce_slope(x: Any, t: Any) -> Any:
+    """σ(x) − t, which for t near 1 is taken as (1 − t) − σ(−x): nothing cancels where the loss is nearly zero."""
+    sign = np.where(t > 0.5, -1, 1).astype(x.dtype)
+    return sign * _sigmoid(sign * x) + np.where(t > 0.5, 1 - t, -t)
+
+
 _bce = elementwise(
     _bce_of,
-    lambda d, y, x, t: d * ((1 - t) * _sigmoid(x) - t * _sigmoid(-x)),  # σ(x) − t would cancel
+    lambda d, y, x, t: d * _bce_slope(x, t),
     lambda d, y, x, t: -d * x,
     name="binary_cross_entropy", smooth=((-3.0, 3.0), (0.1, 0.9)),
     formulas=("δx = δy·(σ(x) − t)", "δt = −δy·x"),
