@@ -81,7 +81,7 @@ def test_nans_are_passed_over(method, q, dtype, rng):
 def test_derivatives_in_q_and_among_nans(function, method, rng):
     unit = 100.0 if "percentile" in function.__name__ else 1.0
     x, q = rng.standard_normal((4, 5)), np.array([0.13, 0.52, 0.93]) * unit
-    f = lambda x, q: function(x, q, axis=1, method=method)  # noqa: E731
+    f = lambda x, q: function(x, q, axis=1, method=method)
     as_numpy(f, x, q)
     as_numpy(lambda q: function(x, q, method=method, keepdims=True), np.float64(0.37) * unit)
     if "nan" not in function.__name__:
@@ -113,8 +113,11 @@ def test_weights(function, q, settings, rng):
     x, weights = np.round(2 * rng.standard_normal((2, 5, 3))), rng.integers(0, 3, (2, 5, 3)).astype(float)
     weights[0, :, 0] = [0, 0, 1, 2, 0]
     weights[:, -1] = weights[1, :, -1] = 1.5
+
+    def f(x, w):
+        return function(x, q, method="inverted_cdf", weights=w, **settings)
+
     for holes in (x, np.where(x > 2, np.nan, x)):
-        f = lambda x, w: function(x, q, method="inverted_cdf", weights=w, **settings)  # noqa: E731
         y, back = as_numpy(f, holes, weights)
         delta, flat = back(np.where(np.isnan(y), 0, np.ones_like(y)))
         np.testing.assert_allclose(np.sum(delta), np.sum(~np.isnan(y)), rtol=1e-13)
