@@ -18,11 +18,11 @@ import numpy as np
 import scipy.linalg
 
 from ..makers import at, linear, op
+from ..op import Op
 from ..ops.contract import transposed
 from ..ops.flat import stop_gradient
 from ..ops.linalg import definite, each, regular
 from ..rules import unbroadcast
-
 
 
 def _native(*arrays: Any) -> Any:
@@ -89,7 +89,7 @@ def _triangular_tangent(
     return ty[..., 0] if b.ndim == 1 else ty
 
 
-triangular = op(
+triangular: Op = op(
     _triangular_forward,
     joint=_triangular,
     arity=2,
@@ -97,7 +97,8 @@ triangular = op(
     name="solve_triangular",
     examples=(
         at((3, 3), (3,), draw=(regular, None)), at((3, 3), (3, 2), draw=(regular, None), lower=True),
-        at((3, 3), (3, 2), draw=(regular, None), trans=1), at((2, 3, 3), (3,), draw=(regular, None), trans=1, lower=True),
+        at((3, 3), (3, 2), draw=(regular, None), trans=1),
+        at((2, 3, 3), (3,), draw=(regular, None), trans=1, lower=True),
         at((3, 3), (2, 3, 2), draw=(regular, None), unit_diagonal=True), at((1, 1), (1,), draw=(regular, None)),
         at((2, 3, 3), (3, 2), draw=(regular, None), trans=1, lower=True, unit_diagonal=True),
     ),
@@ -194,7 +195,7 @@ def _sylvester(d: Any, y: Any, a: Any, b: Any, q: Any, *, wanted: tuple[bool, bo
     )
 
 
-sylvester = op(
+sylvester: Op = op(
     _sylvester_forward,
     joint=_sylvester,
     arity=3,
@@ -262,7 +263,7 @@ def _expm_frechet_tangent(t: Any, y: Any, a: Any, e: Any) -> Any:
     return expm_frechet(bordered(a, e), bordered(t, zeros))[..., :n, n:]
 
 
-expm_frechet = op(
+expm_frechet: Op = op(
     _expm_frechet_forward,
     joint=_expm_frechet,
     arity=2,
@@ -305,25 +306,25 @@ def _logm_forward(a: Any) -> Any:
 
 
 def _logm_slope(a: Any, e: Any) -> Any:
-    """The corner of the logarithm; nan where A is singular, and has none."""
+    """The corner of the logarithm; nan where an eigenvalue lies on its cut, the negative numbers and zero."""
     n, exists = a.shape[-1], _finite(a, e)
     eye = np.eye(n, dtype=a.dtype)
-    single = np.result_type(a.dtype, np.float32)
-    sizes = np.linalg.svdvals(stop_gradient(np.where(exists, a, eye)).astype(single))
-    exists = exists & each(np.all(sizes > np.finfo(a.dtype).eps * sizes[..., :1], axis=-1))
+    w = np.linalg.eigvals(stop_gradient(np.where(exists, a, eye)).astype(np.result_type(a.dtype, np.float32)))
+    near = np.finfo(a.dtype).eps * np.max(np.abs(w), axis=-1, keepdims=True, initial=0.0)
+    exists = exists & each(~np.any((np.real(w) <= near) & (np.abs(np.imag(w)) <= near), axis=-1))
     c, s = (each(np.where((x > 0) & np.isfinite(x), x, 1)) for x in (_size(a), _size(e)))
     a, e = np.where(exists, a / c, eye), np.where(exists, e / s, 0)  # log(c·A) = log c + log A
     return np.where(exists, logm(bordered(a, e))[..., :n, n:] * (s / c), np.nan)
 
 
-logm = op(
+logm: Op = op(
     _logm_forward,
     lambda d, y, a: _logm_slope(transposed(a), d),
     jvps=(lambda t, y, a: _logm_slope(a, t),),
     name="logm",
     examples=(at((3, 3), draw=definite), at((2, 3, 3), draw=regular), at((1, 1), draw=definite)),
     formulas=("δA = L(Aᵀ, δY), a corner of log [[Aᵀ, δY], [0, Aᵀ]]",),
-    note="nan at a singular matrix, where the logarithm does not exist",
+    note="nan where an eigenvalue is negative or zero: there the logarithm jumps, or does not exist",
 )
 
 # -- arrangements ------------------------------------------------------------------------------------------------------
