@@ -95,6 +95,14 @@ class SettingError(AutodiffError, ValueError):
     """A setting has a value that means nothing here: a rate of 2, an unknown reduction, 3 heads for a width of 8."""
 
 
+class ShapeError(AutodiffError, ValueError):
+    """The shapes of arguments do not fit together, in an operation that NumPy does not have.
+
+    Wrong: ``nn.conv(images, kernels)`` with images of 3 channels and kernels for 4. Right: kernels of shape
+    (results, 3, …).
+    """
+
+
 class LabelError(AutodiffError, IndexError):
     """A label is no number of a class, or an index no row of a table; a negative one does not count from the end."""
 
@@ -132,6 +140,10 @@ class PictureError(AutodiffError, ValueError):
 
 class CheckError(AutodiffError, AssertionError):
     """A check of a derivative failed; the message carries the numbers."""
+
+
+class MissingExtraError(AutodiffError, ImportError):
+    """A part of this package needs a library that only one of its extras installs."""
 
 
 class CommandError(AutodiffError):

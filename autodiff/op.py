@@ -736,6 +736,8 @@ def no_rule(function: Any, method: str = "") -> NoRuleError:
     module = getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else "")
     spelled = ".".join(part for part in (module.replace("numpy", "np", 1), name, method) if part)
     because = None if method else REFUSED.get(function)
+    if isinstance(function, np.ufunc) and set("".join(function.types)) <= set("O->"):
+        because = "np.frompyfunc makes arrays of objects; autodiff.numpy.vectorize(f) calls f on tensors and joins them"
     near = [] if method or because else [other for other in nearest(name, OPERATIONS) if other != name]
     return NoRuleError(
         message(

@@ -7,19 +7,25 @@ spelling it is reached.
 
 from __future__ import annotations
 
+import importlib
+import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import ops
-from .errors import LostHistoryError, ViewWriteError, message
+from .errors import LostHistoryError, NoRuleError, ViewWriteError, message
 from .graph import OPERATIONS
-from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, binary_path, no_rule, plain
+from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
 
 _REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
 _ACCUMULATIONS: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
+
+LIBRARIES = {"scipy.special": ".scipy.special"}
+"""Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
 
 
 def has_history(x: Any) -> bool:
@@ -47,6 +53,22 @@ def _convert(x: Traced, what: str, instead: str) -> Any:
     return plain(x)
 
 
+def _no_memory(what: str, instead: str) -> NoRuleError:
+    return NoRuleError(
+        message(f"{what} is about the memory of an array", "tensors are nodes, and nodes never change", instead)
+    )
+
+
+def _viewed_elsewhere(what: str) -> ViewWriteError:
+    return ViewWriteError(
+        message(
+            f"{what}, where another live tensor is a view of x (or its base)",
+            "in NumPy the write would show through the other one, and here it would not",
+            "copy first (y = x[i].copy()), write before you take the view, or use x = x.at[i].set(v)",
+        )
+    )
+
+
 def _index(index: Any) -> Any:
     """An index as a node may keep it: tensors of integers as plain arrays, lists as arrays, arrays as copies."""
     if type(index) is tuple:
@@ -69,6 +91,17 @@ def _method(function: Any, doc: str = "") -> Callable[..., Any]:
     return method
 
 
+def _bytes(name: str, instead: str) -> Callable[..., Any]:
+    """A method of ndarray that gives away plain numbers or bytes: allowed where they have no history."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(_convert(self, f"x.{name}()", instead), name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"See ``numpy.ndarray.{name}``; refused where a derivative would be lost."
+    return method
+
+
 def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
@@ -82,6 +115,33 @@ def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any]
         return apply(op, (a, b), {})
 
     return call, reflected
+
+
+def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """``x += y`` and its kind: the tensor stands for the sum from now on, of the shape and dtype that it had."""
+
+    def write(self: Any, other: Any) -> Any:
+        fresh = ufunc(self, other)
+        if isinstance(plain(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
+            return fresh
+        if fresh.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match "
+                f"the broadcast shape {fresh.shape}"
+            )
+        if fresh.dtype != self.dtype:
+            if not np.can_cast(fresh.dtype, self.dtype, "same_kind"):
+                raise TypeError(
+                    f"Cannot cast ufunc '{ufunc.__name__}' output from {fresh.dtype!r} to {self.dtype!r} "
+                    "with casting rule 'same_kind'"
+                )
+            fresh = fresh.astype(self.dtype)
+        if not isinstance(fresh, Traced):  # x //= 2 is flat: what is left is a constant
+            fresh = CONSTANTS.record(None, (), (), None, fresh)
+        self._rebind(fresh)
+        return self
+
+    return write
 
 
 class Tensor(Traced):
@@ -99,8 +159,11 @@ class Tensor(Traced):
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
-        if method == "__call__":
+        call = UFUNCS.get(ufunc)
+        if call is None:
+            _load_rules(ufunc)
             call = UFUNCS.get(ufunc)
+        if method == "__call__":
             if call is not None:
                 if kwargs:
                     return _ufunc_with_settings(ufunc, call, args, kwargs)
@@ -120,7 +183,8 @@ class Tensor(Traced):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         value = _convert(self, "np.asarray(x), or storing it in a plain array,", "leave it a tensor: NumPy's functions "
                          "take it as it is; build arrays with np.stack or np.concatenate, or write into "
-                         "autodiff.numpy.zeros(...)")  # fmt: skip
+                         "autodiff.numpy.zeros(...); autodiff.numpy has a vectorize and an apply_along_axis of its own"
+                         )  # fmt: skip
         return np.array(value, dtype=dtype)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
@@ -133,6 +197,13 @@ class Tensor(Traced):
         """The lengths of its axes."""
         shape: tuple[int, ...] = self.value.shape
         return shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        if self.family is not None and sum(kin.tensor() is not None for kin in self.family) > 1:
+            raise _viewed_elsewhere("x.shape = …")
+        self._become(np.reshape(self, shape))
+        self.family = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -176,15 +247,56 @@ class Tensor(Traced):
         """The real part."""
         return np.real(self)
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        self[...] = value + 1j * np.imag(self) if self.dtype.kind == "c" else value
+
     @property
     def imag(self) -> Any:
         """The imaginary part."""
         return np.imag(self)
 
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self[...] = np.real(self) + 1j * as_array(value)
+
     @property
-    def flat(self) -> Iterator[Any]:
+    def flat(self) -> Any:
         """Its elements, in C order."""
-        return iter(np.reshape(self, (-1,)))
+        return ops.writes.Flat(self)
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        ops.writes.Flat(self)[...] = values
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The bytes from one element to the next along each axis, of the array that it holds."""
+        strides: tuple[int, ...] = plain(self).strides
+        return strides
+
+    @property
+    def flags(self) -> Any:
+        """How the array that it holds lies in memory."""
+        value = plain(self)
+        return value.view().flags if isinstance(value, np.ndarray) else value.flags
+
+    @property
+    def base(self) -> NoReturn:
+        """Refused: nodes own their values, whatever memory they share."""
+        raise _no_memory("x.base", "np.may_share_memory(x, y) tells whether one is a view of the other")
+
+    @property
+    def data(self) -> Any:
+        """The memory of the elements, where they have no history."""
+        return _convert(self, "x.data", "leave it a tensor").data
+
+    @property
+    def ctypes(self) -> Any:
+        """The memory of the elements for foreign functions, where they have no history."""
+        return np.asarray(_convert(self, "x.ctypes", "wrap the foreign function with @ad.primitive")).ctypes
 
     @property
     def device(self) -> str:
@@ -230,18 +342,6 @@ class Tensor(Traced):
     def __index__(self) -> int:
         value = _convert(self, "using it as an index", "take the integer from ad.stop_gradient(x)")
         return int(value.__index__())
-
-    def item(self, *args: Any) -> Any:
-        """The one element as a Python number, where it has no history."""
-        return _convert(self, "x.item()", "x[i] or x.sum() stay tensors").item(*args)
-
-    def tolist(self) -> Any:
-        """The elements as nested lists, where they have no history."""
-        return _convert(self, "x.tolist()", "list(x) keeps the tensors").tolist()
-
-    def tobytes(self, order: Any = "C") -> bytes:
-        """The bytes of the elements, where they have no history."""
-        return bytes(_convert(self, "x.tobytes()", "save after the gradient was taken").tobytes(order))
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
@@ -311,6 +411,7 @@ class Tensor(Traced):
                     return
         if isinstance(plain(self), np.generic):
             raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
+        value = as_array(value) if type(value) is list or type(value) is tuple else value
         if self.recorder is CONSTANTS and not isinstance(value, Traced):
             self.value[index] = value
             return
@@ -352,68 +453,43 @@ class Tensor(Traced):
         """What a view is a basic index of."""
         base = None if kin.base is None or kin.index is None else kin.base()
         if base is None:
-            raise ViewWriteError(
-                message(
-                    "a write into a tensor of which another live tensor is a view (or the base)",
-                    "in NumPy the write would show through the other one, and here it would not",
-                    "copy first (y = x[i].copy()), write before you take the view, or use x = x.at[i].set(v)",
-                )
-            )
+            raise _viewed_elsewhere("x[i] = v")
         return base
 
-    def _in_place(self, ufunc: np.ufunc, other: Any) -> Any:
-        fresh = ufunc(self, other)
-        if isinstance(plain(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
-            return fresh
-        if fresh.shape != self.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {self.shape} doesn't match "
-                f"the broadcast shape {fresh.shape}"
-            )
-        if fresh.dtype != self.dtype:
-            if not np.can_cast(fresh.dtype, self.dtype, "same_kind"):
-                raise TypeError(
-                    f"Cannot cast ufunc '{ufunc.__name__}' output from {fresh.dtype!r} to {self.dtype!r} "
-                    "with casting rule 'same_kind'"
-                )
-            fresh = fresh.astype(self.dtype)
-        if not isinstance(fresh, Traced):  # x //= 2 is flat: what is left is a constant
-            fresh = CONSTANTS.record(None, (), (), None, fresh)
-        self._rebind(fresh)
-        return self
-
-    def __iadd__(self, other: Any) -> Any:
-        return self._in_place(np.add, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._in_place(np.subtract, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._in_place(np.multiply, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._in_place(np.divide, other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._in_place(np.power, other)
-
-    def __imod__(self, other: Any) -> Any:
-        return self._in_place(np.remainder, other)
-
-    def __ifloordiv__(self, other: Any) -> Any:
-        return self._in_place(np.floor_divide, other)
-
-    def __imatmul__(self, other: Any) -> Any:
-        return self._in_place(np.matmul, other)
+    __iadd__, __isub__, __imul__ = _in_place(np.add), _in_place(np.subtract), _in_place(np.multiply)
+    __itruediv__, __ifloordiv__ = _in_place(np.divide), _in_place(np.floor_divide)
+    __ipow__, __imod__, __imatmul__ = _in_place(np.power), _in_place(np.remainder), _in_place(np.matmul)
+    __iand__, __ior__, __ixor__ = _in_place(np.bitwise_and), _in_place(np.bitwise_or), _in_place(np.bitwise_xor)
+    __ilshift__, __irshift__ = _in_place(np.left_shift), _in_place(np.right_shift)
 
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
         self[...] = value
 
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+        """Put its elements in order, where they stand."""
+        self[...] = np.sort(self, operator.index(axis), kind, order, stable=stable)
+
+    def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        """Put the elements at `kth` where sorting would put them, the smaller ones before and the larger behind."""
+        self[...] = np.partition(self, kth, operator.index(axis), kind, order)
+
+    def resize(self, *shape: Any, refcheck: bool = True) -> NoReturn:
+        """Refused: another size is another array."""
+        raise _no_memory("x.resize(…)", "x = np.resize(x, shape), which repeats the elements, or np.pad(x, …)")
+
+    def setfield(self, value: Any, dtype: Any, offset: int = 0) -> NoReturn:
+        """Refused: bytes read as another type have no derivative."""
+        raise _no_memory("x.setfield(…)", "x[...] = value, x.real = value, x.imag = value")
+
+    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> NoReturn:
+        """Refused: what stands in a node is never written into, and a tensor always can be."""
+        raise _no_memory("x.setflags(…)", "leave it out")
+
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
-    argsort = _method(np.argsort)
+    argsort, argpartition, choose, put = map(_method, (np.argsort, np.argpartition, np.choose, np.put))
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
     prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
@@ -453,7 +529,7 @@ class Tensor(Traced):
 
     def flatten(self, order: Any = "C") -> Any:
         """A copy with one axis."""
-        return np.copy(np.reshape(self, (-1,), order=order))
+        return np.copy(np.ravel(self, order))
 
     def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
@@ -463,9 +539,32 @@ class Tensor(Traced):
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
         return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    def view(self, *args: Any) -> NoReturn:
-        """Refused: bytes read as another type have no derivative."""
-        raise _lost(self, "x.view(dtype)", "x.astype(dtype) converts the numbers")
+    def view(self, dtype: Any = np.ndarray, type: Any = np.ndarray) -> Any:  # noqa: A002 NumPy's names
+        """Another tensor of the same elements; as another dtype refused, because bytes have no derivative."""
+        if (dtype is np.ndarray or np.dtype(dtype) == self.dtype) and type is np.ndarray:
+            return self[...]
+        return _convert(self, "x.view(dtype)", "x.astype(dtype) converts the numbers").view(dtype)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """Itself: there is one device, ``"cpu"``."""
+        np.zeros(0).to_device(device, stream=stream)  # NumPy's errors
+        return self
+
+    getfield = _bytes("getfield", "x.real, x.imag and x.astype(dtype) have derivatives")
+    byteswap = _bytes("byteswap", "x.astype(dtype) converts the numbers")
+    tofile, dump = _bytes("tofile", "save what the function returns"), _bytes("dump", "save what the function returns")
+    dumps = _bytes("dumps", "save what the function returns")
+    tobytes, tolist = _bytes("tobytes", "save what the function returns"), _bytes("tolist", "list(x) keeps the tensors")
+    item = _bytes("item", "x[i] or x.sum() stay tensors")
+    __dlpack__ = _bytes("__dlpack__", "leave it a tensor: other libraries would not know its history")
+    __dlpack_device__ = _bytes("__dlpack_device__", "leave it a tensor")
+
+
+def _load_rules(ufunc: np.ufunc) -> None:
+    """Load the rules for the library that a ufunc is from. Without a tensor in its functions nothing of it is loaded."""
+    for library, room in LIBRARIES.items():
+        if getattr(sys.modules.get(library), ufunc.__name__, None) is ufunc:
+            importlib.import_module(room, __package__)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -17,6 +17,8 @@ import numpy as _numpy
 from numpy import fft, random
 
 from ..op import CONSTANTS, FUNCTIONS, TRACING, UFUNCS, as_array
+from ..ops.choice import piecewise
+from ..ops.mapping import apply_along_axis, apply_over_axes, vectorize
 from ..tensor import Tensor
 from . import linalg
 
@@ -36,6 +38,8 @@ def _writable(array: Any) -> Any:
 def _creation(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def create(*args: Any, **kwargs: Any) -> Any:
+        if function in FUNCTIONS and any(isinstance(x, Tensor) for x in (*args, *kwargs.values())):
+            return FUNCTIONS[function](*args, **kwargs)  # kaiser does not ask its arguments itself
         return _writable(function(*args, **kwargs))
 
     return create
@@ -88,4 +92,7 @@ def differentiable() -> list[str]:
 
 
 Tensor.namespace_hook = sys.modules[__name__]
-__all__ = ["array", "asanyarray", "asarray", "differentiable", "fft", "linalg", "random"]
+__all__ = [
+    "apply_along_axis", "apply_over_axes", "array", "asanyarray", "asarray", "differentiable", "fft", "linalg",
+    "piecewise", "random", "vectorize",
+]  # fmt: skip

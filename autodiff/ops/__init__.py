@@ -1,8 +1,11 @@
 """The rule book, by family. Importing this package registers every operation."""
 
 from . import (
+    attention,
     choice,
     contract,
+    conv,
+    convolution,
     eigen,
     elementwise,
     fft,
@@ -17,21 +20,26 @@ from . import (
     nans,
     nn,
     norm,
+    normalisation,
     order,
     pad,
     polynomial,
+    pool,
     quantile,
     ranges,
+    recurrent,
     reduce,
     refused,
     shape,
     signal,
+    singular,
     window,
     writes,
 )
 
 __all__ = [
-    "choice", "contract", "eigen", "elementwise", "fft", "flat", "index", "join", "layers", "linalg", "losses",
-    "lstsq", "mapping", "nans", "nn", "norm", "order", "pad", "polynomial", "quantile", "ranges", "reduce", "refused",
-    "shape", "signal", "window", "writes",
+    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
+    "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
+    "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
+    "singular", "window", "writes",
 ]  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..makers import composite, refuse
-from ..op import plain
+from ..op import Traced, apply, as_array, plain
+from .index import update
 
 
 def _types(arrays: Any) -> list[Any]:
@@ -36,6 +37,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @composite(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Each function is called with the elements at which its condition holds, and with no others."""
+    x = as_array(x)
     found = [plain(c) for c in condlist] if isinstance(condlist, (list, tuple)) else plain(condlist)
     if np.isscalar(found) or (not isinstance(found[0], (list, np.ndarray)) and np.ndim(x) != 0):
         found = [found]
@@ -45,12 +47,15 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         conditions.append(~np.any(conditions, axis=0))
     elif n != len(funclist):
         raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
-    y = np.zeros_like(x)
+    y: Any = np.zeros(x.shape, x.dtype)
     for condition, function in zip(conditions, funclist, strict=True):
-        if not callable(function):
-            y[condition] = function
-        elif condition.any():
-            y[condition] = function(x[condition], *args, **kw)
+        if callable(function) and not condition.any():
+            continue
+        value = as_array(function(x[condition], *args, **kw) if callable(function) else function)
+        if isinstance(y, Traced) or isinstance(value, Traced):
+            y = apply(update, (y, value), {"index": condition})
+        else:
+            y[condition] = value
     return y
 
 

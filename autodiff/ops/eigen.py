@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DegenerateWarning, warn
 from ..makers import at, op
+from ..op import plain
 from .contract import conjugated, transposed
 from .flat import stop_gradient
-from .linalg import adjoint, each
+from .linalg import adjoint, each, lower_half
 
 
 def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -34,7 +36,7 @@ def turning(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
     return x
 
 
-def _ties(w: Any) -> tuple[Any, Any]:
+def ties(w: Any) -> tuple[Any, Any]:
     """Which eigenvalues are equal as far as rounding can tell, as pairs (each with itself), and which are repeated."""
     w = stop_gradient(w)
     size = np.sum(np.abs(w), axis=-1)
@@ -42,29 +44,87 @@ def _ties(w: Any) -> tuple[Any, Any]:
     return tied, np.sum(tied, axis=-1) > 1
 
 
-def _over_gaps(x: Any, w: Any, tied: Any) -> Any:
+def shared(d: Any, equal: tuple[Any, Any], tangent: bool = False) -> Any:
+    """A δ of eigenvalues, equal ones sharing theirs, which no choice of basis changes; or the tangents, transposed."""
+    tied, repeated = equal
+    if not np.any(plain(repeated)):
+        return d
+    share = tied / np.sum(tied, axis=-1, keepdims=True)
+    return (share @ d[..., None])[..., 0] if tangent else (d[..., None, :] @ share)[..., 0, :]
+
+
+def over_gaps(x: Any, w: Any, tied: Any) -> Any:
     """x_ij/(w_j − w_i), zero where the two are equal."""
     return np.where(tied, 0, x / np.where(tied, 1, w[..., None, :] - w[..., :, None]))
 
 
-def _undefined(x: Any, d: Any, where: Any) -> Any:
-    """Nan in the columns of x where something undefined is used, which is where that column of d is not zero."""
-    return np.where((where & np.any(d != 0, axis=-2))[..., None, :], np.nan, x)
+def undefined(name: str, x: Any, lost: Any, value: str = "δ is nan") -> Any:
+    """Nan in the columns of x that are lost, with a warning."""
+    if np.any(plain(lost)):
+        warn(
+            DegenerateWarning,
+            f"{name}: {value} where vectors that are not determined are used",
+            "those of equal values, or of a zero singular value, are any basis of what they span, and what a function "
+            "of the matrix needs there is not seen in δ of the vectors",
+            "differentiate where the values are apart, or write it without vectors: sums over the values, inv, solve, "
+            "pinv, matrix_power, norm",
+        )
+    return np.where(lost[..., None, :], np.nan, x)
 
 
-def _divided(p: Any, d: Any, w: Any) -> Any:
+def used(d: Any) -> Any:
+    """The columns of d that are not zero."""
+    return np.any(d != 0, axis=-2)
+
+
+def phase(name: str, turn: Any, size: Any, row: Any) -> Any:
+    """The turn/row that keeps an element real, zero where the turn is rounding of this size; nan where row is zero."""
+    none = np.abs(stop_gradient(turn)) <= 16 * np.finfo(row.dtype).eps * stop_gradient(size)
+    free = ~none & (row == 0)
+    if np.any(plain(free)):
+        warn(
+            DegenerateWarning,
+            f"{name}: a derivative is nan where the phase of a complex vector is used",
+            "LAPACK makes one element of it real; that one is zero here, and any other phase would do as well",
+            "use functions that no phase changes: np.abs(v), v * np.conj(v[k])",
+        )
+    return np.where(none, 0, np.where(free, np.nan, turn / np.where(none | free, 1, row)))
+
+
+def lost_basis(name: str, lost: Any) -> Any:
+    """The same, after a warning where any matrix is one that has no basis of eigenvectors and is asked for it."""
+    if np.any(plain(lost)):
+        warn(
+            DegenerateWarning,
+            f"{name}: a derivative is nan where a matrix has no basis of eigenvectors",
+            "its eigenvalues there move by a root of what is done to the matrix",
+            "differentiate where it has one; functions of the whole matrix (det, trace, matrix_power) need none",
+        )
+    return lost
+
+
+def divided(name: str, p: Any, d: Any, w: Any) -> Any:
     """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where the two are equal and P_ij is not zero.
 
     For d = g(w) the quotient is g′(w) there, which d alone does not tell.
     """
-    tied, _ = _ties(w)
-    change = _over_gaps(p * (d[..., None, :] - d[..., :, None]), w, tied)
+    tied, repeated = ties(w)
+    d = shared(d, (tied, repeated))
+    change = over_gaps(p * (d[..., None, :] - d[..., :, None]), w, tied)
     size = np.sum(np.abs(stop_gradient(p)), axis=(-2, -1))
     unknown = tied & (np.abs(stop_gradient(p)) > 4 * np.finfo(w.dtype).eps * each(size))
-    return np.where(unknown & ~np.eye(w.shape[-1], dtype=bool), np.nan, change)
+    unknown = unknown & ~np.eye(w.shape[-1], dtype=bool)
+    if np.any(plain(unknown)):
+        warn(
+            DegenerateWarning,
+            f"{name}: the second derivative is nan where it mixes vectors of equal values",
+            "for a sum Σ g(w) it is g″, which the first derivative g′ at these values does not tell",
+            "write Σ w as the trace, Σ w² as the sum of squares, Π w as det; others where the values are apart",
+        )
+    return np.where(unknown, np.nan, change)
 
 
-def _diagonal(x: Any) -> Any:
+def diagonal_of(x: Any) -> Any:
     return np.einsum("...ii->...i", x)
 
 
@@ -73,8 +133,7 @@ def _diagonal(x: Any) -> Any:
 
 def _triangle(n: int, dtype: Any, UPLO: str) -> Any:
     """The mask of the triangle that NumPy reads, with half of the diagonal: A is taken for M∘A + (M∘A)ᴴ."""
-    lower = np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
-    return lower if UPLO.upper() == "L" else lower.T
+    return lower_half(n, dtype) if UPLO.upper() == "L" else lower_half(n, dtype).T
 
 
 def _anchor(v: Any, UPLO: str) -> tuple[Any, Any]:
@@ -90,20 +149,17 @@ def _eigh(d: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
     """δH = conj(V)·(diag δw + K/(w_j − w_i))·Vᵀ, K the skew part of Vᵀ·δV; H is one triangle of A and its mirror."""
     (dw, dv), (w, v) = d, y
     n = v.shape[-1]
-    middle: Any = 0 if dw is None else dw[..., None, :] * np.eye(n, dtype=w.dtype)
+    tied, repeated = ties(w)
+    middle: Any = 0 if dw is None else shared(dw, (tied, repeated))[..., None, :] * np.eye(n, dtype=w.dtype)
     if dv is not None:
-        tied, repeated = _ties(w)
         if v.dtype.kind == "c":
             # A function that no phase changes has turn = 0 but for rounding, which must not be divided by a small row
             mask, row = _anchor(v, UPLO)
-            turn = np.imag(np.sum(v * dv, axis=-2))
-            rounding = 16 * np.finfo(v.dtype).eps * np.sum(np.abs(stop_gradient(dv)), axis=-2)
-            none = np.abs(turn) <= rounding
-            turn = np.where(none, 0, turn / np.where(none, 1, row))
-            dv = dv - 1j * mask * turn[..., None, :]
+            turn, size = np.imag(np.sum(v * dv, axis=-2)), np.sum(np.abs(dv), axis=-2)
+            dv = dv - 1j * mask * phase("eigh", turn, size, row)[..., None, :]
         x = transposed(v) @ dv
-        used = dv if dw is None else np.concatenate([dv, dw[..., None, :]], axis=-2)
-        middle = middle + _undefined(_over_gaps((x - adjoint(x)) / 2, w, tied), used, repeated)
+        asked = used(dv) if dw is None else used(dv) | (dw != 0)
+        middle = middle + undefined("eigh", over_gaps((x - adjoint(x)) / 2, w, tied), repeated & asked)
     dh = conjugated(v) @ middle @ transposed(v)
     return (dh + adjoint(dh)) * _triangle(n, v.dtype, UPLO)
 
@@ -116,16 +172,16 @@ def _rotation(t: Any, v: Any, UPLO: str) -> Any:
 
 def _eigh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = y
-    tied, repeated = _ties(w)
+    tied, repeated = ties(w)
     p = _rotation(t, v, UPLO)
-    tv = v @ _over_gaps(p, w, tied)
-    moved = each(np.any(t != 0, axis=(-2, -1))) & repeated[..., None, :]
+    tv = v @ over_gaps(p, w, tied)
     if v.dtype.kind == "c":
         mask, row = _anchor(v, UPLO)
         turn = np.imag(np.sum(tv * mask, axis=-2))
-        turn = np.where(turn == 0, 0, turn / np.where(turn == 0, 1, row))
-        tv = tv - 1j * v * turn[..., None, :]
-    return np.real(_diagonal(p)), np.where(moved, np.nan, tv)
+        tv = tv - 1j * v * phase("eigh", turn, np.sum(np.abs(tv), axis=-2), row)[..., None, :]
+    moved = np.any(t != 0, axis=(-2, -1))[..., None]
+    tv = undefined("eigh", tv, repeated & moved, "the tangent is nan")
+    return shared(np.real(diagonal_of(p)), (tied, repeated), tangent=True), tv
 
 
 eigh = op(
@@ -151,13 +207,13 @@ def _mirrored(v: Any, k: Any, UPLO: str) -> Any:
 
 
 def _eigvalsh_slope(d: Any, a: Any, *, UPLO: str = "L") -> Any:
-    v = eigh(a, UPLO=UPLO)[1]
-    return _mirrored(v, d[..., None, :] * np.eye(v.shape[-1], dtype=d.dtype), UPLO)
+    w, v = eigh(a, UPLO=UPLO)
+    return _mirrored(v, shared(d, ties(w))[..., None, :] * np.eye(v.shape[-1], dtype=d.dtype), UPLO)
 
 
 def _eigvalsh_slope_tangent(t: Any, y: Any, d: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = eigh(a, UPLO=UPLO)
-    return _mirrored(v, conjugated(_divided(_rotation(t, v, UPLO), d, w)), UPLO)
+    return _mirrored(v, conjugated(divided("eigvalsh", _rotation(t, v, UPLO), d, w)), UPLO)
 
 
 eigvalsh_slope = op(
@@ -177,7 +233,8 @@ eigvalsh_slope = op(
 
 
 def _eigvalsh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
-    return np.real(_diagonal(_rotation(t, eigh(a, UPLO=UPLO)[1], UPLO)))
+    w, v = eigh(a, UPLO=UPLO)
+    return shared(np.real(diagonal_of(_rotation(t, v, UPLO))), ties(w), tangent=True)
 
 
 eigvalsh = op(
@@ -189,8 +246,8 @@ eigvalsh = op(
         at((3, 3), draw=spread), at((2, 4, 4), draw=spread), at((3, 3), draw=spread, UPLO="U"), at((1, 1)), at((0, 0)),
     ),
     formulas=("δA = M∘(G + Gᴴ), G = conj(V)·diag δw·Vᵀ, M the triangle that NumPy reads",),
-    note="at repeated eigenvalues δA is that of the eigenvectors that LAPACK returns, right for every symmetric "
-    "function of them; its own derivative is nan there if it mixes them",
+    note="equal eigenvalues share their δ, which is right for every symmetric function of them; its own derivative is "
+    "nan there if it mixes them",
 )  # fmt: skip
 
 
@@ -209,6 +266,11 @@ def _left(v: Any) -> tuple[Any, Any]:
     return left, ~(length < 0.25 / np.sqrt(np.finfo(v.dtype).eps)) | ~exists[..., None]
 
 
+def _lost(x: Any, lost: Any) -> Any:
+    """Nan in the columns of x that a matrix without a basis of eigenvectors would have to give, with a warning."""
+    return np.where(lost_basis("eig", lost)[..., None, :], np.nan, x)
+
+
 def _largest(v: Any) -> Any:
     """One in each column, at the element that LAPACK makes real: the largest."""
     v = stop_gradient(v)
@@ -221,38 +283,40 @@ def _largest(v: Any) -> Any:
 def _eig(d: Any, y: Any, a: Any) -> Any:
     """δA = V⁻ᵀ·(diag δw + (Vᵀ·E)/(w_j − w_i))·Vᵀ, where E is δV without what changes only lengths and phases."""
     (dw, dv), (w, v) = d, y
-    left, lost = _left(v)
+    (left, lost), (tied, repeated) = _left(v), ties(w)
     middle: Any = 0
     if dw is not None:
-        dw = dw[..., None, :]
-        middle = _undefined(dw * np.eye(v.shape[-1], dtype=v.dtype), dw, lost)
+        share = shared(dw, (tied, repeated))[..., None, :]
+        middle = _lost(share * np.eye(v.shape[-1], dtype=v.dtype), lost & (dw != 0))
     if dv is not None:
-        tied, repeated = _ties(w)
         along = np.sum(v * dv, axis=-2, keepdims=True)
         e = dv - conjugated(v) * np.real(along)
         if v.dtype.kind == "c":
             largest = _largest(v)
             e = e - 1j * largest * np.imag(along) / np.sum(v * largest, axis=-2, keepdims=True)
-        unknown = repeated | np.any(lost, axis=-1, keepdims=True)
-        used = dv if dw is None else np.concatenate([dv, dw], axis=-2)
-        middle = middle + _undefined(_over_gaps(transposed(v) @ e, w, tied), used, unknown)
+        asked = used(dv) if dw is None else used(dv) | (dw != 0)
+        without = np.any(lost, axis=-1, keepdims=True)
+        inner = _lost(over_gaps(transposed(v) @ e, w, tied), without & asked)
+        middle = middle + undefined("eig", inner, repeated & asked & ~without)
     return transposed(left) @ middle @ transposed(v)
 
 
 def _eig_tangent(t: Any, y: Any, a: Any) -> Any:
     w, v = y
     left, lost = _left(v)
-    tied, repeated = _ties(w)
+    tied, repeated = ties(w)
     p = left @ t @ v
-    tv = v @ _over_gaps(p, w, tied)
+    tv = v @ over_gaps(p, w, tied)
     turn = np.real(np.sum(conjugated(v) * tv, axis=-2, keepdims=True))
     if v.dtype.kind == "c":
         largest = _largest(v)
         at_largest = np.sum(v * largest, axis=-2, keepdims=True)
         turn = turn + 1j * np.imag(np.sum(tv * largest, axis=-2, keepdims=True)) / at_largest
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
-    unknown = (moved & (repeated | np.any(lost, axis=-1, keepdims=True)))[..., None, :]
-    return np.where(moved & lost, np.nan, _diagonal(p)), np.where(unknown, np.nan, tv - v * turn)
+    without = np.any(lost, axis=-1, keepdims=True)
+    tv = _lost(tv - v * turn, without & moved)
+    tw = np.where(lost_basis("eig", lost & moved), np.nan, shared(diagonal_of(p), (tied, repeated), tangent=True))
+    return tw, undefined("eig", tv, repeated & moved & ~without, "the tangent is nan")
 
 
 eig = op(
@@ -276,7 +340,7 @@ def _order(w: Any, found: Any) -> Any:
     w, found = stop_gradient(w), stop_gradient(found)
     off = np.abs(w[..., :, None] - found[..., None, :])
     size = np.sum(np.abs(w), axis=-1, keepdims=True)
-    same = np.all(_diagonal(off) <= 16 * np.finfo(w.dtype).eps * size, axis=-1, keepdims=True)  # repeated ones as well
+    same = np.all(diagonal_of(off) <= 16 * np.finfo(w.dtype).eps * size, axis=-1, keepdims=True)  # repeated ones too
     places = np.arange(w.shape[-1])
     return np.where(same, places, np.argmin(off, axis=-1))[..., None, :] == places[:, None]
 
@@ -289,22 +353,23 @@ def _basis(w: Any, a: Any) -> tuple[Any, Any, Any]:
 
 
 def _eigvals_slope(d: Any, a: Any) -> Any:
-    v, left, lost = _basis(np.linalg.eigvals(stop_gradient(a)), a)
-    d = d[..., None, :]
-    return _undefined(transposed(left) * d, d, lost) @ transposed(v)
+    w = np.linalg.eigvals(stop_gradient(a))
+    v, left, lost = _basis(w, a)
+    return _lost(transposed(left) * shared(d, ties(w))[..., None, :], lost & (d != 0)) @ transposed(v)
 
 
 def _eigvals_tangent(t: Any, y: Any, a: Any) -> Any:
     v, left, lost = _basis(y, a)
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
-    return np.where(moved & lost, np.nan, _diagonal(left @ t @ v))
+    ty = shared(diagonal_of(left @ t @ v), ties(y), tangent=True)
+    return np.where(lost_basis("eigvals", moved & lost), np.nan, ty)
 
 
 def _eigvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
     w = np.linalg.eigvals(a)
     v, left, lost = _basis(w, a)
-    change = _divided(left @ t @ v, d, w)
-    unknown = np.any(lost, axis=-1) & np.any(t != 0, axis=(-2, -1))
+    change = divided("eigvals", left @ t @ v, d, w)
+    unknown = lost_basis("eigvals", np.any(lost, axis=-1) & np.any(t != 0, axis=(-2, -1)))
     return transposed(v @ np.where(each(unknown), np.nan, change) @ left)
 
 
@@ -333,6 +398,6 @@ eigvals = op(
         at((1, 1)), at((0, 0)),
     ),
     formulas=("δA = V⁻ᵀ·diag δw·Vᵀ",),
-    note="nan where a matrix has no basis of eigenvectors; at repeated eigenvalues δA is right for every symmetric "
-    "function of them; its own derivative is nan there if it mixes them",
+    note="nan where a matrix has no basis of eigenvectors; equal eigenvalues share their δ, which is right for every "
+    "symmetric function of them; its own derivative is nan there if it mixes them",
 )  # fmt: skip

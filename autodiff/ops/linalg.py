@@ -1,4 +1,8 @@
-"""Linear algebra: inverses, determinants, factorisations, norms.
+"""Linear algebra: inverses, determinants, factorisations.
+
+The rules are those of M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
+algorithmic differentiation" (2008); of cholesky, I. Murray, "Differentiation of the Cholesky decomposition" (2016); of
+qr, D. Roberts and L. Roberts, "QR and LQ decomposition matrix backpropagation algorithms" (2020).
 
 Everything works on stacks of matrices over the leading axes, real or complex. By the convention for complex numbers the
 adjoint of a linear map is its plain transpose; where a function itself conjugates (cholesky, qr, norm) its rule does.
@@ -12,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoRuleError, message
-from ..makers import at, composite, flat, op, refuse
+from ..errors import DegenerateWarning, NoRuleError, message, warn
+from ..makers import at, composite, flat, op
+from ..op import plain
 from ..rules import unbroadcast
 from .contract import conjugated, transposed
 from .flat import stop_gradient
@@ -27,6 +32,17 @@ def adjoint(x: Any) -> Any:
 def each(x: Any) -> Any:
     """One number a matrix, against the two axes of the matrix."""
     return x[..., None, None]
+
+
+def lower_half(n: int, dtype: Any) -> Any:
+    """The mask that keeps what lies below the diagonal and half of the diagonal itself."""
+    return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
+
+
+def mirrored(x: Any, transpose: bool = False) -> Any:
+    """The Hermitian matrix of which only the lower triangle of x is read; or the transpose of that map."""
+    half = lower_half(x.shape[-1], x.dtype)
+    return (x + adjoint(x)) * half if transpose else x * half + adjoint(x * half)
 
 
 def regular(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -51,6 +67,56 @@ def separated(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
     """Matrices whose singular values lie well apart."""
     u, s, vh = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
     return (u * np.arange(1.0, 1 + s.shape[-1])) @ vh
+
+
+def separated_with_rest(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """The same, with one zero singular value where the matrix is square."""
+    u, s, vh = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
+    return (u * np.arange(s.shape[-1])) @ vh
+
+
+# -- columns of a unitary matrix that are any basis of what the first ones leave ---------------------------------------
+
+
+def folded(name: str, g: Any, q: Any, k: int) -> tuple[Any, Any, Any]:
+    """The first k columns of Q, their gradient with that of the rest Q₂ folded in, and where that is undefined.
+
+    Q stays unitary, so dQ₂ = −Q₁·(dQ₁ᴴ·Q₂) + Q₂·Ω. A function that no choice of basis changes has Q₂ᴴ·G₂ Hermitian, and
+    the skew Ω, which nothing determines, does not count.
+    """
+    rest = q[..., k:]
+    q = q[..., :k]
+    if g is None:
+        return q, np.zeros(q.shape, q.dtype), np.zeros(q.shape[:-2], bool)
+    lost = np.zeros(q.shape[:-2], bool)
+    if rest.shape[-1]:
+        beyond = g[..., k:]
+        inner = adjoint(rest) @ beyond
+        size = np.sum(np.abs(stop_gradient(beyond)), axis=(-2, -1))
+        skew = np.max(np.abs(stop_gradient(inner - adjoint(inner))), axis=(-2, -1))
+        lost = skew > 64 * np.finfo(q.dtype).eps * size
+        if np.any(plain(lost)):
+            warn_of_basis(name, "δ is nan")
+        g = g[..., :k] - rest @ (adjoint(beyond) @ q)
+    return q, g, lost
+
+
+def free_tangent(name: str, t: Any, q: Any, rest: Any) -> Any:
+    """Q̇₂ = −Q₁·(Q̇₁ᴴ·Q₂), the least that keeps Q unitary."""
+    if rest.shape[-1] > (q.dtype.kind != "c"):
+        warn_of_basis(name, "their tangent is the least one, right for every function that no such choice changes")
+    return -q @ (adjoint(t) @ rest)
+
+
+def warn_of_basis(name: str, value: str) -> None:
+    """Say that the columns which fill up a unitary matrix have no derivative of their own."""
+    warn(
+        DegenerateWarning,
+        f"{name}: the columns beyond the {'singular values' if name == 'svd' else 'columns of a'} have no derivative",
+        f"they are any basis of what the first ones leave: {value}",
+        "use them as a space (the projection Q₂·Q₂ᴴ), or leave them out: "
+        + ("full_matrices=False" if name == "svd" else "mode='reduced'"),
+    )
 
 
 # -- inverse and solution: d(A⁻¹) = −A⁻¹·dA·A⁻¹ ------------------------------------------------------------------------
@@ -147,21 +213,16 @@ def _matrix_power(a: Any, n: Any) -> Any:
 
 
 def _null_vectors(a: Any) -> Any:
-    """The U and V with which A, once bordered, is far from singular: (2, n, m) a matrix; m = 0 where A itself is."""
+    """The U and V with which A, once bordered, is far from singular: (2, n, m) a matrix."""
     n = a.shape[-1]
-    far = np.finfo(a.dtype).eps ** 0.25  # beyond it A⁻¹ would cost a quarter of the digits at each order
-    none = np.zeros((*a.shape[:-2], 2, n, 0), a.dtype)
-    if a.size == 0:
-        return none
-    try:
-        reach = np.abs(a).sum(-1).max(-1) * np.abs(np.linalg.inv(a)).sum(-1).max(-1)
-    except np.linalg.LinAlgError:
-        reach = np.array(np.inf)
-    if np.all(reach * far < 1):
-        return none
     u, s, vh = np.linalg.svd(a)
-    m = int((s <= far * s[..., :1]).sum(-1).max())
+    m = max(1, int((s <= _far(a.dtype) * s[..., :1]).sum(-1).max()))
     return np.stack([u[..., n - m :], adjoint(vh[..., n - m :, :])], axis=-3)
+
+
+def _far(dtype: Any) -> Any:
+    """The reciprocal condition below which an inverse would cost a quarter of the digits at each order."""
+    return np.finfo(dtype).eps ** 0.25
 
 
 null_vectors = flat(
@@ -183,23 +244,62 @@ def _small(w: Any) -> tuple[Any, Any]:
     return sign * np.sum((w @ power) * eye, axis=(-2, -1)) / m, sign * transposed(power)
 
 
-def _cofactors(a: Any, y: Any) -> Any:
-    """∂det/∂A, at singular matrices as well, and differentiable there to any order.
+def _inverse(a: Any) -> Any:
+    """The inverse, or None where one of the matrices is so near to a singular one that it would cost digits."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = np.abs(plain(a)).sum(-1).max(-1) * np.abs(plain(inverse)).sum(-1).max(-1)
+        return inverse if np.all(reach * _far(a.dtype) < 1) else None
 
-    Far from singular it is det A · A⁻ᵀ. Otherwise A is bordered to K = [[A, βU], [βVᴴ, 0]] with the singular vectors
-    that almost vanish in A, and β the size of A. With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity
-    in A for any fixed U, V, β. Its derivative is det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), here with X counted in
-    units of 1/β so that only what is too large itself overflows; nothing is divided by a small number.
-    """
-    n = a.shape[-1]
-    if n == 1:
+
+def _cofactors(a: Any, y: Any) -> Any:
+    """∂det/∂A = det A·A⁻ᵀ; at singular matrices, and where det A is too large or too small for a number, as below."""
+    if a.shape[-1] <= 1:
         return np.ones(a.shape, a.dtype)
-    exists = each(np.isfinite(np.sum(a, axis=(-2, -1))))
-    a = np.where(exists, a, np.eye(n, dtype=a.dtype))
-    border = null_vectors(a)
+    size = np.abs(plain(y))
+    if np.all((size > np.finfo(size.dtype).tiny) & (size < np.inf)):  # else it has not all its digits
+        inverse = _inverse(a)
+        if inverse is not None:
+            return each(y) * transposed(inverse)
+    exists = each(np.isfinite(np.sum(stop_gradient(a), axis=(-2, -1))))
+    return np.where(exists, _scaled_cofactors(np.where(exists, a, np.eye(a.shape[-1], dtype=a.dtype))), np.nan)
+
+
+def _scaled_cofactors(a: Any) -> Any:
+    """Those of A with each row divided by a power of two, which is exact, and with what that divides them by."""
+    rows = np.frexp(np.max(np.abs(plain(a)), axis=-1, keepdims=True))[1].astype(float)
+    a = _times_power(a, -rows)
+    rows = np.sum(rows, axis=-2, keepdims=True) - rows
+    inverse = _inverse(a)
+    if inverse is None:
+        return _times_power(_bordered_cofactors(a), rows)
+    sign, log = np.linalg.slogdet(a)
+    power = np.round(plain(log) / np.log(2))
+    return _times_power(each(sign * np.exp(log - power * np.log(2))) * transposed(inverse), rows + each(power))
+
+
+def _times_power(x: Any, power: Any) -> Any:
+    """The product x·2^power in steps, of which none is larger or smaller than both ends."""
+    most = np.finfo(x.dtype).maxexp // 2
+    while np.any(power):
+        step = np.clip(power, -most, most)
+        x, power = x * (2.0**step).astype(np.finfo(x.dtype).dtype), power - step
+    return x
+
+
+def _bordered_cofactors(a: Any) -> Any:
+    """Cofactors at singular matrices as well, and differentiable there to any order.
+
+    A is bordered to K = [[A, βU], [βVᴴ, 0]] with the singular vectors that almost vanish in A, and β the size of A.
+    With X = K⁻¹ in the same blocks, det A = det K · det X₂₂, an identity in A for any fixed U, V, β. Its derivative is
+    det K · (det X₂₂ · X₁₁ᵀ − X₂₁ᵀ·cof(X₂₂)·X₁₂ᵀ), here with X counted in units of 1/β so that only what is too large
+    itself overflows; nothing is divided by a small number.
+    """
+    n, border = a.shape[-1], null_vectors(a)
     m = border.shape[-1]
-    if m == 0:
-        return np.where(exists, each(y) * transposed(np.linalg.inv(a)), np.nan)
     into = np.eye(n + m, n, dtype=a.dtype)
     below = np.eye(n + m, dtype=a.dtype)[:, n:]
     beta = np.max(np.abs(stop_gradient(a)), axis=(-2, -1))
@@ -211,7 +311,7 @@ def _cofactors(a: Any, y: Any) -> Any:
     value, cofactors = _small(x[..., n:, n:])
     rank = transposed(x[..., n:, :n]) @ cofactors @ transposed(x[..., :n, n:])
     unit = sign * np.exp(log - (m + 1) * np.log(beta))
-    return np.where(exists, each(unit) * (each(value) * transposed(x[..., :n, :n]) - rank), np.nan)
+    return each(unit) * (each(value) * transposed(x[..., :n, :n]) - rank)
 
 
 det = op(
@@ -234,7 +334,10 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     weight = np.zeros(y[1].shape, y[1].dtype) if dlog is None else dlog
     if dsign is not None and a.dtype.kind == "c":
         weight = weight + np.imag(dsign * y[0]) * 1j
-    exists = np.isfinite(y[1])  # a singular matrix must not keep the others of its stack from theirs
+    exists = np.isfinite(plain(y[1]))
+    if np.all(exists):
+        return each(weight) * transposed(np.linalg.inv(a))
+    # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
     return each(weight * np.where(exists, 1.0, np.nan)) * transposed(inverse)
 
@@ -253,25 +356,32 @@ slogdet = op(
 # -- factorisations ----------------------------------------------------------------------------------------------------
 
 
-def _lower(n: int, dtype: Any) -> Any:
-    """The mask that keeps what lies below the diagonal and half of the diagonal itself."""
-    return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
-
-
 def _cholesky(d: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
-    """With Φ the mask of `_lower`: Q = L⁻ᵀ·Φ(Lᵀ·δL)·conj(L)⁻¹, and δA = Φ(Q + Qᴴ)."""
+    """With Φ the mask of `lower_half`: Q = L⁻ᵀ·Φ(Lᵀ·δL)·conj(L)⁻¹, and δA = Φ(Q + Qᴴ)."""
     if upper:
         d, y = adjoint(d), adjoint(y)
-    keep = _lower(y.shape[-1], y.dtype)
-    q = np.linalg.solve(transposed(y), (transposed(y) @ d) * keep)
-    q = transposed(np.linalg.solve(adjoint(y), transposed(q)))
+    keep = lower_half(y.shape[-1], y.dtype)
+    inverse = np.linalg.inv(y)
+    q = transposed(inverse) @ ((transposed(y) @ d) * keep) @ conjugated(inverse)
     da = (q + adjoint(q)) * keep
     return adjoint(da) if upper else da
+
+
+def _cholesky_tangent(t: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
+    """L̇ = L·Φ(L⁻¹·Ḣ·L⁻ᴴ), where Ḣ is the triangle of Ȧ that is read and its mirror."""
+    if upper:
+        t, y = adjoint(t), adjoint(y)
+    keep = lower_half(y.shape[-1], y.dtype)
+    h = t * keep
+    half = adjoint(np.linalg.solve(y, h + adjoint(h)))
+    ty = y @ (np.linalg.solve(y, half) * keep)
+    return adjoint(ty) if upper else ty
 
 
 cholesky = op(
     np.linalg.cholesky,
     _cholesky,
+    jvps=(_cholesky_tangent,),
     numpy=(np.linalg.cholesky,),
     examples=(
         at((3, 3), draw=definite), at((2, 4, 4), draw=definite), at((3, 3), draw=definite, upper=True),
@@ -284,130 +394,115 @@ cholesky = op(
 )  # fmt: skip
 
 
-def _qr(d: Any, y: Any, a: Any) -> Any:
+def _independent(r: Any) -> Any:
+    """Where no diagonal element of R is zero, so that the columns have one R and one Q."""
+    return np.isfinite(np.sum(1 / np.einsum("...ii->...i", stop_gradient(r)), axis=-1))
+
+
+def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     """δA = (δQ + conj(Q)·H)·R⁻ᵀ, where the Hermitian H has the upper triangle of δR·Rᵀ − Qᵀ·δQ.
 
     A wide A is [A₁ A₂] with A₁ = Q·R₁ square and R₂ = Qᴴ·A₂.
     """
-    q, r = y
-    dq, dr = (np.zeros(part.shape, part.dtype) if dpart is None else dpart for dpart, part in zip(d, y, strict=True))
-    k, rest = q.shape[-1], None
+    (dq, dr), (q, r), rest = d, y, None
+    k = min(a.shape[-2:])
+    q, gq, lost = folded("qr", None if dq is None else conjugated(dq), q, k)
+    dq, r = conjugated(gq), r[..., :k, :]
+    dr = np.zeros(r.shape, r.dtype) if dr is None else dr[..., :k, :]
     if r.shape[-1] > k:
         dr2, a2 = dr[..., k:], a[..., k:]
         rest = conjugated(q) @ dr2
         dq = dq + conjugated(a2 @ transposed(dr2))
         dr, r = dr[..., :k], r[..., :k]
-    upper = (dr @ transposed(r) - transposed(q) @ dq) * _lower(k, q.dtype).T
+    upper = (dr @ transposed(r) - transposed(q) @ dq) * lower_half(k, q.dtype).T
     middle = dq + conjugated(q) @ (upper + adjoint(upper))
-    exists = np.isfinite(np.sum(1 / np.einsum("...ii->...i", r), axis=-1))  # else the columns are not independent
+    exists = _independent(r)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
-    da = each(np.where(exists, 1.0, np.nan)) * transposed(np.linalg.solve(r, transposed(middle)))
+    da = each(np.where(exists & ~lost, 1.0, np.nan)) * transposed(np.linalg.solve(r, transposed(middle)))
     return da if rest is None else np.concatenate([da, rest], axis=-1)
 
 
+def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
+    """With M = Qᴴ·Ȧ·R⁻¹ and the skew Ω that has its lower triangle: Q̇ = Q·(Ω − M) + Ȧ·R⁻¹, Ṙ = (M − Ω)·R."""
+    q, r = y
+    k, zeros = min(a.shape[-2:]), r[..., min(a.shape[-2:]) :, :]
+    q, free, r, r2 = q[..., :k], q[..., k:], r[..., :k, :k], r[..., :k, k:]
+    exists = _independent(r)
+    r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
+    scaled = transposed(np.linalg.solve(transposed(r), transposed(t[..., :k])))
+    m = adjoint(q) @ scaled
+    low = m * np.tri(k, k=-1, dtype=q.dtype)
+    omega = low - adjoint(low)
+    if q.dtype.kind == "c":
+        omega = omega + 1j * np.imag(m) * np.eye(k, dtype=r.real.dtype)
+    mark = each(np.where(exists, 0.0, np.nan))
+    tq, tr = scaled + q @ (omega - m) + mark, (m - omega) @ r + mark
+    if r2.shape[-1]:
+        tr = np.concatenate([tr, adjoint(q) @ t[..., k:] - omega @ r2], axis=-1)
+    if free.shape[-1]:
+        tq = np.concatenate([tq, free_tangent("qr", tq, q, free)], axis=-1)
+        tr = np.concatenate([tr, np.zeros(zeros.shape, zeros.dtype)], axis=-2)
+    return tq, tr
+
+
 qr = op(
-    np.linalg.qr,
+    lambda a, *, complete=False: np.linalg.qr(a, mode="complete" if complete else "reduced"),
     _qr,
+    jvps=(_qr_tangent,),
+    name="qr",
     results=True,
-    numpy=(np.linalg.qr,),
     examples=(
         at((4, 3), draw=regular), at((3, 3), draw=regular), at((3, 4), draw=regular), at((2, 4, 2), draw=regular),
-        at((1, 1), draw=regular), at((3, 1), draw=regular),
+        at((1, 1), draw=regular), at((3, 1), draw=regular), at((0, 0)), at((3, 2), complete=True, draw=regular),
     ),
     formulas=("δA = (δQ + conj(Q)·H)·R⁻ᵀ, H Hermitian with the upper triangle of δR·Rᵀ − Qᵀ·δQ",),
-    note="the first min(m, n) columns must be independent; a diagonal of R that is real, as LAPACK makes it",
+    note="the first min(m, n) columns must be independent; a diagonal of R that is real, as LAPACK makes it; of the "
+    "columns that mode='complete' adds only the space that they span has a δ",
 )
 
 
 @composite(np.linalg.qr)
 def _qr_by_mode(a: Any, mode: str = "reduced") -> Any:
-    rows, columns = np.shape(a)[-2:]
-    if mode == "reduced" or (mode == "complete" and rows <= columns):
-        return qr(a)
-    if mode == "r":
-        return qr(a)[1]
-    if mode not in ("complete", "raw"):
-        raise ValueError(f"Unrecognized mode '{mode}'")
-    why = (
-        "the columns of Q beyond those of a are any basis of what is left, so they have no derivative"
-        if mode == "complete"
-        else "Householder vectors are LAPACK's own affair"
-    )
-    raise NoRuleError(message(f"qr: mode={mode!r} has no derivative rule here", why, "use mode='reduced' or mode='r'"))
-
-
-def _no_phase() -> NoRuleError:
-    return NoRuleError(
-        message(
-            "svd: the singular vectors of a complex matrix have no derivative rule",
-            "each pair of them has a free phase; second derivatives of the singular values would need theirs too",
-            "the singular values: np.linalg.svdvals(a)",
-        )
-    )
-
-
-def _svd(d: Any, y: Any, a: Any) -> Any:
-    """From dU = U·Ω + …: only the inner rotation divides by gaps s_j² − s_i²; without δU and δV it is U·δs·Vᵀ."""
-    (du, ds, dvh), (u, s, vh) = d, y
-    if a.dtype.kind == "c":
-        raise _no_phase()
-    row, column = s[..., None, :], s[..., :, None]
-    eye = np.eye(s.shape[-1], dtype=s.dtype)
-    gaps = (1 - eye) / (row * row - column * column + eye)
-    inner = (np.zeros(s.shape, s.dtype) if ds is None else ds)[..., None, :] * eye
-    outside: Any = 0
-    if du is not None:
-        x = transposed(u) @ du
-        inner = inner + gaps * (x - transposed(x)) * row
-        outside = (du - u @ x) / row @ vh
-    if dvh is not None:
-        dv = transposed(dvh)
-        x = vh @ dv
-        inner = inner + column * (gaps * (x - transposed(x)))
-        outside = outside + u @ (transposed(dv - transposed(vh) @ x) / column)
-    return u @ inner @ vh + outside
-
-
-svd = op(
-    lambda a: np.linalg.svd(a, full_matrices=False),
-    _svd,
-    name="svd",
-    results=True,
-    examples=(at((3, 3), draw=separated), at((4, 2), draw=separated), at((2, 2, 3), draw=separated)),
-    formulas=("δA = U·δs·Vᵀ and, for δU and δV, rotations divided by the gaps s_j² − s_i²",),
-    note="singular vectors have a derivative only where the singular values differ and are not zero",
-)
-
-
-def _svdvals(d: Any, y: Any, a: Any) -> Any:
-    u, _, vh = svd(a)
-    return conjugated(u * d[..., None, :] @ vh)
-
-
-svdvals = op(
-    lambda a: np.linalg.svd(a, compute_uv=False),
-    _svdvals,
-    name="svdvals",
-    numpy=(np.linalg.svdvals,),
-    examples=(at((3, 3), draw=separated), at((4, 2), draw=separated), at((2, 2, 3), draw=separated)),
-    formulas=("δA = conj(U·δs·Vᴴ)",),
-)
-
-
-@composite(np.linalg.svd)
-def _svd_by_form(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    refuse("linalg.svd", hermitian=hermitian or None)
-    if not compute_uv:
-        return svdvals(a)
-    rows, columns = np.shape(a)[-2:]
-    if full_matrices and rows != columns:
+    if mode in ("r", "reduced"):
+        return qr(a) if mode == "reduced" else qr(a)[1]
+    if mode == "complete":
+        return qr(a, complete=True) if np.shape(a)[-2] > np.shape(a)[-1] else qr(a)
+    if mode == "raw":
         raise NoRuleError(
             message(
-                "svd: full_matrices=True has no derivative rule for a matrix that is not square",
-                "the columns beyond the singular values are any basis of what is left, so they have no derivative",
-                "np.linalg.svd(a, full_matrices=False)",
+                "qr: mode='raw' has no derivative rule here",
+                "Householder vectors are LAPACK's own affair",
+                "use mode='reduced', 'complete' or 'r'",
             )
         )
-    if a.dtype.kind == "c":
-        raise _no_phase()
-    return svd(a)
+    raise ValueError(f"Unrecognized mode '{mode}'")
+
+
+# -- NumPy's names in its linear algebra for what works on the last two axes -------------------------------------------
+
+
+@composite(np.linalg.trace)
+def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return np.trace(x, offset, -2, -1, dtype)
+
+
+@composite(np.linalg.diagonal)
+def _diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return np.diagonal(x, offset, -2, -1)
+
+
+@composite(np.linalg.matrix_transpose)
+def _matrix_transpose(x: Any, /) -> Any:
+    return np.matrix_transpose(x)
+
+
+matrix_rank = flat(
+    np.linalg.matrix_rank,
+    numpy=(np.linalg.matrix_rank,),
+    accepts=("tol", "hermitian", "rtol"),
+    examples=(
+        at((3, 4)), at((2, 3, 3), draw=singular), at((3, 4), tol=0.1), at((3, 4), rtol=0.1),
+        at((3, 3), draw=definite, hermitian=True),
+    ),
+    note="the rank jumps",
+)  # fmt: skip

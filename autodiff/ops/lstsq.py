@@ -1,7 +1,8 @@
 """Pseudo-inverse, least squares, condition.
 
-Where the rank is full, d(A⁺) = −A⁺·dA·A⁺ + A⁺·A⁺ᴴ·dAᴴ·(1 − A·A⁺) + (1 − A⁺·A)·dAᴴ·A⁺ᴴ·A⁺. Where it is not, A⁺ jumps
-with the rank and δA is nan.
+Where the rank is full, d(A⁺) = −A⁺·dA·A⁺ + A⁺·A⁺ᴴ·dAᴴ·(1 − A·A⁺) + (1 − A⁺·A)·dAᴴ·A⁺ᴴ·A⁺: G. Golub and V. Pereyra, "The
+differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate" (1973). Where it is
+not, A⁺ jumps with the rank and δA is nan, with a DegenerateWarning.
 """
 
 from __future__ import annotations
@@ -10,37 +11,45 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
 from ..op import plain
 from .contract import conjugated, transposed
 from .flat import stop_gradient
-from .linalg import adjoint, each, regular, svdvals
+from .linalg import adjoint, definite, each, mirrored, regular, separated
 from .norm import norm
+from .singular import svdvals, svdvals_slope, svdvals_tangent, vanishing
 
 
-def _deficient(a: Any, p: Any) -> Any:
-    """Whether the rank, the trace of A⁺·A, is less than it could be."""
+def _defined(name: str, x: Any, d: Any, a: Any, p: Any) -> Any:
+    """Nan for the matrices in which the rank, the trace of A⁺·A, is less than it could be, and δA is used."""
     rank = np.sum(np.real(stop_gradient(a) * transposed(stop_gradient(p))), axis=(-2, -1))
-    return rank < min(a.shape[-2:]) - 0.5
+    jumps = (rank < min(a.shape[-2:]) - 0.5) & np.any(d != 0, axis=(-2, -1))
+    if np.any(plain(jumps)):
+        warn(
+            DegenerateWarning,
+            f"{name}: a derivative by the matrix is nan where singular values are cut off",
+            "the pseudo-inverse jumps with the rank, so nothing near this matrix is like it",
+            "differentiate by the right-hand side alone, or add a small multiple of the identity: "
+            "np.linalg.solve(a.T @ a + c * np.eye(n), a.T @ b)",
+        )
+    return np.where(each(jumps), np.nan, x)
 
 
-def _defined(x: Any, d: Any, a: Any, p: Any) -> Any:
-    """Nan for the matrices where δA is undefined and used."""
-    return np.where(each(_deficient(a, p) & np.any(d != 0, axis=(-2, -1))), np.nan, x)
-
-
-def _pinv(d: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None) -> Any:
-    g = transposed(d)
+def _pinv(d: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
+    """δA = conj((1 − A·Y)·δYᵀ·Y·Yᴴ + Yᴴ·Y·δYᵀ·(1 − Y·A)) − Yᵀ·δY·Yᵀ; that of a Hermitian one on its lower triangle."""
+    a, g = mirrored(a) if hermitian else a, transposed(d)
     before = g @ y @ adjoint(y)
     after = adjoint(y) @ y @ g
     da = conjugated(before - a @ (y @ before) + after - (after @ y) @ a) - transposed(y) @ d @ transposed(y)
-    return _defined(da, d, a, y)
+    return _defined("pinv", mirrored(da, transpose=True) if hermitian else da, d, a, y)
 
 
-def _pinv_tangent(t: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None) -> Any:
+def _pinv_tangent(t: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
+    a, t = (mirrored(a), mirrored(t)) if hermitian else (a, t)
     left, right = y @ adjoint(y) @ adjoint(t), adjoint(t) @ adjoint(y) @ y
     ty = left - (left @ a) @ y + right - y @ (a @ right) - y @ t @ y
-    return _defined(ty, t, a, y)
+    return _defined("pinv", ty, t, a, y)
 
 
 pinv = op(
@@ -51,9 +60,11 @@ pinv = op(
     examples=(
         at((3, 3), draw=regular), at((4, 2), draw=regular), at((2, 2, 4), draw=regular), at((1, 1), draw=regular),
         at((4, 3), draw=regular, rcond=1e-3), at((3, 4), draw=regular, rtol=1e-3), at((0, 2)),
+        at((2, 3, 3), draw=definite, hermitian=True),
     ),
     formulas=("δA = conj((1 − Y′)·δYᵀ·Y·Yᴴ + Yᴴ·Y·δYᵀ·(1 − Y″)) − Yᵀ·δY·Yᵀ with Y′ = A·Y, Y″ = Y·A",),
-    note="nan where singular values are cut off: the pseudo-inverse jumps with the rank",
+    note="nan where singular values are cut off: the pseudo-inverse jumps with the rank; of a Hermitian matrix the "
+    "lower triangle is read, so δA is zero in the other and counts both",
 )  # fmt: skip
 
 
@@ -68,67 +79,85 @@ def _columns(x: Any, like: Any) -> Any:
 
 
 def _lstsq(d: Any, y: Any, a: Any, b: Any, *, wanted: tuple[bool, bool], rcond: Any = None) -> Any:
-    """δB = A⁺ᵀ·δX, and δA = −δB·Xᵀ + conj(R·δBᵀ·A⁺ᴴ + A⁺ᴴ·X·δXᵀ·(1 − A⁺·A)), R = B − A·X."""
-    p = _inverse(a, rcond)
-    d, x = _columns(d, b), _columns(y, b)
-    db = transposed(p) @ d
-    if not wanted[0]:
-        return None, np.reshape(db, b.shape)
+    """δB = A⁺ᵀ·δX, and δA = −δB·Xᵀ + conj(R·δBᵀ·A⁺ᴴ + A⁺ᴴ·X·δXᵀ·(1 − A⁺·A)), where R = B − A·X.
+
+    The residuals Σ|R|² add δR = 2·conj(R), the singular values what they add by themselves.
+    """
+    (dx, dr, _, ds), x = d, _columns(y[0], b)
+    da, db = np.zeros(a.shape, y[0].dtype), np.zeros(_columns(b, b).shape, y[0].dtype)
     rest = _columns(b, b) - a @ x
-    row = adjoint(p) @ x @ transposed(d)
-    da = conjugated(rest @ transposed(db) @ adjoint(p) + row - (row @ p) @ a) - db @ transposed(x)
-    return _defined(da, d, a, p), np.reshape(db, b.shape)
+    if dx is not None:
+        p = _inverse(a, rcond)
+        dx = _columns(dx, b)
+        db = transposed(p) @ dx
+        if wanted[0]:
+            row = adjoint(p) @ x @ transposed(dx)
+            da = conjugated(rest @ transposed(db) @ adjoint(p) + row - (row @ p) @ a) - db @ transposed(x)
+            da = _defined("lstsq", da, dx, a, p)
+    if dr is not None and dr.size:  # X is where the residual is least, so it does not move with X
+        slope = 2 * dr * conjugated(rest)
+        da, db = da - slope @ transposed(x), db + slope
+    if ds is not None:
+        da = da + svdvals_slope(ds, a)
+    return da, np.reshape(db, b.shape)
+
+
+def _moved(tx: Any, tr: Any, ts: Any, y: Any) -> Any:
+    """The four tangents: the rank has none, and where NumPy leaves the residuals out neither have they."""
+    return tx, tr if y[1].size else np.zeros(y[1].shape, y[1].dtype), np.zeros((), y[3].dtype), ts
 
 
 def _lstsq_tangent(t: Any, y: Any, a: Any, b: Any, *, rcond: Any = None) -> Any:
-    p, x = _inverse(a, rcond), _columns(y, b)
+    p, x = _inverse(a, rcond), _columns(y[0], b)
+    rest = _columns(b, b) - a @ x
     right = adjoint(t) @ (adjoint(p) @ x)
-    tx = p @ (adjoint(p) @ (adjoint(t) @ (_columns(b, b) - a @ x)) - t @ x) + right - p @ (a @ right)
-    return np.reshape(_defined(tx, t, a, p), y.shape)
+    tx = p @ (adjoint(p) @ (adjoint(t) @ rest) - t @ x) + right - p @ (a @ right)
+    tr = -2 * np.sum(np.real(conjugated(rest) * (t @ x)), axis=0)
+    tx = np.reshape(_defined("lstsq", tx, t, a, p), y[0].shape)
+    return _moved(tx, tr, svdvals_tangent(t, y[3], a), y)
+
+
+def _lstsq_tangent_of_b(t: Any, y: Any, a: Any, b: Any, *, rcond: Any = None) -> Any:
+    rest = _columns(b, b) - a @ _columns(y[0], b)
+    tr = 2 * np.sum(np.real(conjugated(rest) * _columns(t, b)), axis=0)
+    return _moved(_inverse(a, rcond) @ t, tr, np.zeros(y[3].shape, y[3].dtype), y)
 
 
 lstsq = op(
-    lambda a, b, *, rcond=None: np.linalg.lstsq(a, b, rcond)[0],
+    lambda a, b, *, rcond=None: np.linalg.lstsq(a, b, rcond),
     joint=_lstsq,
     arity=2,
-    jvps=(_lstsq_tangent, lambda t, y, a, b, *, rcond=None: _inverse(a, rcond) @ t),
+    jvps=(_lstsq_tangent, _lstsq_tangent_of_b),
     name="lstsq",
+    results=True,
+    numpy=(np.linalg.lstsq,),
+    signature=("a", "b", "rcond"),
     examples=(
-        at((4, 3), (4,), draw=(regular, None)), at((4, 3), (4, 2), draw=(regular, None)),
-        at((3, 3), (3,), draw=(regular, None)), at((2, 4), (2, 3), draw=(regular, None)),
-        at((4, 2), (4,), draw=(regular, None), rcond=1e-3),
+        at((4, 3), (4,), draw=(separated, None)), at((4, 3), (4, 2), draw=(separated, None)),
+        at((3, 3), (3,), draw=(separated, None)), at((2, 4), (2, 3), draw=(separated, None)),
+        at((4, 2), (4,), draw=(separated, None), rcond=1e-3),
     ),
     formulas=("δA = −δB·Xᵀ + conj(R·δBᵀ·A⁺ᴴ + A⁺ᴴ·X·δXᵀ·(1 − A⁺·A)), R = B − A·X", "δB = A⁺ᵀ·δX"),
-    note="δA is nan where singular values are cut off: the solution jumps with the rank",
+    note="of the solution δA is nan where singular values are cut off: it jumps with the rank",
 )  # fmt: skip
-
-
-@composite(np.linalg.lstsq)
-def _least_squares(a: Any, b: Any, rcond: Any = None) -> Any:
-    """Solution, residuals, rank, singular values, as NumPy returns them."""
-    x = lstsq(a, b, rcond=rcond)
-    rank, s = np.linalg.lstsq(plain(a), plain(b), rcond)[2], svdvals(a)
-    rows, columns = np.shape(a)
-    if rank != columns or rows <= columns:
-        return x, np.array([], s.dtype), rank, s
-    rest = b - a @ x
-    squares = np.sum(np.real(rest * np.conj(rest)), axis=0)
-    return x, np.reshape(squares, (-1,)), rank, s
 
 
 @composite(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
-    """‖X‖·‖X⁻¹‖; infinite, with a δ that is not finite, at a singular matrix."""
-    if x.size == 0:
+    """‖X‖·‖X⁻¹‖; at a singular matrix NumPy's value, with a δ that is not finite."""
+    if 0 in x.shape[-2:]:
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
-    size = norm(x, ord=2 if p is None else p, axis=(-2, -1))
     if p is None or p in (2, -2):
-        least = norm(x, ord=2 if p == -2 else -2, axis=(-2, -1))
-        regular = stop_gradient(least) > 0
-        quotient = size / np.where(regular, least, 1)
+        s = svdvals(x)
+        singular = vanishing(s, x.shape)[..., -1]
+        largest, least = s[..., 0], np.where(singular, 1, s[..., -1])
+        quotient = least / np.where(singular, 1, largest) if p == -2 else largest / least
     else:
-        regular = np.isfinite(np.linalg.slogdet(stop_gradient(x))[1])
-        inverse = np.linalg.inv(np.where(each(regular), x, np.eye(x.shape[-1], dtype=x.dtype)))
-        quotient = size * norm(inverse, ord=p, axis=(-2, -1))
-    squares = np.sum(np.real(x * np.conj(x)), axis=(-2, -1))
-    return np.where(regular, quotient, (squares + 1) * np.inf)  # of which no δ is finite
+        singular = ~np.isfinite(np.linalg.slogdet(stop_gradient(x))[1])
+        inverse = np.linalg.inv(np.where(each(singular), np.eye(x.shape[-1], dtype=x.dtype), x))
+        quotient = norm(x, ord=p, axis=(-2, -1)) * norm(inverse, ord=p, axis=(-2, -1))
+    if not np.any(plain(singular)):
+        return quotient
+    squares = np.sum(np.real(x * conjugated(x)), axis=(-2, -1))
+    steep = np.sqrt(squares - stop_gradient(squares))  # zero, with an infinite slope
+    return np.where(singular, np.linalg.cond(plain(x), p) + steep, quotient)

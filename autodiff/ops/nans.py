@@ -224,5 +224,5 @@ def nanmedian(
     place = np.arange(rows.shape[-1])
     weights = (np.equal(place, (n - 1) // 2) * 0.5 + np.equal(place, n // 2) * 0.5).astype(rows.dtype)
     y = np.sum(np.where(weights == 0, 0, weights * np.where(weights == 0, 0, rows)), axis=-1)
-    y = np.where(n[..., 0] == 0, np.nan, y)
+    y = np.where(n[..., 0] == 0, np.nan, y)[()]
     return restored(y, a.shape, axis, False) if keepdims is True else y

@@ -30,6 +30,18 @@ _GAUSSIAN = 200.0
 """The same for exp(−x²/2)."""
 
 
+def refuse_complex(name: str, *xs: Any) -> None:
+    """Raise DtypeError where one of these arrays is complex."""
+    if any(x.dtype.kind == "c" for x in xs):
+        raise DtypeError(
+            message(
+                f"{name} of complex numbers",
+                "it is made of orderings, squares or probabilities of real ones",
+                "pass np.real(x), np.imag(x) or np.abs(x)",
+            )
+        )
+
+
 def _within(x: Any, bound: float) -> Any:
     return np.clip(x, -bound, bound)
 
@@ -123,15 +135,22 @@ _BLOCK = 8192
 """As many elements as stay in the cache from one term of the sum to the next."""
 
 
+def _in_blocks(f: Any, x: Any) -> Any:
+    """A pointwise function of real numbers, block by block and in at least single precision."""
+    x = np.asarray(x)
+    refuse_complex("gelu", x)
+    flat = np.ravel(x)
+    y = np.empty(x.size, x.dtype if x.dtype.kind == "f" else np.float64)
+    for start in range(0, x.size, _BLOCK):
+        part = flat[start : start + _BLOCK]
+        y[start : start + _BLOCK] = f(part.astype(np.result_type(part, np.float32), copy=False))
+    return np.reshape(y, x.shape)[()]
+
+
 def _normal_cdf(x: Any) -> Any:
     """Φ(x), the probability that a standard normal number is less than x."""
-    flat = np.ravel(x)
-    y = np.empty_like(flat)
-    for start in range(0, flat.size, _BLOCK):
-        part = flat[start : start + _BLOCK]
-        below = _tail(np.abs(part))
-        y[start : start + _BLOCK] = np.where(part > 0, 1 - below, below)
-    return np.reshape(y, x.shape)[()]
+    below = _tail(np.abs(x))
+    return np.where(x > 0, 1 - below, below)
 
 
 def _tail(a: Any) -> Any:
@@ -140,38 +159,24 @@ def _tail(a: Any) -> Any:
     step = math.pi * math.sqrt(2 / digits)
     pole = 2 * math.pi / step
     a = np.minimum(a, _GAUSSIAN)
-    square, total = a * a, np.zeros_like(a)
+    square, total, term = a * a, np.zeros_like(a), np.empty_like(a)
     for n in range(math.ceil(digits / math.pi)):
         s = (n + 0.5) * step
-        total += math.exp(-s * s / 2) / (square + s * s)
+        np.add(square, s * s, out=term)
+        total += np.divide(math.exp(-s * s / 2), term, out=term)
     short = np.rint(16 * a) / 16  # its square is exact, and so exp(−a²/2) keeps the digits that a large a² would lose
     bell = np.exp(-short * short / 2) * np.exp((short - a) * (short + a) / 2)
-    residue = np.where(a < pole, 1 / (1 + np.exp(pole * np.minimum(a, pole))), 0)
+    residue = (a < pole) / (1 + np.exp(pole * np.minimum(a, pole)))
     return step / math.pi * a * total * bell + residue
 
 
-def _single(x: Any) -> Any:
-    """Real numbers in at least single precision."""
-    x = np.asarray(x)
-    if x.dtype.kind == "c":
-        raise DtypeError(
-            message("gelu of complex numbers", "Φ(x) is a probability, and x is real", "pass np.real(x)")
-        )
-    return x.astype(np.result_type(x.dtype, np.float32), copy=False)
-
-
-def _as_given(y: Any, x: Any) -> Any:
-    return y.astype(x.dtype, copy=False)[()] if x.dtype.kind == "f" else y
-
-
 def _gelu_of(x: Any) -> Any:
-    wide = _single(x)
-    return _as_given(np.maximum(wide, -_GAUSSIAN) * _normal_cdf(wide), np.asarray(x))
+    return np.maximum(x, -_GAUSSIAN) * _normal_cdf(x)
 
 
 def _gelu_slope_of(x: Any) -> Any:
-    wide = _single(x)
-    return _as_given(_normal_cdf(wide) + _within(wide, _GAUSSIAN) * _bell(_within(wide, _GAUSSIAN)), np.asarray(x))
+    near = _within(x, _GAUSSIAN)
+    return _normal_cdf(x) + near * _bell(near)
 
 
 def _bell(x: Any) -> Any:
@@ -179,12 +184,12 @@ def _bell(x: Any) -> Any:
 
 
 _gelu_slope = elementwise(
-    _gelu_slope_of, lambda d, y, x: d * _gelu_curvature(_within(x, _GAUSSIAN)),
+    lambda x: _in_blocks(_gelu_slope_of, x), lambda d, y, x: d * _gelu_curvature(_within(x, _GAUSSIAN)),
     name="gelu_slope", formulas=("δx = δy·φ(x)·(2 − x²)",), note="the derivative of gelu: Φ(x) + x·φ(x)",
     edges=((-np.inf, 0.0), (np.inf, 0.0)),
 )  # fmt: skip
 _gelu = elementwise(
-    _gelu_of, lambda d, y, x: d * _gelu_slope(x),
+    lambda x: _in_blocks(_gelu_of, x), lambda d, y, x: d * _gelu_slope(x),
     name="gelu", formulas=("δx = δy·(Φ(x) + x·φ(x))",), edges=((0.0, 0.5), (-np.inf, 0.0), (np.inf, 1.0)),
 )  # fmt: skip
 

@@ -14,7 +14,10 @@ import numpy as np
 
 from ..makers import at, composite, op
 from .contract import conjugated
-from .linalg import adjoint, regular, separated, svd
+from .eigen import over_gaps, ties
+from .flat import stop_gradient
+from .linalg import regular, separated
+from .singular import rebuilt, rebuilt_tangent, svd, vanishing
 
 
 def apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -81,35 +84,31 @@ def _norm_of_matrices(d: Any, y: Any, x: Any, ord: Any, axes: tuple[int, ...]) -
     return d * np.moveaxis(slope, (-2, -1), axes)
 
 
-def _weights(s: Any, ord: Any) -> Any:
-    """∂y/∂s for a norm y of the singular values s: one for the sum, shared among ties for the extremes."""
-    if ord == "nuc":
-        return np.where(s > 0, 1.0, 0.0)
-    hit = s == (s[..., :1] if ord == 2 else s[..., -1:])
-    return np.where(s > 0, hit / np.sum(hit, axis=-1, keepdims=True), 0.0)
+def _weights(s: Any, ord: Any, zero: Any) -> Any:
+    """∂y/∂s of a norm y of singular values: one for the sum, shared among ties for the extremes; zero at zero."""
+    s = stop_gradient(s)
+    hit = s >= 0 if ord == "nuc" else np.abs(s - (s[..., :1] if ord == 2 else s[..., -1:])) <= _same(s)
+    share = 1 if ord == "nuc" else np.sum(hit, axis=-1, keepdims=True)
+    return np.where(zero, 0, hit / share).astype(s.dtype)
+
+
+def _same(s: Any) -> Any:
+    """How far rounding alone can drive singular values apart."""
+    return 4 * np.finfo(s.dtype).eps * s[..., :1]
 
 
 def _slope(x: Any, *, ord: Any) -> Any:
     u, s, vh = svd(x)
-    return conjugated((u * _weights(s, ord)[..., None, :]) @ vh)
+    return rebuilt(u, _weights(s, ord, vanishing(s, x.shape)), vh)
 
 
 def _slope_tangent(t: Any, y: Any, x: Any, *, ord: Any) -> Any:
-    """The tangent of G = U·w·Vᴴ, which needs no gap between singular values of equal weight.
-
-    With P = Uᴴ·dX·V = H + K, Hermitian and skew, what stands between U and Vᴴ is
-    H_ij·(w_j − w_i)/(s_j − s_i) + K_ij·(w_j + w_i)/(s_j + s_i).
-    """
+    """The weights are steps, so that singular values of equal weight are not turned together."""
     u, s, vh = svd(x)
-    w = _weights(s, ord)
-    p = adjoint(u) @ t @ adjoint(vh)
-    wi, wj, si, sj = w[..., :, None], w[..., None, :], s[..., :, None], s[..., None, :]
-    middle = (p + adjoint(p)) / 2 * np.where(wi == wj, 0, (wj - wi) / np.where(si == sj, 1, sj - si))
-    middle = middle + (p - adjoint(p)) / 2 * _quotient(wj + wi, sj + si)
-    fade = _quotient(w, s)
-    outside = ((t - u @ (adjoint(u) @ t)) @ adjoint(vh) * fade[..., None, :]) @ vh
-    beside = u @ (fade[..., :, None] * (adjoint(u) @ (t - t @ adjoint(vh) @ vh)))
-    return conjugated(u @ middle @ vh + outside + beside)
+    zero = vanishing(s, x.shape)
+    w = _weights(s, ord, zero)
+    steps = w[..., None, :] - w[..., :, None]
+    return rebuilt_tangent(t, (u, s, vh), w, lambda h: over_gaps(h * steps, s, ties(s)[0]), zero)
 
 
 singular_slope = op(
@@ -148,8 +147,6 @@ norm = op(
 @composite(np.linalg.vector_norm)
 def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Over any number of axes, taken together as one."""
-    if axis is None and ord == 2:
-        return norm(x, keepdims=keepdims) if keepdims else norm(x)
     axes, kept = _lengths(x.shape, axis)
     if len(axes) == 1:
         return norm(x, ord=ord, axis=axes[0], keepdims=keepdims)

@@ -1,4 +1,4 @@
-"""Sorting: a permutation that the values choose. Among equal elements δ is shared equally."""
+"""Sorting and sets: a permutation or a selection that the values choose. Among equal elements δ is shared equally."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
-from ..op import Op, apply
+from ..op import Op, apply, as_array, plain
+from .index import along, scatter
 from .reduce import grouped, restored
+from .shape import whole
 
 
 def _shared(d: Any, y: Any) -> Any:
@@ -81,16 +83,57 @@ sort = op(
 )
 
 
+partition = op(
+    np.partition,
+    lambda d, y, x, *, kth, axis=-1, kind="introselect": apply(
+        unarrange, (apply(arrange, (d, y), {"axis": axis}), x), {"axis": axis}
+    ),
+    name="partition",
+    jvps=(
+        lambda t, y, x, *, kth, axis=-1, kind="introselect": apply(
+            unarrange, (apply(arrange, (t, x), {"axis": axis}), y), {"axis": axis}
+        ),
+    ),
+    guard=None,
+    examples=(
+        at((5,), kth=2), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
+    ),
+    formulas=("δx = δy, each put back where its element came from",),
+    note="equal elements of the whole row share δ equally, as those of sort do",
+)  # fmt: skip
+
+
+def _unordered(name: str, order: Any) -> None:
+    if order is not None:
+        raise KeywordError(
+            message(f"{name}: order=", "it names fields of records, which have no derivative", "leave order out")
+        )
+
+
 @composite(np.sort)
 def _sort_of(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """Kinds of sorting differ in speed, and in which of two equal elements comes first: not in the result."""
-    if order is not None:
-        raise KeywordError(
-            message("sort: order=", "it names fields of records, which have no derivative", "leave order out")
-        )
+    _unordered("sort", order)
+    if kind is not None or stable is not None:
+        np.sort(np.zeros(0), kind=kind, stable=stable)  # NumPy's error where they are none, or both are given
     if axis is None:
         a, axis = np.ravel(a), -1
     return apply(sort, (a,), {} if axis == -1 else {"axis": axis})
+
+
+@composite(np.partition)
+def _partition_of(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    _unordered("partition", order)
+    if axis is None:
+        a, axis = np.ravel(a), -1
+    given = {"axis": (axis, -1), "kind": (kind, "introselect")}
+    return apply(partition, (a,), {"kth": whole(kth)} | {key: v for key, (v, usual) in given.items() if v != usual})
+
+
+@composite(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    y = np.sort(a)
+    return y if y.dtype.kind == "c" else y.astype(np.clongdouble if y.dtype == np.longdouble else complex)
 
 
 @composite(np.median)
@@ -104,3 +147,107 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
         last = rows[..., -1]
         y = np.where(last != last, last, y)[()]
     return restored(y, a.shape, axis, False) if keepdims else y
+
+
+# -- sets --------------------------------------------------------------------------------------------------------------
+# Which elements are equal decides the shape of the result, so it is settled at the call, as for nonzero.
+
+def _share(group: Any, ndim: int, axis: int) -> Any:
+    """One over how many are equal, for each group, to be multiplied with slices along an axis."""
+    return np.reshape(1 / np.bincount(group), tuple(-1 if i == axis % ndim else 1 for i in range(ndim)))
+
+
+def _mean_of_each(t: Any, group: Any, count: int, axis: int) -> Any:
+    shape = tuple(count if i == axis % t.ndim else n for i, n in enumerate(t.shape))
+    return scatter(t, index=along(axis, t.ndim, group), shape=shape) * _share(group, t.ndim, axis)
+
+
+distinct = op(
+    lambda x, *, first, group, axis=0: np.take(x, first, axis),
+    lambda d, y, x, *, first, group, axis=0: np.take(d * _share(group, d.ndim, axis), group, axis),
+    name="distinct",
+    jvps=(lambda t, y, x, *, first, group, axis=0: _mean_of_each(t, group, len(first), axis),),
+    guard=None,
+    examples=(
+        at((3,), first=np.array([2, 0, 1]), group=np.array([1, 2, 0])),
+        at((2, 3), first=np.array([1, 2, 0]), group=np.array([2, 0, 1]), axis=-1),
+    ),
+    formulas=("δx = δy of its value / how many are equal to it",),
+    note="one of each group of equal elements; they share its δ equally",
+)  # fmt: skip
+
+
+def _distinct(x: Any, found: Any, axis: int | None = None, equal_nan: bool = False) -> Any:
+    """The distinct elements of x, or its distinct slices along an axis, in the order in which NumPy found them."""
+    if axis is None:
+        x, axis = np.ravel(x), 0
+    vector = x.ndim == 1
+    _, first, group = np.unique(plain(x), True, True, axis=None if vector else axis, equal_nan=equal_nan)
+    group = np.ravel(group)
+    if vector:  # NumPy's hash table has an order of its own
+        place = np.argsort(found, kind="stable")
+        group, first = place[group], first[np.argsort(place)]
+    return apply(distinct, (x,), {"first": first, "group": group} | ({"axis": axis} if axis else {}))
+
+
+@composite(np.unique)
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    axis: int | None = None, *, equal_nan: bool = True, **settings: Any,
+) -> Any:  # fmt: skip
+    positions: Any = (return_index, return_inverse, return_counts)
+    found: Any = np.unique(plain(ar), *positions, axis=axis, equal_nan=equal_nan, **settings)
+    if isinstance(found, tuple):
+        return _distinct(ar, found[0], axis, equal_nan), *found[1:]
+    return _distinct(ar, found, axis, equal_nan)
+
+
+def _unique_as(function: Any) -> Any:
+    """np.unique_all and its kind: NumPy says where, and these are the values there."""
+
+    def composition(x: Any) -> Any:
+        found = function(plain(x))
+        return found._replace(values=_distinct(x, found[0])) if hasattr(found, "_replace") else _distinct(x, found)
+
+    return composite(function)(composition)
+
+
+unique_all, unique_counts, unique_inverse, unique_values = map(
+    _unique_as, (np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values)
+)
+
+
+def _set_operation(function: Any) -> Any:
+    """What NumPy finds in one array or the other; all the elements of both that are equal to it share its δ."""
+
+    def composition(ar1: Any, ar2: Any, *args: Any, **settings: Any) -> Any:
+        found = function(plain(as_array(ar1)), plain(as_array(ar2)), *args, **settings)
+        chosen = found[0] if isinstance(found, tuple) else found
+        both = np.unique(np.concatenate((ar1, ar2), axis=None))
+        y = both[np.searchsorted(plain(both), chosen)]
+        y = y if y.dtype == chosen.dtype else y.astype(chosen.dtype)
+        return (y, *found[1:]) if isinstance(found, tuple) else y
+
+    return composite(function)(composition)
+
+
+intersect1d, union1d, setdiff1d, setxor1d = map(
+    _set_operation, (np.intersect1d, np.union1d, np.setdiff1d, np.setxor1d)
+)
+
+
+@composite(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """The part of an array between its outermost elements that are not zero, in front (f), behind (b) or both."""
+    if trim.lower() not in {"fb", "bf", "f", "b"}:
+        raise ValueError(f"unexpected character(s) in `trim`: {trim.lower()!r}")
+    axes = range(filt.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim, "axis")
+    where = np.argwhere(plain(filt))
+    index: list[Any] = [slice(None)] * filt.ndim
+    for i in axes:
+        if not len(where):
+            index[i] = slice(0, 0)
+        else:
+            front, behind = where[:, i].min() if "f" in trim.lower() else None, where[:, i].max() + 1
+            index[i] = slice(front, behind if "b" in trim.lower() else None)
+    return filt[tuple(index)]

@@ -1,1 +1,164 @@
-"""NumPy's functions that write into their first argument: put, place, fill_diagonal and their kin."""
+"""NumPy's functions that write into their first argument: put, place, fill_diagonal and their kin.
+
+Each says which positions it means, and with which elements; the write itself is ``a[index] = values``, which lets the
+tensor stand for another node. A plain array cannot take a tensor up.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import LostHistoryError, message
+from ..makers import composite
+from ..op import Traced, as_array, plain
+
+
+def _writer(function: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Call the decorated function where the first argument is a tensor, and NumPy's own where nothing is lost by it."""
+
+    def enter(write: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(write)
+
+        def composition(*args: Any, **settings: Any) -> None:
+            call = signature.bind(*args, **settings)
+            if isinstance(next(iter(call.arguments.values())), Traced):
+                write(*args, **settings)
+                return
+            try:
+                for key, x in call.arguments.items():
+                    call.arguments[key] = np.asarray(x) if isinstance(x, Traced) else x
+            except LostHistoryError:
+                raise LostHistoryError(
+                    message(
+                        f"np.{function.__name__} would write a tensor into a plain array",
+                        "a plain array keeps no history: the derivative would be lost without a word",
+                        "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
+                    )
+                ) from None
+            function(*call.args, **call.kwargs)
+
+        return composite(function)(composition)
+
+    return enter
+
+
+def _repeated(values: Any, places: Any) -> Any:
+    """The elements that NumPy writes: number k of them, from the start again where they are used up."""
+    values = np.ravel(as_array(values))
+    return values if values.size <= 1 else np.take(values, places % values.size)
+
+
+def _write_flat(a: Any, positions: Any, values: Any) -> None:
+    """Write one element to each position, counted in C order."""
+    if not positions.size or not values.size:
+        return
+    a[np.unravel_index(positions, a.shape)] = values if values.size > 1 else np.reshape(values, ())
+
+
+def _where(mask: Any, a: Any, name: str) -> Any:
+    found = np.asarray(plain(as_array(mask)))
+    if found.size != a.size:
+        raise ValueError(f"{name}: mask and data must be the same size")
+    return np.flatnonzero(found)
+
+
+@_writer(np.put)
+def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
+    positions = np.ravel(np.take(np.arange(a.size), np.asarray(ind).astype(np.intp), mode=mode))
+    _write_flat(a, positions, _repeated(v, np.arange(positions.size)))
+
+
+@_writer(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
+    indices = np.asarray(indices)
+    if axis is None:
+        if indices.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        arr[np.unravel_index(indices % arr.size, arr.shape)] = values
+        return
+    axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
+    if indices.ndim != arr.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
+    arr[tuple(indices if i == axis else g for i, g in enumerate(grid))] = values
+
+
+@_writer(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    positions = _where(mask, arr, "place")
+    if positions.size and not np.size(plain(as_array(vals))):
+        raise ValueError("Cannot insert from an empty array!")
+    _write_flat(arr, positions, _repeated(vals, np.arange(positions.size)))
+
+
+@_writer(np.putmask)
+def putmask(a: Any, /, mask: Any, values: Any) -> None:
+    positions = _where(mask, a, "putmask")
+    _write_flat(a, positions, _repeated(values, positions))
+
+
+@_writer(np.copyto)
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    held = src if type(src) in (bool, int, float, complex) else plain(as_array(src))
+    np.copyto(np.empty(dst.shape, dst.dtype), held, casting=casting)  # NumPy's errors, where it has any
+    if where is True:
+        dst[...] = src
+    else:
+        mask = np.broadcast_to(np.asarray(where), dst.shape)
+        dst[mask] = np.broadcast_to(as_array(src), dst.shape)[mask]
+
+
+@_writer(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    columns = a.shape[-1]
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    step = sum(columns**i for i in range(a.ndim))
+    end = columns * columns if a.ndim == 2 and not wrap else a.size
+    positions = np.arange(a.size)[:end:step]
+    _write_flat(a, positions, _repeated(val, np.arange(positions.size)))
+
+
+class Flat:
+    """``x.flat``: the elements of a tensor in C order, to be read, written and gone through."""
+
+    __slots__ = ("base", "index")
+
+    def __init__(self, base: Any) -> None:
+        self.base = base
+        self.index = 0
+
+    @property
+    def coords(self) -> tuple[int, ...]:
+        """Where the next element stands."""
+        return tuple(int(i) for i in np.unravel_index(self.index, self.base.shape))
+
+    def __len__(self) -> int:
+        return int(self.base.size)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.index >= len(self):
+            raise StopIteration
+        element = self.base[self.coords]
+        self.index += 1
+        return element
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.copy()[index]
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        positions = np.ravel(np.arange(self.base.size)[index])
+        _write_flat(self.base, positions, _repeated(values, np.arange(positions.size)))
+
+    def copy(self) -> Any:
+        """The elements as a vector of their own."""
+        return np.copy(np.reshape(self.base, (-1,)))

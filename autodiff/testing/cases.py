@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DtypeError, NoRuleError
+from ..errors import DegenerateWarning, DtypeError, NoRuleError
 from ..makers import REAL, Example, at
 from ..op import Op
 from .probe import draw_like
@@ -25,7 +25,7 @@ Counts = Counter[tuple[int, int, str]]
 BOTH = ("forward", "reverse")
 FLOATS = (np.float16, np.float32, np.float64, np.longdouble)
 COMPLEXES = (np.complex64, np.complex128, np.clongdouble)
-REFUSALS = (NoRuleError, DtypeError)
+REFUSALS = (NoRuleError, DtypeError, DegenerateWarning)
 """An operation may say that it has no derivative for complex numbers; it may not give a wrong one."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..call import Call
+from ..errors import DegenerateWarning
 from ..op import Op, Trace
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, draw
 from .differences import scale_of
@@ -195,6 +196,7 @@ def sizes(case: Case) -> Counts:
         ws = tuple(draw_like(rng, y) for y in ys)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, about means of nothing
+            warnings.simplefilter("ignore", DegenerateWarning)  # where δ is nan
             back = pull(there.f, there.xs, ws)
             vs = tuple(draw_like(rng, x) for x in there.xs)
             ahead = push(there.f, there.xs, vs)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckError
+from ..errors import CheckError, DegenerateWarning
 from ..op import plain
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, cases, differentiable, floating
 from .conduct import linearity, once, purity
@@ -165,6 +165,7 @@ def special(case: Case) -> Counts:
         )
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's own, about degrees of freedom
+            warnings.simplefilter("ignore", DegenerateWarning)  # where δ is nan
             ys = there.plain()
             if ys is not None and _calm(ys):
                 counts += _at_special(there, f"{case.label}, at {name}", ys, rng)

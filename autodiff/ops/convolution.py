@@ -1,0 +1,282 @@
+"""Convolution of plain arrays, and its two transposes; :mod:`autodiff.ops.conv` makes operations of them.
+
+All is done on three spatial axes D, H, W (fewer are filled up) in the layout (group, D, H, n, W, channel). One copy
+turns the windows along W into one axis; what stands under a row of the kernel is then a slice of it, without a copy,
+and each row is one matrix product. docs/decisions/0007-convolution.md has what else was tried.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..errors import ShapeError, message
+from .window import lengths, wide
+
+Three = tuple[int, int, int]
+
+CACHE = 2**18
+"""Bytes that a block of what is computed element by element may take: it is to stay in the processor's cache."""
+
+SMALL = 10**6
+"""Multiplications up to which one product a row of x is faster than one for all: BLAS then copies nothing."""
+
+
+class Grid(NamedTuple):
+    """How a kernel is laid over x, with three spatial axes."""
+
+    stride: Three
+    padding: tuple[tuple[int, int], ...]
+    dilation: Three
+    groups: int
+
+
+def _grid(stride: Any, padding: Any, dilation: Any, groups: int) -> Grid:
+    more = 3 - len(stride)
+    return Grid((1,) * more + stride, ((0, 0),) * more + padding, (1,) * more + dilation, groups)
+
+
+def _cube(x: Any) -> Any:
+    """With three spatial axes."""
+    return np.reshape(x, (*x.shape[:2], *(1,) * (5 - x.ndim), *x.shape[2:]))
+
+
+def _flattened(y: Any, ndim: int, dtype: Any) -> Any:
+    """With as many spatial axes as were given, in the dtype of the result."""
+    return np.reshape(y, (*y.shape[:2], *y.shape[7 - ndim :])).astype(dtype, copy=False)
+
+
+# -- layouts -----------------------------------------------------------------------------------------------------------
+
+
+def _split(x: Any, groups: int) -> Any:
+    """(n, channels, D, H, W) as (group, D, H, n, W, channel): a view."""
+    n, channels, *size = x.shape
+    return np.reshape(x, (n, groups, channels // groups, *size)).transpose(1, 3, 4, 0, 5, 2)
+
+
+def _joined(y: Any) -> Any:
+    """Back again: with one group a view, so that a network keeps its channels last in memory."""
+    groups, _, _, _, _, channels = y.shape
+    y = y.transpose(3, 0, 5, 1, 2, 4)
+    return np.reshape(y, (y.shape[0], groups * channels, *y.shape[3:]))
+
+
+def _padded(x: Any, padding: Any, groups: int, dtype: Any) -> Any:
+    """(group, D, H, n, W, channel) within its padding; a negative width cuts off."""
+    if not any(map(any, padding)):
+        return np.ascontiguousarray(_split(x, groups), dtype)
+    sides = list(zip(x.shape[2:], padding, strict=True))
+    part = _split(x[..., *(slice(max(0, -a), m - max(0, -b)) for m, (a, b) in sides)], groups)
+    (d, h, w), (groups, deep, high, n, wide, channels) = (max(0, a) for _, (a, _) in sides), part.shape
+    depth, height, width = (m + a + b for m, (a, b) in sides)
+    buffer = np.zeros((groups, depth, height, n, width, channels), dtype)
+    buffer[:, d : d + deep, h : h + high, :, w : w + wide] = part
+    return buffer
+
+
+def _strips(x: Any, grid: Grid, kernel: Three, out: Three, dtype: Any) -> Iterator[tuple[int, int, Any]]:
+    """What stands under each row of the kernel: its place along D and H, and (group, D, H, n, W, kernel·channel).
+
+    A stride along H is taken apart into its phases, so that each slice is contiguous from H on.
+    """
+    buffer = _padded(x, grid.padding, grid.groups, dtype)
+    *outer, along, step = buffer.strides
+    shape = (*buffer.shape[:4], out[2], kernel[2], buffer.shape[5])
+    windows = as_strided(buffer, shape, (*outer, along * grid.stride[2], along * grid.dilation[2], step))
+    phases: dict[int, Any] = {}
+    for a, b in itertools.product(range(kernel[0]), range(kernel[1])):
+        skip, phase = divmod(b * grid.dilation[1], grid.stride[1])
+        if phase not in phases:
+            rows = np.ascontiguousarray(windows[:, :, phase :: grid.stride[1]])
+            phases[phase] = np.reshape(rows, (*rows.shape[:5], kernel[2] * shape[6]))
+        first = a * grid.dilation[0]
+        last = first + (out[0] - 1) * grid.stride[0]
+        yield a, b, phases[phase][:, first : last + 1 : grid.stride[0], skip : skip + out[1]]
+
+
+def _tall(x: Any) -> Any:
+    """The axes H, n and W as one: a view where they are contiguous."""
+    return np.reshape(x, (*x.shape[:2], math.prod(x.shape[2:5]), x.shape[5]))
+
+
+# -- matrix products: a kernel's row at a time -------------------------------------------------------------------------
+
+
+def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
+    """The convolution: Σ over the rows of the kernel of what stands under the row times the row."""
+    groups, kernel = grid.groups, w.shape[2:]
+    o, i = w.shape[0] // groups, w.shape[1]
+    rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 5, 2, 1)
+    rows = np.ascontiguousarray(rows, dtype).reshape(*kernel[:2], groups, 1, kernel[2] * i, o)
+    small = out[2] >= 8 and out[2] * kernel[2] * i * o <= SMALL
+    y: Any = None
+    for a, b, strip in _strips(x, grid, kernel, out, dtype):
+        term = strip @ rows[a, b][..., None, None, :, :] if small else _tall(strip) @ rows[a, b]
+        y = term if y is None else np.add(y, term, out=y)
+    return _joined(np.reshape(y, (groups, *out[:2], x.shape[0], out[2], o)))
+
+
+def _flipped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
+    """The transpose where every stride is 1: the convolution with the kernel reversed, i in the place of o."""
+    groups, kernel = grid.groups, w.shape[2:]
+    o, i = w.shape[0] // groups, w.shape[1]
+    reverse = np.reshape(np.flip(w, (2, 3, 4)), (groups, o, i, *kernel)).swapaxes(1, 2)
+    axes = zip(e.shape[2:], size, kernel, grid.padding, grid.dilation, strict=True)
+    padding = tuple((d * (k - 1) - a, n + a - m) for m, n, k, (a, _), d in axes)
+    return _by_rows(e, np.reshape(reverse, (groups * i, o, *kernel)), grid._replace(padding=padding), size, dtype)
+
+
+def _overlapped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
+    """The transpose for any stride: each element of e puts the kernel down, and what overlaps is added."""
+    groups, kernel, out = grid.groups, w.shape[2:], e.shape[2:]
+    o, i = w.shape[0] // groups, w.shape[1]
+    rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 1, 5, 2)
+    rows = np.ascontiguousarray(rows, dtype).reshape(*kernel[:2], groups, o, kernel[2] * i)
+    whole = _split(e, groups)
+    tall = np.reshape(whole, (groups, math.prod(whole.shape[1:5]), o)).astype(dtype, copy=False)
+    width = [n + a + b for n, (a, b) in zip(size, grid.padding, strict=True)]
+    buffer = np.zeros((groups, *width[:2], e.shape[0], width[2], i), dtype)
+    for a, b in itertools.product(range(kernel[0]), range(kernel[1])):
+        term = np.reshape(tall @ rows[a, b], (*whole.shape[:5], kernel[2], i))
+        for c in range(kernel[2]):
+            buffer[:, *_under(grid, (a, b, c), out)] += term[..., c, :]
+    return _joined(buffer[:, *_inside(grid, size)])
+
+
+def _weight_by_rows(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
+    """For each row of the kernel what stands under it, transposed, times e."""
+    groups, out = grid.groups, e.shape[2:]
+    i, o = x.shape[1] // groups, e.shape[1] // groups
+    tall = _tall(np.ascontiguousarray(_split(e, groups), dtype))
+    w = np.empty((groups, *kernel[:2], kernel[2] * i, o), dtype)
+    for a, b, strip in _strips(x, grid, kernel, out, dtype):
+        w[:, a, b] = np.sum(np.swapaxes(_tall(strip), -1, -2) @ tall, axis=1)
+    return np.reshape(np.reshape(w, (groups, *kernel, i, o)).transpose(0, 5, 4, 1, 2, 3), (groups * o, i, *kernel))
+
+
+# -- one channel a group: element by element, for products of one row are slower ---------------------------------------
+
+
+def _under(grid: Grid, place: Three, out: Three, block: slice | None = None) -> tuple[slice, slice, slice, slice]:
+    """Where in (D, H, n, W) one element of the kernel meets x; of the results along H only a block."""
+    where = []
+    for axis, (p, d, s, n) in enumerate(zip(place, grid.dilation, grid.stride, out, strict=True)):
+        start, stop = (0, n) if axis != 1 or block is None else (block.start, block.stop)
+        where.append(slice(p * d + start * s, p * d + (stop - 1) * s + 1, s))
+    return where[0], where[1], slice(None), where[2]
+
+
+def _inside(grid: Grid, size: Three) -> tuple[slice, slice, slice, slice]:
+    """Where in (D, H, n, W) x itself stands within its padding."""
+    d, h, w = (slice(a, a + n) for n, (a, _) in zip(size, grid.padding, strict=True))
+    return d, h, slice(None), w
+
+
+def _places(grid: Grid, kernel: Three, out: Three, row: int) -> Iterator[tuple[slice, Three, Any]]:
+    """Each block of results along H, and for it each element of the kernel with where it meets x."""
+    step = max(1, CACHE // max(1, row))
+    for start in range(0, out[1], step):
+        block = slice(start, min(start + step, out[1]))
+        for place in itertools.product(range(kernel[0]), range(kernel[1]), range(kernel[2])):
+            yield block, place, _under(grid, place, out, block)
+
+
+def _kernel_by_channel(w: Any, groups: int, dtype: Any) -> Any:
+    """As (D, H, W, channel, result): the results of one channel together."""
+    apart = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[2:]))
+    return np.ascontiguousarray(apart.transpose(2, 3, 4, 0, 1), dtype)
+
+
+def _results_by_channel(e: Any, groups: int, dtype: Any) -> Any:
+    """As (D, H, n, W, channel, result)."""
+    e = _split(e, 1)[0]
+    return np.reshape(e, (*e.shape[:4], groups, e.shape[4] // groups)).astype(dtype, copy=False)
+
+
+def _depthwise(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
+    buffer = _padded(x, grid.padding, 1, dtype)[0][..., None]
+    w = _kernel_by_channel(w, grid.groups, dtype)
+    y = np.zeros((*out[:2], x.shape[0], out[2], *w.shape[3:]), dtype)
+    for block, place, under in _places(grid, w.shape[:3], out, y[:, :1].nbytes):
+        y[:, block] += buffer[under] * w[place]
+    return _joined(np.reshape(y, (1, *y.shape[:4], math.prod(w.shape[3:]))))
+
+
+def _depthwise_transpose(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
+    out = e.shape[2:]
+    w, e = _kernel_by_channel(w, grid.groups, dtype), _results_by_channel(e, grid.groups, dtype)
+    width = [n + a + b for n, (a, b) in zip(size, grid.padding, strict=True)]
+    buffer = np.zeros((*width[:2], e.shape[2], width[2], grid.groups), dtype)
+    for block, place, under in _places(grid, w.shape[:3], out, e[:, :1].nbytes):
+        term = e[:, block] * w[place]
+        buffer[under] += term[..., 0] if term.shape[-1] == 1 else np.sum(term, axis=-1)
+    return _joined(buffer[None, :][:, *_inside(grid, size)])
+
+
+def _depthwise_weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
+    out = e.shape[2:]
+    buffer = _padded(x, grid.padding, 1, dtype)[0][..., None]
+    e = _results_by_channel(e, grid.groups, dtype)
+    w = np.zeros((*kernel, *e.shape[4:]), dtype)
+    for block, place, under in _places(grid, kernel, out, e[:, :1].nbytes):
+        w[place] += np.sum(buffer[under] * e[:, block], axis=(0, 1, 2, 3))
+    return np.reshape(w.transpose(3, 4, 0, 1, 2), (math.prod(e.shape[4:]), 1, *kernel))
+
+
+# -- the three operations ----------------------------------------------------------------------------------------------
+
+
+def _fit(name: str, x: Any, w: Any, e: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> None:
+    """Refuse shapes of x, w and e that are not those of one convolution."""
+    rank = len(stride)
+    why = f"{name} takes x of shape (n, channels, …), w of shape (results, channels / groups, …) over {rank} axes"
+    if len(x) != rank + 2 or len(w) != rank + 2 or len(e) != rank + 2:
+        raise ShapeError(message(f"{name}: shapes {x}, {w} and {e}", why, "give each array all its axes"))
+    out = lengths(x[2:], w[2:], stride, padding, dilation)
+    if not all(w[2:]) or min(out) < 1:
+        span = tuple(d * (k - 1) + 1 for k, d in zip(w[2:], dilation, strict=True))
+        padded = tuple(n + a + b for n, (a, b) in zip(x[2:], padding, strict=True))
+        what = f"{name}: a kernel that spans {span} on {padded}, padding included"
+        raise ShapeError(message(what, "the kernel fits nowhere", "pad more, or take a smaller kernel or dilation"))
+    if x[1] != w[1] * groups or w[0] % groups:
+        what = f"{name}: {x[1]} channels and w of shape {w} in {groups} groups"
+        instead = f"w of shape ({groups}·results, {x[1] // groups}, …)" if x[1] % groups == 0 else "another groups"
+        raise ShapeError(message(what, why, instead))
+    if e != (x[0], w[0], *out):
+        what = f"{name}: shape {e} where the convolution has {(x[0], w[0], *out)}"
+        raise ShapeError(message(what, why, f"an array of shape {(x[0], w[0], *out)}"))
+
+
+def conv(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    out = lengths(x.shape[2:], w.shape[2:], stride, padding, dilation) if x.ndim == w.ndim == len(stride) + 2 else ()
+    e = (*x.shape[:1], *w.shape[:1], *out)
+    _fit("conv", x.shape, w.shape, e, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, w)
+    whole: Any = (1,) * (3 - len(out)) + out
+    how = _depthwise if groups > 1 and w.shape[1] == 1 else _by_rows
+    return _flattened(how(_cube(x), _cube(w), grid, whole, wide(dtype)), x.ndim, dtype)
+
+
+def conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    x = (*e.shape[:1], *(n * groups for n in w.shape[1:2]), *size)
+    _fit("conv_transpose", x, w.shape, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(e, w)
+    whole: Any = (1,) * (3 - len(size)) + size
+    single = groups > 1 and w.shape[1] == 1
+    how = _depthwise_transpose if single else _flipped if grid.stride == (1, 1, 1) else _overlapped
+    return _flattened(how(_cube(e), _cube(w), grid, whole, wide(dtype)), e.ndim, dtype)
+
+
+def conv_weight(x: Any, e: Any, *, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    w = (*e.shape[1:2], *(n // groups for n in x.shape[1:2]), *kernel)
+    _fit("conv_weight", x.shape, w, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, e)
+    whole: Any = (1,) * (3 - len(kernel)) + kernel
+    how = _depthwise_weight if x.shape[1] == groups > 1 else _weight_by_rows
+    return _flattened(how(_cube(x), _cube(e), grid, whole, wide(dtype)), x.ndim, dtype)

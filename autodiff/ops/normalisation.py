@@ -1,0 +1,427 @@
+"""Normalisation by mean and variance: of layers, batches and groups, and by the root mean square.
+
+With m the mean, s² the variance plus eps and z = (x − m)/s, each is y = z·weight + bias, one operation whose reverse
+rule takes two means. Large arrays are taken in blocks that stay in the cache from one step to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import SettingError, message
+from ..makers import at, op
+from ..op import Traced, as_array, plain
+from ..rules import unbroadcast
+from .elementwise import away_from_zero
+from .nn import refuse_complex
+
+# -- the mathematics ---------------------------------------------------------------------------------------------------
+
+
+def _wide(x: Any) -> Any:
+    """In at least single precision: the squares of half precision overflow."""
+    return x.astype(np.result_type(x.dtype, np.float32), copy=False)
+
+
+def _mean(x: Any, axis: tuple[int, ...]) -> Any:
+    if _behind(x, axis) > 1:
+        return np.reshape(np.mean(_joined(x, axis), axis=-1), (*x.shape[: -len(axis)], *(1,) * len(axis)))
+    return np.mean(x, axis=axis, keepdims=True)
+
+
+def _mean_product(a: Any, b: Any, axis: tuple[int, ...]) -> Any:
+    """The mean of a·b; along the last axes without the array of products."""
+    if not _behind(a, axis):
+        return np.mean(a * b, axis=axis, keepdims=True)
+    a, b = _joined(a, axis), _joined(b, axis)
+    return np.reshape(np.vecdot(a, b) / a.shape[-1], (*a.shape[:-1], *(1,) * len(axis)))
+
+
+def _behind(x: Any, axis: tuple[int, ...]) -> int:
+    """How many axes these are where they are the last ones, else 0."""
+    return len(axis) if axis == tuple(range(x.ndim - len(axis), x.ndim)) else 0
+
+
+def _joined(x: Any, axis: tuple[int, ...]) -> Any:
+    """The last axes made one, along which NumPy sums faster."""
+    lead = x.ndim - len(axis)
+    return x if len(axis) == 1 else np.reshape(x, (*x.shape[:lead], math.prod(x.shape[lead:])))
+
+
+def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any]:
+    """Both z and 1/s; where s is 0, which takes eps = 0, both are 0."""
+    z = x - _mean(x, axis) if centred else x
+    r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + eps))
+    return z * r, r
+
+
+def _projected(g: Any, z: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
+    """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx."""
+    along = z * _mean_product(z, g, axis)
+    return (g - _mean(g, axis) - along) * r if centred else (g - along) * r
+
+
+def _scaled(g: Any, weight: Any) -> Any:
+    return g if weight is None else g * weight
+
+
+# -- in blocks ---------------------------------------------------------------------------------------------------------
+
+_BLOCK = 1 << 17
+"""How many elements stay in the cache while all steps are taken."""
+
+
+def _merged(shape: tuple[int, ...], axis: tuple[int, ...], parameters: Any) -> tuple[Any, tuple[int, ...]]:
+    """The shape with those leading axes made one that no mean and no parameter tells apart; the axes in it."""
+    reach = max((np.ndim(p) for p in parameters), default=0)
+    lead = min(min(axis, default=0), len(shape) - reach)
+    if lead < 2:
+        return shape, axis
+    return (math.prod(shape[:lead]), *shape[lead:]), tuple(a - lead + 1 for a in axis)
+
+
+def _cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Indices that cut an array into blocks along the first axis over which no mean is taken."""
+    free = next((a for a in range(len(shape)) if a not in axis), None)
+    if free is None:
+        yield (Ellipsis,)
+        return
+    step = max(1, _BLOCK * shape[free] // max(1, math.prod(shape)))
+    for start in range(0, shape[free], step):
+        yield (*(slice(None),) * free, slice(start, start + step))
+
+
+def _beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:
+    """The part of a weight or bias that meets this block, a view."""
+    place = np.ndim(parameter) - ndim + len(cut) - 1
+    if cut[-1] is Ellipsis or place < 0 or parameter is None or parameter.shape[place] == 1:
+        return parameter
+    return parameter[(*(slice(None),) * place, cut[-1])]
+
+
+def _reverse(
+    d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
+) -> list[Any]:
+    """The textbook's δx, δw and δb, those of them that are wanted."""
+    z, r = _standard(_wide(x), axis, eps, centred)
+    dx = _projected(_scaled(d, weight), z, r, axis, centred) if wanted[0] else None
+    dw = unbroadcast(d * z, np.shape(weight)) if wanted[1:] and wanted[1] else None
+    db = unbroadcast(d, np.shape(bias)) if wanted[2:] and wanted[2] else None
+    return [dx, dw, db][: len(wanted)]
+
+
+def _reverse_in_blocks(
+    d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
+) -> list[Any]:
+    """The same of plain arrays, block by block."""
+    shape, axes = _merged(x.shape, axis, (weight, bias))
+    d, flat = np.reshape(d, shape), np.reshape(x, shape)
+    given = (flat, weight, bias)[: len(wanted)]
+    dtype = np.result_type(d.dtype, np.float32)
+    found = [np.zeros(np.shape(a), dtype) if on else None for a, on in zip(given, wanted, strict=True)]
+    for cut in _cuts(shape, axes):
+        w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
+        parts = _reverse(d[cut], flat[cut], w, b, axes, eps, centred, wanted)
+        for total, part in zip(found, parts, strict=True):
+            if part is not None:
+                target = _beside(total, cut, flat.ndim)
+                target += part
+    return [None if found[0] is None else np.reshape(found[0], x.shape), *found[1:]]
+
+
+# -- the operations ----------------------------------------------------------------------------------------------------
+
+
+def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -> Any:
+    """One operation of x, an optional weight and an optional bias, which stretch as NumPy stretches them."""
+
+    def forward(x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
+        refuse_complex(name, x)
+        shape, axes = _merged(x.shape, axis, (weight, bias))
+        flat = np.reshape(x, shape)
+        y = np.empty(shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
+        for cut in _cuts(shape, axes):
+            w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
+            part = _scaled(_standard(_wide(flat[cut]), axes, eps, centred)[0], w)
+            y[cut] = part if b is None else part + b
+        return np.reshape(y, x.shape)
+
+    def joint(
+        d: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float, wanted: Any
+    ) -> tuple[Any, ...]:
+        traced = any(isinstance(a, Traced) for a in (d, x, weight, bias))
+        return tuple((_reverse if traced else _reverse_in_blocks)(d, x, weight, bias, axis, eps, centred, wanted))
+
+    def of_x(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
+        return _scaled(_projected(t, *_standard(_wide(x), axis, eps, centred), axis, centred), weight)
+
+    def of_weight(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
+        return _standard(_wide(x), axis, eps, centred)[0] * t
+
+    def of_bias(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
+        return t
+
+    return op(
+        forward, joint=joint, jvps=(of_x, of_weight, of_bias), name=name, examples=examples, note=note,
+        formulas=(
+            "δx = (δz − mean δz − z·mean(δz·z))/s, δz = δy·w" if centred else "δx = (δz − z·mean(δz·z))/s, δz = δy·w",
+            "δw = δy·z, summed over where w was stretched",
+            "δb = δy, summed over where b was stretched",
+        ),
+    )  # fmt: skip
+
+
+_layer_norm = _normalisation(
+    "layer_norm", centred=True, note="rows of equal elements give the bias; with eps = 0 their derivative is 0",
+    examples=(
+        at((3, 4), axis=(1,), eps=1e-5), at((2, 3, 4), (4,), axis=(2,), eps=0.1),
+        at((2, 3, 4), (3, 4), (3, 4), axis=(1, 2), eps=0.0), at((4, 3), (4, 1), (4, 1), axis=(0,), eps=1e-3),
+    ),
+)  # fmt: skip
+_rms_norm = _normalisation(
+    "rms_norm", centred=False, note="with eps = 0 rows of zeros give zeros, with derivative 0",
+    examples=(
+        at((3, 4), axis=(1,), eps=1e-5), at((2, 3, 4), (4,), axis=(2,), eps=0.1),
+        at((2, 3, 4), (3, 4), axis=(1, 2), eps=0.0),
+    ),
+)  # fmt: skip
+_batch_norm = _normalisation(
+    "batch_norm", centred=True,
+    examples=(at((5, 3), axis=(0,), eps=1e-5), at((3, 2, 4), (2, 1), (2, 1), axis=(0, 2), eps=0.1)),
+)  # fmt: skip
+_group_norm = _normalisation(
+    "group_norm", centred=True,
+    examples=(
+        at((2, 2, 3), axis=(2,), eps=1e-5), at((2, 2, 2, 3), (2, 2, 1), (2, 2, 1), axis=(2, 3), eps=0.1),
+    ),
+)  # fmt: skip
+
+# -- as they are called ------------------------------------------------------------------------------------------------
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, in order."""
+    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+
+
+def _laid(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """A weight or bias with one axis for each of these of x, laid along them."""
+    if parameter is None or axes == tuple(range(x.ndim - len(axes), x.ndim)):
+        return parameter
+    return np.reshape(parameter, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+
+
+def _normalised(operation: Any, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float) -> Any:
+    if bias is not None:
+        return operation(x, 1.0 if weight is None else weight, bias, axis=axes, eps=eps)
+    return operation(x, axis=axes, eps=eps) if weight is None else operation(x, weight, axis=axes, eps=eps)
+
+
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, axis: Any = -1, eps: float = 1e-5) -> Any:
+    """(x − mean)/√(variance + eps) along one or several axes, then ``· weight + bias``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers; half precision is computed in single.
+    weight, bias : array_like, optional
+        With one axis for each normalised axis of x.
+    axis : int or tuple of int
+        Over which mean and variance are taken.
+    eps : float
+        Keeps rows of equal elements finite; with 0 they give the bias, with derivative 0.
+
+    Returns
+    -------
+    array with the shape of x
+
+    References
+    ----------
+    Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.nn.layer_norm(np.array([[1.0, 3.0], [5.0, 5.0]]), eps=0.0)
+    array([[-1.,  1.],
+           [ 0.,  0.]])
+    """
+    x = as_array(x)
+    axes = _axes(axis, x.ndim)
+    return _normalised(_layer_norm, x, _laid(weight, x, axes), _laid(bias, x, axes), axes, eps)
+
+
+def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> Any:
+    """x/√(mean of x² + eps) along one or several axes, then ``· weight``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers; half precision is computed in single.
+    weight : array_like, optional
+        With one axis for each normalised axis of x.
+    axis : int or tuple of int
+    eps : float
+        Keeps rows of zeros finite; with 0 they stay zeros, with derivative 0.
+
+    Returns
+    -------
+    array with the shape of x
+
+    References
+    ----------
+    Zhang and Sennrich, "Root mean square layer normalization", 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.nn.rms_norm(np.array([1.0, -7.0]), eps=0.0)
+    array([ 0.2, -1.4])
+    """
+    x = as_array(x)
+    axes = _axes(axis, x.ndim)
+    return _normalised(_rms_norm, x, _laid(weight, x, axes), None, axes, eps)
+
+
+def group_norm(
+    x: Any, num_groups: int, weight: Any = None, bias: Any = None, axis: int = 1, eps: float = 1e-5
+) -> Any:
+    """The channels of each example in groups; each group normalised by its own mean and variance.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape (batch, …), channels along `axis`.
+    num_groups : int
+        Divides the number of channels. 1 normalises all channels together, their number each alone (instance
+        normalisation).
+    weight, bias : array_like, optional
+        One number a channel.
+    axis : int
+        Where the channels stand, not 0.
+    eps : float
+
+    Returns
+    -------
+    array with the shape of x
+
+    Raises
+    ------
+    SettingError
+        Where the groups do not divide the channels.
+
+    References
+    ----------
+    Wu and He, "Group normalization", 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.nn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
+    array([[-1.,  1., -1.,  1.]])
+    """
+    x = as_array(x)
+    place = axis % x.ndim
+    channels = x.shape[place]
+    if num_groups < 1 or channels % num_groups:
+        raise SettingError(
+            message(
+                f"group_norm: {num_groups} groups of {channels} channels",
+                "all groups have the same number of channels",
+                f"a number of groups that divides {channels}",
+            )
+        )
+    split = (*x.shape[:place], num_groups, channels // num_groups, *x.shape[place + 1 :])
+    axes = tuple(i for i in range(1, len(split)) if i != place)
+    beside = (num_groups, channels // num_groups, *(1,) * (len(split) - place - 2))
+    weight, bias = (None if p is None else np.reshape(p, beside) for p in (weight, bias))
+    return np.reshape(_normalised(_group_norm, np.reshape(x, split), weight, bias, axes, eps), x.shape)
+
+
+def batch_norm(
+    x: Any, running: Any = None, weight: Any = None, bias: Any = None, *,
+    training: bool, momentum: float = 0.1, axis: int = 1, eps: float = 1e-5,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Each channel normalised over the batch: by the batch's own statistics, or by running ones.
+
+    A pure function: running statistics come in and go out, and nothing is kept.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape (batch, …), channels along `axis`.
+    running : pair of arrays, optional
+        Mean and variance of each channel so far. May be left out when training: the batch's own are then returned.
+    weight, bias : array_like, optional
+        One number a channel.
+    training : bool
+        Whether to normalise by the batch, and to move the running statistics towards it.
+    momentum : float
+        How far: ``(1 − momentum) · running + momentum · batch``, the batch's variance being the unbiased one.
+    axis : int
+        Where the channels stand.
+    eps : float
+
+    Returns
+    -------
+    y : array with the shape of x
+    running : pair of arrays
+        Constants: no derivative passes through them. When not training, those that were given.
+
+    Raises
+    ------
+    SettingError
+        Where running statistics are needed and not given.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate shift",
+    2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> x = np.array([[1.0], [3.0]])
+    >>> y, running = ad.nn.batch_norm(x, (np.zeros(1), np.ones(1)), training=True, eps=0.0)
+    >>> y.ravel(), running
+    (array([-1.,  1.]), (array([0.2]), array([1.1])))
+    >>> ad.nn.batch_norm(x, (np.ones(1), np.ones(1)), training=False, eps=0.0)[0].ravel()
+    array([0., 2.])
+    """
+    x = as_array(x)
+    place = (axis % x.ndim,)
+    weight, bias = _laid(weight, x, place), _laid(bias, x, place)
+    if training:
+        axes = tuple(i for i in range(x.ndim) if i not in place)
+        return _normalised(_batch_norm, x, weight, bias, axes, eps), _moved(running, plain(x), axes, momentum)
+    if running is None:
+        raise SettingError(
+            message(
+                "batch_norm: no running statistics",
+                "without training the batch's own are not used",
+                "pass running=(mean, variance) as training returned them, or training=True",
+            )
+        )
+    mean, variance = (_laid(s, x, place) for s in running)
+    scale = 1 / np.sqrt(variance + eps)
+    y = (x - mean) * (scale if weight is None else scale * weight)
+    return y if bias is None else y + bias, running
+
+
+def _moved(running: Any, x: Any, axes: tuple[int, ...], momentum: float) -> tuple[Any, Any]:
+    """Running statistics after one more batch."""
+    mean = np.mean(x, axis=axes)
+    variance = np.var(x, axis=axes, ddof=1 if x.size > mean.size else 0)
+    if running is None:
+        return mean, variance
+    old = (plain(s) for s in running)
+    mean, variance = ((1 - momentum) * s + momentum * new for s, new in zip(old, (mean, variance), strict=True))
+    return mean, variance
