@@ -49,6 +49,7 @@ class GradientFlow:
     draw_hook: ClassVar[Callable[..., Any] | None] = None
     """Filled by autodiff.viz when it is imported, as are the two below."""
     svg_hook: ClassVar[Callable[..., str | None] | None] = None
+    plot_hook: ClassVar[Callable[..., Any] | None] = None
 
     def __init__(
         self,
@@ -432,6 +433,23 @@ class GradientFlow:
         if GradientFlow.draw_hook is None:
             raise _without_viz()
         return GradientFlow.draw_hook(self, path, **options)
+
+    def plot_depth(self, ax: Any, depth: int | None = 1) -> Any:
+        """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`."""
+        return self._plot("depth", ax, depth)
+
+    def plot_shares(self, ax: Any) -> Any:
+        """Plot what comes back through skips and residual branches; see :func:`autodiff.viz.plots.plot_shares`."""
+        return self._plot("shares", ax)
+
+    def plot_path_spectrum(self, key: int | str | Node, ax: Any) -> Any:
+        """Plot δ of a node by residual branches; see :func:`autodiff.viz.plots.plot_path_spectrum`."""
+        return self._plot("path_spectrum", key, ax)
+
+    def _plot(self, what: str, *args: Any) -> Any:
+        if GradientFlow.plot_hook is None:
+            raise _without_viz()
+        return GradientFlow.plot_hook(self, what, *args)
 
     def _repr_svg_(self) -> str | None:
         return GradientFlow.svg_hook(self) if GradientFlow.svg_hook is not None else None

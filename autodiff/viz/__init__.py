@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import PictureError
 from ..flows import GradientFlow
 from ..graph import Graph
+from . import plots
 from .dot import to_dot
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .picture import document, to_json
@@ -25,7 +26,7 @@ from .svg import to_svg
 from .text import to_text
 from .view import select
 
-__all__ = ["FORMATS", "Options", "document", "draw", "picture"]
+__all__ = ["FORMATS", "Options", "document", "draw", "picture", "plots"]
 
 
 def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
