@@ -16,9 +16,9 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
-from .errors import LostHistoryError, NoRuleError, ViewWriteError, message
+from .errors import LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
 from .graph import OPERATIONS
-from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
+from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
 
 _REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
@@ -45,6 +45,17 @@ def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
             f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
         )
     )
+
+
+def _asking() -> Any:
+    """The function that was refused on purpose and asks a tensor for its array from inside of NumPy, if one does."""
+    codes = {getattr(function, "__code__", None): function for function in REFUSED}
+    frame = sys._getframe(2)
+    while is_inside(frame.f_code.co_filename) and frame.f_back is not None:
+        if frame.f_code in codes:
+            return codes[frame.f_code]
+        frame = frame.f_back
+    return None
 
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
@@ -102,17 +113,34 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
     return method
 
 
+def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
+    """`apply` for a product of which one operand may be a constant sparse matrix."""
+    if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
+        return (ops.sparse.times if op.name == "multiply" else ops.sparse.product)(*args)
+    return apply(op, args, params)
+
+
+def _asked_by_sparse() -> bool:
+    """Whether a product of ``scipy.sparse`` is asking for an array.
+
+    To an object of which NumPy knows nothing it would answer NotImplemented, and so leave the product to the tensor.
+    """
+    code = sys._getframe(2).f_code
+    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
+
+
 def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
+    through = _beside_sparse if name in ("multiply", "matmul") else apply
     if op.kind == "elementwise":
-        return binary_path(op)
+        return binary_path(op, through)
 
     def call(a: Any, b: Any) -> Any:
-        return apply(op, (a, b), {})
+        return through(op, (a, b), {})
 
     def reflected(b: Any, a: Any) -> Any:
-        return apply(op, (a, b), {})
+        return through(op, (a, b), {})
 
     return call, reflected
 
@@ -181,6 +209,11 @@ class Tensor(Traced):
         return function(*bare[0], **bare[1])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if has_history(self) and _asked_by_sparse():
+            return np.array(None, object)
+        if has_history(self) and (asking := _asking()) is not None:
+            name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
+            raise _lost(self, f"{name}(x)", REFUSED[asking])
         value = _convert(self, "np.asarray(x), or storing it in a plain array,", "leave it a tensor: NumPy's functions "
                          "take it as it is; build arrays with np.stack or np.concatenate, or write into "
                          "autodiff.numpy.zeros(...); autodiff.numpy has a vectorize and an apply_along_axis of its own"
