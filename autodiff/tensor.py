@@ -522,7 +522,7 @@ class Tensor(Traced):
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
-    argsort, argpartition, choose, put = map(_method, (np.argsort, np.argpartition, np.choose, np.put))
+    argsort, argpartition, put = map(_method, (np.argsort, np.argpartition, np.put))
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
     prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
@@ -542,6 +542,10 @@ class Tensor(Traced):
     def copy(self, order: Any = "C") -> Any:
         """A tensor of its own: writing into it shows nowhere else."""
         return np.copy(self, order=order)
+
+    def choose(self, *choices: Any, out: Any = None, mode: Any = "raise") -> Any:
+        """The elements of several arrays that its whole numbers name: ``i.choose([a, b])`` or ``i.choose(a, b)``."""
+        return np.choose(self, choices[0] if len(choices) == 1 else choices, out=out, mode=mode)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """The elements, or the slices along an axis, at which the condition holds."""
@@ -653,7 +657,7 @@ def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any
         x, *rest = args
         return _ACCUMULATIONS[name](x, axis=rest[0] if rest else kwargs.pop("axis", 0))
     if method == "outer" and ufunc in UFUNCS:
-        a, b = args
+        a, b = map(as_array, args)
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
     found: list[Any] = []
     bare = _bare((args, kwargs), found)

@@ -33,6 +33,7 @@ from . import (
     shape,
     signal,
     singular,
+    sparse,
     window,
     writes,
 )
@@ -41,5 +42,5 @@ __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
     "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
     "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
-    "singular", "window", "writes",
+    "singular", "sparse", "window", "writes",
 ]  # fmt: skip
