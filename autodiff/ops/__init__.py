@@ -8,8 +8,10 @@ from . import (
     convolution,
     eigen,
     elementwise,
+    emath,
     fft,
     flat,
+    histogram,
     index,
     join,
     layers,
@@ -39,8 +41,8 @@ from . import (
 )
 
 __all__ = [
-    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
-    "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
-    "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
-    "singular", "sparse", "window", "writes",
+    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "emath", "fft", "flat",
+    "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
+    "normalisation", "order", "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused",
+    "shape", "signal", "singular", "sparse", "window", "writes",
 ]  # fmt: skip

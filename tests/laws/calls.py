@@ -122,7 +122,18 @@ CALLS = {
     np.gradient: call(_draw(3, 4, 3), axis=[0, (0, 2), -1], edge_order=[2]),
     np.hsplit: call(A, 2),
     np.hstack: call([A, B]),
-    np.histogram: call(A),
+    np.histogram: call(A, bins=[4, RISING, "auto"], range=[(0.5, 1.5)], density=[True], weights=[B]),
+    np.histogram_bin_edges: call(A, bins=[4, RISING, "auto"], range=[(0.5, 1.5)], weights=[B]),
+    np.histogram2d: call(V**2, W**3, bins=[4, RISING], range=[((0.5, 1.5), (0.2, 1.2))], density=[True], weights=[V]),
+    np.histogramdd: call(np.stack([V**2, W**3], axis=1), bins=[4, (RISING, 3)], range=[((0.5, 1.5), (0.2, 1.2))],
+                         density=[True], weights=[V]),
+    np.bincount: call(np.array([0, 2, 2, 5, 1]), W, weights=[instead(np.array([0, 2, 2, 5, 1]), weights=V)],
+                      minlength=[9]),
+    np.linspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], retstep=[True], dtype=[np.float32],
+                      axis=[instead(V, 2.0, 4, axis=-1)]),
+    np.logspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], base=[2.0, V],
+                      axis=[instead(V, 2.0, 4, axis=-1)]),
+    np.geomspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], axis=[instead(V, 2.0, 4, axis=-1)]),
     np.insert: call(A, 1, 2.5, axis=[0, 1, -1]),
     np.interp: call(SIGNED, 0.6 * RISING - 0.8, W, left=[0.25], right=[0.75], period=[0.9]),
     np.intersect1d: call(V, V[1:]),
@@ -235,9 +246,9 @@ CALLS |= {
                      np.nancumsum, np.nancumprod, np.nanargmax, np.nanargmin)
 }  # fmt: skip
 CALLS |= {
-    function: call(CUBE, n=[3, 6], s=[(3, 5), (2, 6)])
-    for name, function in vars(np.fft).items()
-    if callable(function) and "shift" not in name and "freq" not in name
+    getattr(np.fft, name): call(CUBE, n=[3, 6], s=[(3, 5), (2, 6)])
+    for name in np.fft.__all__
+    if "shift" not in name and "freq" not in name
 }
 CALLS |= {np.fft.fftfreq: call(6), np.fft.rfftfreq: call(6)}
 CALLS |= {
@@ -311,7 +322,7 @@ VALUES = {
 
 SILENT = frozenset((
     "order", "copy", "subok", "casting", "device", "optimize", "kind", "stable", "overwrite_input", "max_work",
-    "assume_unique", "sorted", "legacy", "suffix", "prefix", "einsum_call", "writeable",
+    "assume_unique", "sorted", "legacy", "suffix", "histogram_bin_edges weights", "prefix", "einsum_call", "writeable",
 ))  # fmt: skip
 """Keywords that may leave every number as it is: they say how it is computed, kept or printed, or need ties to show."""
 
