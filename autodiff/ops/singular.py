@@ -71,7 +71,7 @@ def _svd(d: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         (_, x), (_, y) = _halves(ux), _halves(vy)
         asked = used(gu) | used(gv) if ds is None else used(gu) | used(gv) | (ds != 0)
         turns = over_gaps(x + y, s, tied) + _over_sums(x - y, s)
-        middle = middle + undefined("svd", turns, _undetermined(repeated, zero, shape, a.dtype) & asked)
+        middle = middle + undefined("svd", turns, _undetermined(repeated, zero, shape, a.dtype), asked)
         inverse = 1 / np.where(zero, 1, s)[..., None, :]
         if shape[-2] > k:
             outside = outside + ((gu - u @ ux) * inverse) @ adjoint(v)
@@ -117,7 +117,7 @@ def _svd_tangent(t: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         tu, tv = tu - u * turn, tv - v * turn
     moves = np.any(t != 0, axis=(-2, -1))[..., None]
     lost = _undetermined(repeated, zero, shape, a.dtype) & moves
-    tu, tv = undefined("svd", tu, lost, "the tangent is nan"), undefined("svd", tv, lost, "the tangent is nan")
+    tu, tv = (undefined("svd", part, lost, lost, "the tangent is nan") for part in (tu, tv))
     if rest_u.shape[-1]:
         tu = np.concatenate([tu, free_tangent("svd", tu, u, rest_u)], axis=-1)
     if rest_v.shape[-1]:
