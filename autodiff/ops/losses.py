@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, ShapeError, message
+from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
 from ..op import as_array, plain
 from .elementwise import sigmoid as _sigmoid
@@ -531,5 +531,9 @@ def _signs(labels: Any, shape: tuple[int, ...]) -> Any:
     """Labels −1 and 1 as numbers."""
     found = np.asarray(plain(as_array(labels)))
     _same_shape("hinge", found.shape, shape)
-    positions((found + 1) // 2 if np.all(np.abs(found) == 1) else np.array([-1]), 2, "hinge")
+    wrong = found[np.abs(found) != 1]
+    if wrong.size:
+        raise LabelError(
+            message(f"hinge: the label {wrong[0]}", "its labels are −1 and 1", "2 * labels − 1 for labels 0 and 1")
+        )
     return found
