@@ -7,6 +7,7 @@ so 0·inf is never formed, and no shape of the function changes.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -52,14 +53,14 @@ _relu = elementwise(
     formulas=("δx = δy where x > 0, δy / 2 at 0, else 0",), note="at 0 as maximum(x, 0) and clip(x, 0, None) have it",
 )  # fmt: skip
 _leaky_relu = elementwise(
-    lambda x, *, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+    lambda x, *, negative_slope=0.01: np.where(x > 0, x, negative_slope * x)[()],
     lambda d, y, x, *, negative_slope=0.01: d * _three(x, 1.0, (1 + negative_slope) / 2, negative_slope),
     name="leaky_relu", masks=True, smooth=((-3.0, -0.1),), edges=((0.0, 0.505), (-2.0, 0.01), (np.inf, 1.0)),
     examples=(at((3, 4)), at((2, 3), negative_slope=0.3), at((2, 3), draw=lambda rng, shape: rng.uniform(1, 2, shape))),
     formulas=("δx = δy where x > 0, δy·(1 + s)/2 at 0, else δy·s",), note="s = negative_slope",
 )  # fmt: skip
 _elu = elementwise(
-    lambda x, *, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    lambda x, *, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))[()],
     lambda d, y, x, *, alpha=1.0: d * _elu_slope(x, alpha),
     name="elu", smooth=((-3.0, -0.1),), edges=((0.0, 1.0), (-np.inf, 0.0), (np.inf, 1.0)),
     examples=(at((3, 4)), at((2, 3), alpha=0.3), at((2, 3), draw=lambda rng, shape: rng.uniform(1, 2, shape))),
@@ -153,21 +154,28 @@ def _normal_cdf(x: Any) -> Any:
     return np.where(x > 0, 1 - below, below)
 
 
+@functools.cache
+def _midpoints(dtype: np.dtype[Any]) -> tuple[list[tuple[Any, Any]], Any, Any]:
+    """What a precision needs: s² and exp(−s²/2) at each midpoint, step/π, and where the residue no longer counts."""
+    pi, digits = np.arccos(np.longdouble(-1)), np.log(4 / np.longdouble(np.finfo(dtype).eps))
+    step = pi * np.sqrt(2 / digits)
+    points = (np.arange(np.ceil(digits / pi)) + 0.5) * step
+    pairs = [(dtype.type(s * s), dtype.type(np.exp(-s * s / 2))) for s in points]
+    return pairs, dtype.type(step / pi), dtype.type(2 * pi / step)
+
+
 def _tail(a: Any) -> Any:
     """Φ(−a) for a ≥ 0."""
-    digits = math.log(4 / np.finfo(a.dtype).eps)
-    step = math.pi * math.sqrt(2 / digits)
-    pole = 2 * math.pi / step
+    pairs, factor, pole = _midpoints(a.dtype)
     a = np.minimum(a, _GAUSSIAN)
     square, total, term = a * a, np.zeros_like(a), np.empty_like(a)
-    for n in range(math.ceil(digits / math.pi)):
-        s = (n + 0.5) * step
-        np.add(square, s * s, out=term)
-        total += np.divide(math.exp(-s * s / 2), term, out=term)
+    for point, weight in pairs:
+        np.add(square, point, out=term)
+        total += np.divide(weight, term, out=term)
     short = np.rint(16 * a) / 16  # its square is exact, and so exp(−a²/2) keeps the digits that a large a² would lose
     bell = np.exp(-short * short / 2) * np.exp((short - a) * (short + a) / 2)
     residue = (a < pole) / (1 + np.exp(pole * np.minimum(a, pole)))
-    return step / math.pi * a * total * bell + residue
+    return factor * a * total * bell + residue
 
 
 def _gelu_of(x: Any) -> Any:
@@ -179,8 +187,14 @@ def _gelu_slope_of(x: Any) -> Any:
     return _normal_cdf(x) + near * _bell(near)
 
 
+@functools.cache
+def _peak(dtype: np.dtype[Any]) -> Any:
+    """1/√(2π) to the precision of a dtype."""
+    return np.finfo(dtype).dtype.type(1 / np.sqrt(2 * np.arccos(np.longdouble(-1))))
+
+
 def _bell(x: Any) -> Any:
-    return np.exp(x * x / -2) * (1 / math.sqrt(2 * math.pi))
+    return np.exp(x * x / -2) * _peak(x.dtype)
 
 
 _gelu_slope = elementwise(

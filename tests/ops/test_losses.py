@@ -187,7 +187,7 @@ def test_settings_of_cross_entropy():
 
 def test_labels_are_read_when_the_call_is_recorded(rng):
     x, labels = rng.standard_normal((5, 4)), LABELS.copy()
-    y, pullback = ad.vjp(lambda x: nn.cross_entropy(x, labels), x)
+    pullback = ad.vjp(lambda x: nn.cross_entropy(x, labels), x)[1]
     want = pullback(1.0)[0].copy()
     labels[:] = 0
     np.testing.assert_array_equal(pullback(1.0)[0], want)
