@@ -15,7 +15,7 @@ from ..makers import at, elementwise, op
 from ..op import as_array, plain
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
-from .nn import log_softmax, refuse_complex, relu, softmax
+from .nn import in_blocks, log_softmax, refuse_complex, relu, softmax
 from .reduce import guard_groups
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
@@ -137,13 +137,16 @@ def _bce_slope(x: Any, t: Any) -> Any:
     return sign * _sigmoid(sign * x) + np.where(t > 0.5, 1 - t, -t)
 
 
+_bce_reverse = in_blocks(lambda d, x, t: d * _bce_slope(x, t))
+
 _bce = elementwise(
-    _bce_of,
-    lambda d, y, x, t: d * _bce_slope(x, t),
+    in_blocks(_bce_of),
+    lambda d, y, x, t: _bce_reverse(d, x, t),
     lambda d, y, x, t: -d * x,
     name="binary_cross_entropy", smooth=((-3.0, 3.0), (0.1, 0.9)),
     formulas=("δx = δy·(σ(x) − t)", "δt = −δy·x"),
     edges=(((np.inf, 1.0), (0.0, None)), ((-np.inf, 1.0), (-1.0, None)), ((0.0, 0.0), (0.5, 0.0))),
+    note="the limits: it is linear in z far out; a label is data where it is None",
 )  # fmt: skip
 
 

@@ -74,7 +74,8 @@ def _rgamma_slope(x: Any) -> Any:
 elementwise(
     _scipy.gamma, lambda d, y, x: d * (y * _scipy.psi(x)), smooth=(POSITIVE,), formulas=("δx = δy·y·ψ(x)",)
 )  # fmt: skip
-elementwise(_scipy.rgamma, lambda d, y, x: d * _rgamma_slope(x), formulas=("δx = −δy·y·ψ(x)",), edges=((0.0, 1.0),))
+elementwise(_scipy.rgamma, lambda d, y, x: d * _rgamma_slope(x), formulas=("δx = −δy·y·ψ(x)",), edges=((0.0, 1.0),),
+    note="the limit at the pole of Γ")
 elementwise(_scipy.gammaln, lambda d, y, x: d * _scipy.psi(x), smooth=(POSITIVE,), formulas=("δx = δy·ψ(x)",))
 elementwise(_scipy.loggamma, lambda d, y, x: d * _scipy.psi(x), smooth=(POSITIVE,), formulas=("δx = δy·ψ(x)",))
 _of_real(_scipy.psi, lambda d, y, x: d * _d.polygamma(1, x), smooth=(POSITIVE,), formulas=("δx = δy·ψ′(x)",))
@@ -163,6 +164,7 @@ def _student_by_degrees(v: Any, t: Any) -> Any:
 elementwise(
     _scipy.stdtr, lambda d, y, v, t: d * _student_by_degrees(v, t), lambda d, y, v, t: d * _student_density(v, t),
     smooth=((1.0, 4.0), REAL), examples=(at((2,), (2,)),), edges=(((2.0, 0.0), (0.0, math.sqrt(0.125))),),
+    note="the limit at the middle",
     formulas=("δv = δy·∂F / ∂v", "δt = δy·(1 + t²/v)^−(v + 1)/2 / √v·B(½, v/2)"),
 )  # fmt: skip
 composite(_scipy.chdtr)(lambda v, x: _scipy.gammainc(v / 2, np.maximum(x, 0) / 2))
@@ -205,6 +207,7 @@ elementwise(
 elementwise(
     _scipy.log_ndtr, lambda d, y, x: d / _mills(x), formulas=("δx = δy·exp(−x²/2) / √2π / Φ(x)",),
     edges=((np.inf, 0.0),),
+    note="the limit",
 )  # fmt: skip
 elementwise(
     _scipy.ndtri, lambda d, y, p: d * (ROOT_TWO_PI * np.exp(y * y * 0.5)), smooth=(FRACTION,),
@@ -269,11 +272,13 @@ elementwise(
 )  # fmt: skip
 elementwise(
     _scipy.i0e, lambda d, y, x: d * (_scipy.i1e(x) - np.sign(x) * y), smooth=(POSITIVE,), edges=((0.0, 0.0),),
+    note="the mean of the one-sided slopes at the kink of e^−|x|",
     formulas=("δx = δy·(e^−|x|·I₁(x) − y·sign x)",),
 )  # fmt: skip
 elementwise(
     _scipy.i1e, lambda d, y, x: d * (0.5 * (_scipy.i0e(x) + _scipy.ive(2, x)) - np.sign(x) * y), smooth=(POSITIVE,),
     formulas=("δx = δy·(e^−|x|·(I₀(x) + I₂(x)) / 2 − y·sign x)",), edges=((0.0, 0.5),),
+    note="the limit: no 0/0 is formed",
 )  # fmt: skip
 elementwise(
     _scipy.k0e, lambda d, y, x: d * (y - _scipy.k1e(x)), smooth=(POSITIVE,), formulas=("δx = δy·(y − eˣ·K₁(x))",)
@@ -314,6 +319,7 @@ elementwise(_scipy.exp10, lambda d, y, x: d * (y * ln(10, y.dtype)), formulas=("
 elementwise(
     _scipy.cbrt, lambda d, y, x: d / (3 * y * y), smooth=(POSITIVE,), formulas=("δx = δy / 3y²",),
     edges=((0.0, np.inf),),
+    note="an infinite slope is infinite",
 )  # fmt: skip
 elementwise(_scipy.cosm1, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 elementwise(_scipy.exprel, lambda d, y, x: d * _d.exprel_derivative(x), formulas=("δx = δy·exprel′(x)",))
@@ -338,26 +344,31 @@ elementwise(
     _scipy.xlogy, lambda d, y, a, b: d * np.log(b), lambda d, y, a, b: d * _ratio(a, b), smooth=(REAL, POSITIVE),
     formulas=("δa = δy·ln b", "δb = δy·a / b"),
     edges=(((0.0, 0.0), (-np.inf, 0.0)), ((0.0, 2.0), (math.log(2.0), 0.0))),
+    note="the slope in x is the logarithm, also where it is −∞; in y it is x / y, 0 where x is",
 )  # fmt: skip
 elementwise(
     _scipy.xlog1py, lambda d, y, a, b: d * np.log1p(b), lambda d, y, a, b: d * _ratio(a, 1 + b), smooth=(REAL, UNIT),
     formulas=("δa = δy·ln(1 + b)", "δb = δy·a / (1 + b)"), edges=(((0.0, -1.0), (-np.inf, 0.0)),),
+    note="as xlogy",
 )  # fmt: skip
 elementwise(
     _scipy.entr, lambda d, y, x: masked(d * (-1 - np.log(x)), x >= 0), smooth=(POSITIVE,),
     formulas=("δx = −δy·(1 + ln x), 0 where x < 0",), edges=((0.0, np.inf), (-1.0, 0.0)),
+    note="an infinite slope is infinite; constant, −∞, for negative x",
 )  # fmt: skip
 elementwise(
     _scipy.rel_entr, lambda d, y, a, b: masked(d * (_log_ratio(a, b) + 1), (a >= 0) & (b >= 0)),
     lambda d, y, a, b: masked(-d * _ratio(a, b), (a >= 0) & (b >= 0)), smooth=(POSITIVE,),
     formulas=("δa = δy·(ln(a / b) + 1)", "δb = −δy·a / b"),
     edges=(((0.0, 2.0), (-np.inf, 0.0)), ((2.0, 2.0), (1.0, -1.0)), ((-1.0, 2.0), (0.0, 0.0))),
+    note="an infinite slope is infinite; constant, ∞, for negative x",
 )  # fmt: skip
 elementwise(
     _scipy.kl_div, lambda d, y, a, b: masked(d * _log_ratio(a, b), (a >= 0) & (b >= 0)),
     lambda d, y, a, b: masked(d * _ratio(b - a, b), (a >= 0) & (b >= 0)), smooth=(POSITIVE,),
     formulas=("δa = δy·ln(a / b)", "δb = δy·(1 − a / b)"),
     edges=(((0.0, 2.0), (-np.inf, 1.0)), ((2.0, 2.0), (0.0, 0.0)), ((-1.0, 2.0), (0.0, 0.0))),
+    note="an infinite slope is infinite; constant, ∞, for negative x",
 )  # fmt: skip
 
 # -- losses and transformations of Box and Cox -------------------------------------------------------------------------
@@ -367,6 +378,7 @@ elementwise(
     lambda d, y, s, r: masked(d * np.clip(r, -s, s), s >= 0), smooth=((0.1, 0.9), (1.1, 3.0)),
     formulas=("δs = δy·max(|r| − s, 0)", "δr = δy·r, within ±s"),
     edges=(((2.0, 2.0), (0.0, 2.0)), ((1.0, 0.0), (0.0, 0.0))),
+    note="the quadratic part reaches to delta itself; flat in x where delta is 0",
 )  # fmt: skip
 elementwise(
     _scipy.pseudo_huber,
@@ -379,6 +391,7 @@ elementwise(
     lambda d, y, x, p: d * (np.square(np.log(x)) * _d.exprel_derivative(p * np.log(x))),
     smooth=(POSITIVE, REAL), formulas=("δx = δy·xᵖ⁻¹", "δp = δy·ln² x·exprel′(p·ln x)"),
     edges=(((2.0, 0.0), (0.5, math.log(2.0) ** 2 / 2)),),
+    note="the limit at λ = 0",
 )  # fmt: skip
 elementwise(
     _scipy.boxcox1p, lambda d, y, x, p: d * np.power(1 + x, p - 1),
@@ -390,6 +403,7 @@ elementwise(
     lambda d, y, x, p: d * (y * (x * x) * _d.log1p_over(p * x, 1)),
     smooth=(POSITIVE,), formulas=("δx = δy·y / (1 + px)", "δp = δy·y·x²·L′(px), L(v) = ln(1 + v) / v"),
     edges=(((2.0, 0.0), (math.exp(2.0), -2.0 * math.exp(2.0))),),
+    note="the limit at λ = 0",
 )  # fmt: skip
 elementwise(
     _scipy.inv_boxcox1p, lambda d, y, x, p: d * ((1 + y) / (1 + p * x)),
@@ -413,6 +427,7 @@ elementwise(
 _of_real(
     _scipy.spence, lambda d, y, x: -d * _d.log1p_over(x - 1, 0), smooth=(POSITIVE,),
     formulas=("δx = δy·ln x / (1 − x)",), edges=((1.0, -1.0),),
+    note="the limit: no 0/0 is formed",
 )  # fmt: skip
 
 
@@ -458,10 +473,12 @@ op(
 elementwise(
     _scipy.ellipk, lambda d, y, m: d * (np.pi / 8 * _scipy.hyp2f1(1.5, 1.5, 2.0, m)), smooth=(UNIT,),
     formulas=("δm = δy·(E − (1 − m)K) / 2m(1 − m)",), edges=((0.0, math.pi / 8),),
+    note="the limit: no 0/0 is formed",
 )  # fmt: skip
 elementwise(
     _scipy.ellipe, lambda d, y, m: d * (-np.pi / 8 * _scipy.hyp2f1(0.5, 1.5, 2.0, m)), smooth=(UNIT,),
     formulas=("δm = δy·(E − K) / 2m",), edges=((0.0, -math.pi / 8),),
+    note="the limit: no 0/0 is formed",
 )  # fmt: skip
 elementwise(
     _scipy.ellipkinc, lambda d, y, u, m: d / np.sqrt(1 - m * np.square(np.sin(u))), None,
