@@ -29,7 +29,7 @@ from scipy import special as _sc
 from scipy import stats as _scipy
 
 from ..errors import NoRuleError, message
-from ..op import plain
+from ..op import as_array, plain
 from ..tensor import has_history
 from .drop_in import drop_in, has_tensor
 
@@ -118,7 +118,7 @@ class Distribution:
 
     def _value(self, name: str, x: Any, shapes: list[Any], loc: Any, scale: Any) -> Any:
         """One method at one place: nan for invalid parameters, the constant outside the support, else the formula."""
-        shapes = [np.asarray(s) if isinstance(s, (list, tuple, float, int)) else s for s in shapes]
+        x, loc, scale, *shapes = (as_array(part) for part in (x, loc, scale, *shapes))
         valid = self._valid(*shapes) if shapes else np.True_
         shapes = [np.where(valid, s, usual) for s, usual in zip(shapes, self._usual, strict=True)]
         good = valid & (scale > 0)
@@ -350,7 +350,7 @@ def _trials(n: Any) -> Any:
 
 bernoulli = Distribution(
     _scipy.bernoulli, support=(0, 1), valid=_probability, usual=(0.5,), discrete=True,
-    logpmf=lambda k, p: _sc.xlogy(k, p) + _sc.xlog1py(1 - k, -p),
+    logpmf=lambda k, p: _sc.xlogy(k, p) + _sc.xlog1py(1 - k, -p), pmf=lambda k, p: np.where(k < 1, 1 - p, p),
     cdf=lambda k, p: np.where(k < 1, 1 - p, 1.0), sf=lambda k, p: np.where(k < 1, p, 0.0),
 )  # fmt: skip
 binom = Distribution(
