@@ -96,7 +96,7 @@ partition = op(
     ),
     guard=None,
     examples=(
-        at((5,), kth=2), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
+        at((5,), kth=(1, 3)), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
     ),
     formulas=("δx = δy, each put back where its element came from",),
     note="equal elements of the whole row share δ equally, as those of sort do",
