@@ -34,6 +34,15 @@ def each(x: Any) -> Any:
     return x[..., None, None]
 
 
+def nowhere(lost: Any, x: Any, a: Any) -> Any:
+    """x, but nan where it is lost: a nan that depends on A, so that its own derivatives are nan and not zero."""
+    if not np.any(plain(lost)):
+        return x
+    nan = np.real(np.matmul(a, np.full((a.shape[-1], 1), np.nan, a.dtype))[..., :1, :])
+    moving = (nan if x.ndim == a.ndim else nan[..., 0]) * np.full(x.shape, np.nan, nan.dtype)
+    return np.where(lost, moving, x)
+
+
 def lower_half(n: int, dtype: Any) -> Any:
     """The mask that keeps what lies below the diagonal and half of the diagonal itself."""
     return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
@@ -339,7 +348,7 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
         return each(weight) * transposed(np.linalg.inv(a))
     # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
-    return each(weight * np.where(exists, 1.0, np.nan)) * transposed(inverse)
+    return nowhere(each(~exists), each(weight) * transposed(inverse), a)
 
 
 slogdet = op(
@@ -418,8 +427,8 @@ def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     middle = dq + conjugated(q) @ (upper + adjoint(upper))
     exists = _independent(r)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
-    da = each(np.where(exists & ~lost, 1.0, np.nan)) * transposed(np.linalg.solve(r, transposed(middle)))
-    return da if rest is None else np.concatenate([da, rest], axis=-1)
+    da = transposed(np.linalg.solve(r, transposed(middle)))
+    return nowhere(each(lost | ~exists), da if rest is None else np.concatenate([da, rest], axis=-1), a)
 
 
 def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
@@ -435,14 +444,13 @@ def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     omega = low - adjoint(low)
     if q.dtype.kind == "c":
         omega = omega + 1j * np.imag(m) * np.eye(k, dtype=r.real.dtype)
-    mark = each(np.where(exists, 0.0, np.nan))
-    tq, tr = scaled + q @ (omega - m) + mark, (m - omega) @ r + mark
+    tq, tr = scaled + q @ (omega - m), (m - omega) @ r
     if r2.shape[-1]:
         tr = np.concatenate([tr, adjoint(q) @ t[..., k:] - omega @ r2], axis=-1)
     if free.shape[-1]:
         tq = np.concatenate([tq, free_tangent("qr", tq, q, free)], axis=-1)
         tr = np.concatenate([tr, np.zeros(zeros.shape, zeros.dtype)], axis=-2)
-    return tq, tr
+    return nowhere(each(~exists), tq, a), nowhere(each(~exists), tr, a)
 
 
 qr = op(

@@ -18,7 +18,7 @@ from ..op import plain
 from .contract import conjugated, transposed
 from .eigen import over_gaps, ties
 from .flat import stop_gradient
-from .linalg import adjoint, definite, each, mirrored, regular, separated
+from .linalg import adjoint, definite, each, mirrored, nowhere, regular, separated
 from .norm import norm
 from .singular import rebuilt_tangent, svd, svdvals, svdvals_slope, svdvals_tangent, vanishing
 
@@ -47,7 +47,7 @@ def _truncated(name: str, t: Any, a: Any, rank: Any) -> Any:
             "differentiate by the right-hand side alone, or add a small multiple of the identity: "
             "np.linalg.solve(a.T @ a + c * np.eye(n), a.T @ b)",
         )
-    return np.where(each(jumps), np.nan, rebuilt_tangent(t, (u, s, vh), w, lambda h: h * slopes, zero))
+    return nowhere(each(jumps), rebuilt_tangent(t, (u, s, vh), w, lambda h: h * slopes, zero), a)
 
 
 def _pinv(d: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:

@@ -200,3 +200,18 @@ def test_single_precision_stays_single(rng, dtype):
     y, pull = ad.vjp(lambda a: LINALG.svd(a, full_matrices=False), a)
     assert [part.dtype for part in y] == [part.dtype for part in LINALG.svd(a)]
     assert pull(y)[0].dtype == dtype
+
+
+@pytest.mark.filterwarnings("ignore::autodiff.errors.DegenerateWarning")
+@pytest.mark.parametrize("f", [
+    lambda a: np.sum(LINALG.eigh(a)[1][:, 0]), lambda a: np.sum(np.real(LINALG.eig(a)[1][:, 0])),
+    lambda a: np.sum(LINALG.svd(a)[0][:, 0]), lambda a: np.sum(LINALG.pinv(a - np.eye(2) + np.ones((2, 2)))),
+    lambda a: LINALG.slogdet(a - np.eye(2))[1], lambda a: np.sum(LINALG.qr(a - np.eye(2))[1]),
+    lambda a: np.real(LINALG.eigvals(a + np.array([[0.0, 1.0], [0.0, 0.0]]))[0]),
+], ids=["eigh", "eig", "svd", "pinv", "slogdet", "qr", "eigvals"])  # fmt: skip
+def test_where_there_is_no_first_derivative_the_second_is_nan_as_well(f):
+    a, t = np.eye(2), np.array([[0.0, 1.0], [-1.0, 0.0]])
+    assert np.isnan(ad.grad(f)(a)).any()
+    assert np.isnan(ad.hvp(f, (a,), (t,))[1]).any()
+    assert np.isnan(ad.hessian(f)(a)).any()
+    assert np.isnan(ad.grad(lambda a: np.sum(t * ad.grad(f)(a)))(a)).any()
