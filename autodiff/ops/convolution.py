@@ -23,6 +23,9 @@ Three = tuple[int, int, int]
 BLOCK = 8
 """How many results along W are taken together where there are few channels."""
 
+CACHE = 2**20
+"""Bytes of results that are computed together there."""
+
 THIN = 16
 """Up to how many pairs of a channel and a result in a group that pays."""
 
@@ -129,8 +132,12 @@ def _convolved(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     """The same, as (n, results, D, H, W), in the way that suits the number of channels."""
     if not _is_thin(w, grid):
         return _joined(_by_rows(x, w, grid, out, dtype))
-    many, (wide, blocks) = w.shape[0] // grid.groups, _blocks(grid, out)
-    y = _by_rows(x, _repeated(w, grid, dtype), wide, (*out[:2], blocks), dtype)
+    many, i, (wide, blocks) = w.shape[0] // grid.groups, w.shape[1], _blocks(grid, out)
+    w = _repeated(w, grid, dtype)
+    y = np.empty((grid.groups, *out[:2], x.shape[0], blocks, many * BLOCK), dtype)
+    for a, b, part in _some_groups(wide, y.nbytes):
+        kernels = w[a * many * BLOCK : b * many * BLOCK]
+        y[a:b] = _by_rows(x[:, a * i : b * i], kernels, part, (*out[:2], blocks), dtype)
     y = np.reshape(y, (*y.shape[:5], many, BLOCK)).transpose(3, 0, 5, 1, 2, 4, 6)
     return np.reshape(y, (y.shape[0], grid.groups * many, *out[:2], blocks * BLOCK))[..., : out[2]]
 
@@ -204,7 +211,10 @@ def _weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
         e = np.reshape(e, (e.shape[0], groups, o, *out[:2], blocks, BLOCK)).transpose(1, 3, 4, 0, 5, 2, 6)
         e = np.ascontiguousarray(np.reshape(e, (*e.shape[:5], o * BLOCK)), dtype)
         span = (*kernel[:2], _span(grid, kernel[2]))
-        found = np.reshape(_weight_by_rows(x, e, wide, span, (*out[:2], blocks), dtype), (groups, *span, i, o, BLOCK))
+        found = np.empty((groups, *span, i, o * BLOCK), dtype)
+        for a, b, part in _some_groups(wide, e.nbytes):
+            found[a:b] = _weight_by_rows(x[:, a * i : b * i], e[a:b], part, span, (*out[:2], blocks), dtype)
+        found = np.reshape(found, (*found.shape[:5], o, BLOCK))
         w = sum(found[:, :, :, _taps(grid, kernel[2], k), ..., k] for k in range(BLOCK))
     return np.reshape(w.transpose(0, 5, 4, 1, 2, 3), (groups * o, i, *kernel))
 
@@ -235,6 +245,14 @@ def _blocks(grid: Grid, out: Three) -> tuple[Grid, int]:
     step = (*grid.stride[:2], grid.stride[2] * BLOCK)
     padding, dilation = (*grid.padding[:2], (before, behind)), (*grid.dilation[:2], 1)
     return Grid(step, padding, dilation, grid.groups), blocks
+
+
+def _some_groups(grid: Grid, size: int) -> Iterator[tuple[int, int, Grid]]:
+    """So many groups at a time that what is computed stays in the processor's cache."""
+    step = max(1, grid.groups * CACHE // max(1, size))
+    for start in range(0, grid.groups, step):
+        stop = min(start + step, grid.groups)
+        yield start, stop, grid._replace(groups=stop - start)
 
 
 def _repeated(w: Any, grid: Grid, dtype: Any) -> Any:
