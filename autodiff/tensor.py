@@ -16,15 +16,13 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
-from .errors import LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
+from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
 from .graph import OPERATIONS
 from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
 
-_REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
-_ACCUMULATIONS: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
 
-LIBRARIES = {"scipy.special": ".scipy.special"}
+LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
 
 
@@ -220,7 +218,8 @@ class Tensor(Traced):
                          )  # fmt: skip
         return np.array(value, dtype=dtype)
 
-    def __array_namespace__(self, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        np.zeros(0).__array_namespace__(api_version=api_version)  # NumPy's error, where it is not a version
         return type(self).namespace_hook
 
     # -- attributes ------------------------------------------------------------------------------------------------
@@ -442,10 +441,8 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(plain(self), np.generic):
-            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
-        if self.recorder is CONSTANTS and not isinstance(value, Traced):
+        if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value
             return
         fresh = apply(ops.index.update, (self, value), {"index": index})
@@ -467,7 +464,7 @@ class Tensor(Traced):
             return
         kin_of = {id(tensor): kin for kin, tensor in live}
         written: list[tuple[Any, Any]] = [(self, fresh)]
-        while (kin := kin_of[id(written[-1][0])]).base is not None:
+        while (kin := kin_of[id(written[-1][0])]).base is not None and kin.base() is not None:
             base = self._base(kin)
             written.append((base, apply(ops.index.update, (base, written[-1][1]), {"index": kin.index})))
         done = {id(tensor) for tensor, _ in written}
@@ -622,7 +619,7 @@ def _bare(x: Any, found: list[Any]) -> Any:
 
 
 def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """A ufunc called with keywords: defaults pass, `out` and the rest are refused by name."""
+    """A ufunc called with keywords: what says where to write is refused, what says how to compute is done."""
     out = kwargs.pop("out", None)
     if out is not None and any(part is not None for part in out):
         target = out[0]
@@ -635,30 +632,29 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 "autodiff.numpy.zeros(...)",
             )
         )
+    if kwargs.pop("where", True) is not True:
+        raise KeywordError(
+            message(
+                f"np.{ufunc.__name__}(…, where=…)",
+                "without out=, NumPy leaves there whatever was in memory",
+                f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
+            )
+        )
+    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
+    if not kwargs.keys().isdisjoint(("dtype", "casting")) and ufunc.signature is None:
+        dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
+        args = ops.ufuncs.converted(ufunc, args, dtype, casting)
     dtype = kwargs.pop("dtype", None)
-    kwargs = {key: value for key, value in kwargs.items() if _ufunc_default(key, value) is False}
+    kwargs.pop("casting", None)
     y = call(*args, **kwargs)  # what is left is refused there, by name
     return y if dtype is None else y.astype(dtype)
 
 
-def _ufunc_default(key: str, value: Any) -> bool:
-    defaults = {"where": True, "casting": "same_kind", "order": "K", "subok": True, "axes": None, "axis": None}
-    return key in defaults and type(value) is type(defaults[key]) and bool(value == defaults[key])
-
-
 def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """add.reduce, multiply.accumulate, subtract.outer …, by the operation that each of them is."""
-    name = ufunc.__name__
-    if method == "reduce" and name in _REDUCTIONS:
-        x, *rest = args
-        axis = rest[0] if rest else kwargs.pop("axis", 0)
-        return _REDUCTIONS[name](x, axis=axis, **{k: v for k, v in kwargs.items() if v is not None})
-    if method == "accumulate" and name in _ACCUMULATIONS:
-        x, *rest = args
-        return _ACCUMULATIONS[name](x, axis=rest[0] if rest else kwargs.pop("axis", 0))
-    if method == "outer" and ufunc in UFUNCS:
-        a, b = map(as_array, args)
-        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    written = ops.ufuncs.method(ufunc, method)
+    if written is not None:
+        return written(ufunc, *args, **kwargs)
     found: list[Any] = []
     bare = _bare((args, kwargs), found)
     if any(map(has_history, found)):

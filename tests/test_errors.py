@@ -480,8 +480,7 @@ def test_a_tensor_that_escaped_through_a_generator():
 
 @pytest.mark.parametrize(("f", "words"), [
     (lambda x: np.packbits(x), ["np.packbits", "@ad.primitive", "stop_gradient"]),
-    (lambda x: np.hypot.reduce(x), ["hypot"]),
-    (lambda x: np.logaddexp.reduceat(x, [0, 1]), ["logaddexp"]),
+    (lambda x: np.logaddexp.at(np.zeros(2), [0, 1], x), ["np.logaddexp.at"]),
 ])  # fmt: skip
 def test_a_function_without_a_rule_raises_at_the_call_and_names_itself(f, words):
     reached = []

@@ -36,6 +36,7 @@ from . import (
     signal,
     singular,
     sparse,
+    ufuncs,
     window,
     writes,
 )
@@ -44,5 +45,5 @@ __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "emath", "fft", "flat",
     "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
     "normalisation", "order", "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused",
-    "shape", "signal", "singular", "sparse", "window", "writes",
+    "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
 ]  # fmt: skip
