@@ -328,6 +328,20 @@ def test_layout_is_that_of_the_array_it_holds(rng):
     np.testing.assert_allclose(y, flat[2:] * sum(flat[1:]) * flat[5] * flat[0] * flat[1], rtol=1e-14)
 
 
+def test_what_flat_gives_is_a_copy():
+    def f(x):
+        x = x * 1.0
+        part = x.flat[1:3]
+        x.flat[1] = 7.0
+        return x * np.sum(part)
+
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(ad.vjp(f, x)[0], f(x))
+    np.testing.assert_array_equal(ad.vjp(lambda x: x * np.asarray(np.floor(x + anp.zeros(2)).flat)[1], x)[0], x * 2)
+    with pytest.raises(LostHistoryError):
+        ad.vjp(lambda x: np.asarray(x.flat), x)
+
+
 def test_operators_in_place_on_whole_numbers():
     def f(x):
         mask, bits = x > 0, anp.arange(3)
