@@ -346,6 +346,13 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     exists = np.isfinite(plain(y[1]))
     if np.all(exists):
         return each(weight) * transposed(np.linalg.inv(a))
+    if np.any(plain(weight)[~exists]):
+        warn(
+            DegenerateWarning,
+            "slogdet: δ of a singular matrix is nan",
+            "the logarithm of its determinant is −inf, and falls off to there from every side",
+            "np.linalg.det, which has a derivative there",
+        )
     # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
     return nowhere(each(~exists), each(weight) * transposed(inverse), a)
@@ -403,9 +410,18 @@ cholesky = op(
 )  # fmt: skip
 
 
-def _independent(r: Any) -> Any:
-    """Where no diagonal element of R is zero, so that the columns have one R and one Q."""
-    return np.isfinite(np.sum(1 / np.einsum("...ii->...i", stop_gradient(r)), axis=-1))
+def _independent(r: Any, *used: Any) -> Any:
+    """Where no diagonal element of R is zero, so that the columns have one R and one Q; a warning where one may be."""
+    size = np.abs(np.einsum("...ii->...i", stop_gradient(r)))
+    near = size <= max(r.shape[-2:]) * np.finfo(r.dtype).eps * np.max(size, axis=-1, keepdims=True, initial=0)
+    if np.any(plain(near)) and any(np.any(plain(d)) for d in used):
+        warn(
+            DegenerateWarning,
+            "qr: one of the first columns depends on those before it, or rounding decides whether it does",
+            "its direction in Q is not determined, and where R has a zero on its diagonal a derivative is nan",
+            "functions that need neither: np.linalg.norm, det, pinv, lstsq",
+        )
+    return np.all(size > 0, axis=-1)
 
 
 def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
@@ -425,7 +441,7 @@ def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
         dr, r = dr[..., :k], r[..., :k]
     upper = (dr @ transposed(r) - transposed(q) @ dq) * lower_half(k, q.dtype).T
     middle = dq + conjugated(q) @ (upper + adjoint(upper))
-    exists = _independent(r)
+    exists = _independent(r, dq, dr)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
     da = transposed(np.linalg.solve(r, transposed(middle)))
     return nowhere(each(lost | ~exists), da if rest is None else np.concatenate([da, rest], axis=-1), a)
@@ -436,7 +452,7 @@ def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     q, r = y
     k, zeros = min(a.shape[-2:]), r[..., min(a.shape[-2:]) :, :]
     q, free, r, r2 = q[..., :k], q[..., k:], r[..., :k, :k], r[..., :k, k:]
-    exists = _independent(r)
+    exists = _independent(r, t)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
     scaled = transposed(np.linalg.solve(transposed(r), transposed(t[..., :k])))
     m = adjoint(q) @ scaled
