@@ -197,9 +197,9 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @composite(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: Any) -> Any:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or not hasattr(n, "__index__"):
+        return np.linalg.matrix_power(plain(a), n)  # which raises
     n = operator.index(n)
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy()
     if n < 0:
@@ -491,10 +491,13 @@ def _qr_by_mode(a: Any, mode: str = "reduced") -> Any:
         return qr(a) if mode == "reduced" else qr(a)[1]
     if mode == "complete":
         return qr(a, complete=True) if np.shape(a)[-2] > np.shape(a)[-1] else qr(a)
-    if mode == "raw":
+    if mode in ("f", "full"):
+        np.linalg.qr(np.eye(1), mode=mode)  # type: ignore[call-overload]  # NumPy's own word on this: a warning
+        return qr(a)
+    if mode in ("raw", "e", "economic"):
         raise NoRuleError(
             message(
-                "qr: mode='raw' has no derivative rule here",
+                f"qr: mode={mode!r} has no derivative rule here",
                 "Householder vectors are LAPACK's own affair",
                 "use mode='reduced', 'complete' or 'r'",
             )

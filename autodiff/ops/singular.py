@@ -229,6 +229,8 @@ svdvals = op(
 
 @composite(np.linalg.svd)
 def _svd_by_form(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    if a.ndim < 2:
+        return np.linalg.svd(plain(a))  # which raises
     if hermitian:
         return _svd_of_hermitian(a) if compute_uv else np.sort(np.abs(eigvalsh(a)))[..., ::-1]
     if not compute_uv:

@@ -410,3 +410,27 @@ def test_the_norms_of_a_matrix_take_the_decomposition_once_a_sweep(rng, monkeypa
     monkeypatch.setattr(LINALG, "svd", lambda a, **settings: calls.append(settings) or plain(a, **settings))
     pull(np.float64(1.0))
     assert calls == [{"full_matrices": False}]
+
+
+@pytest.mark.parametrize("call", [
+    lambda a: LINALG.vector_norm(a, axis=(0, 5)), lambda a: LINALG.vector_norm(a, axis=(0, 0)),
+    lambda a: LINALG.norm(a, 3), lambda a: LINALG.norm(a, axis=(0, 1, 2)), lambda a: LINALG.svd(a[0]),
+    lambda a: LINALG.qr(a, mode="zz"), lambda a: LINALG.qr(a[0]), lambda a: LINALG.matrix_power(a, 1.5),
+    lambda a: LINALG.matrix_power(a[0], 2), lambda a: LINALG.matrix_power(a[:2], 2), lambda a: LINALG.inv(a[:2]),
+    lambda a: LINALG.det(a[0]), lambda a: LINALG.trace(a[0]), lambda a: LINALG.tensorinv(a, ind=0),
+    lambda a: LINALG.tensorsolve(a, np.ones(2)), lambda a: LINALG.solve(a, np.ones(4)), lambda a: LINALG.cond(a[:2], 1),
+    lambda a: LINALG.eigh(a, UPLO="X"), lambda a: LINALG.lstsq(a, np.ones(4)), lambda a: LINALG.multi_dot([a]),
+    lambda a: LINALG.matrix_transpose(a[0]), lambda a: LINALG.matrix_rank(a, tol=1.0, rtol=1.0),
+])  # fmt: skip
+def test_bad_calls_get_numpys_own_error(call):
+    with pytest.raises(Exception, match=r".") as numpys:
+        call(SINGULAR)
+    with pytest.raises(type(numpys.value)) as ours:
+        ad.vjp(call, SINGULAR)
+    assert str(ours.value) == str(numpys.value)
+
+
+def test_a_mode_of_qr_that_numpy_gives_up_is_warned_of_by_numpy():
+    with pytest.warns(DeprecationWarning, match="full"):
+        y, _ = ad.vjp(lambda a: LINALG.qr(a, mode="full"), SINGULAR)
+    assert np.array_equal(y.R, LINALG.qr(SINGULAR).R)
