@@ -37,10 +37,11 @@ pictures:  ## rewrite the golden pictures and that of the README, then show what
 	$(PYTHON) docs/make_pictures.py
 	git --no-pager diff --stat
 
-ops:       ## regenerate docs/operations.md; written aside first, so that a failure leaves the old table
-	@mkdir -p docs
+ops:       ## regenerate docs/operations.md and docs/edges.md; written aside first, so that a failure leaves the old ones
 	$(PYTHON) -m autodiff ops --markdown > docs/operations.md.new || { rm -f docs/operations.md.new; exit 1; }
 	mv docs/operations.md.new docs/operations.md
+	$(PYTHON) -m autodiff ops --edges > docs/edges.md.new || { rm -f docs/edges.md.new; exit 1; }
+	mv docs/edges.md.new docs/edges.md
 
 docs:      ## run every block of the documents, follow every link
 	$(PYTEST) -q tests/test_documents.py

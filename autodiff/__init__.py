@@ -6,6 +6,7 @@ from .graph import Graph, Node, check
 from .makers import primitive
 from .op import Op
 from .tensor import Tensor
+from .training import watch
 from .transforms import (
     checkpoint,
     elementwise_grad,
@@ -29,4 +30,5 @@ __all__ = [
     "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow",
     "grad", "hessian", "hvp", "jacobian", "jvp", "name", "nn", "numpy", "ops", "primitive", "scope", "stop_gradient",
     "testing", "trace", "value_and_grad", "viz", "vjp",
+    "watch",
 ]  # fmt: skip

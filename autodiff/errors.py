@@ -142,6 +142,10 @@ class CheckError(AutodiffError, AssertionError):
     """A check of a derivative failed; the message carries the numbers."""
 
 
+class WatchError(AutodiffError, ValueError):
+    """A watch was asked for something that it cannot record or draw, or a file is no history."""
+
+
 class MissingExtraError(AutodiffError, ImportError):
     """A part of this package needs a library that only one of its extras installs."""
 

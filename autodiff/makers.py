@@ -93,7 +93,7 @@ def _accepted(rules: Iterable[Rule | None]) -> frozenset[str]:
 def _enter(op: Op) -> Op:
     """Register an operation, and let NumPy's functions lead to it."""
     register(op)
-    if op.kind == "elementwise" and isinstance(op.forward, np.ufunc) and not op.accepts:
+    if op.kind == "elementwise" and isinstance(op.forward, np.ufunc) and not op.accepts and None not in op.vjps:
         if op.arity == 1:
             op.call = unary_path(op)
         elif op.arity == 2:

@@ -519,7 +519,7 @@ def literal(op: Op, position: int, x: Any) -> Any:
     """
     kind = type(x)
     if kind is float or kind is int or kind is bool or kind is complex or x is None:
-        return x
+        return np.asarray(x)[()] if op.kind == "bilinear" else x  # products make arrays of numbers, as NumPy's do
     if isinstance(x, Traced):
         if x.recorder is not CONSTANTS:
             return still(x)
@@ -679,7 +679,9 @@ def unary_path(op: Op) -> Callable[[Any], Any]:
     return call
 
 
-def binary_path(op: Op) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+def binary_path(
+    op: Op, apply: Callable[..., Any] = apply
+) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """`apply` for a pointwise operation on two arguments, and the same with its arguments swapped."""
     ufunc = op.forward
     both, left, right = op.plan((0, 0)), op.plan((0, LITERAL)), op.plan((LITERAL, 0))

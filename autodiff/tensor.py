@@ -16,15 +16,13 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
-from .errors import LostHistoryError, NoRuleError, ViewWriteError, message
+from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
 from .graph import OPERATIONS
-from .op import CONSTANTS, FUNCTIONS, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
+from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
 
-_REDUCTIONS: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
-_ACCUMULATIONS: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
 
-LIBRARIES = {"scipy.special": ".scipy.special"}
+LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
 
 
@@ -45,6 +43,17 @@ def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
             f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
         )
     )
+
+
+def _asking() -> Any:
+    """The function that was refused on purpose and asks a tensor for its array from inside of NumPy, if one does."""
+    codes = {getattr(function, "__code__", None): function for function in REFUSED}
+    frame = sys._getframe(2)
+    while is_inside(frame.f_code.co_filename) and frame.f_back is not None:
+        if frame.f_code in codes:
+            return codes[frame.f_code]
+        frame = frame.f_back
+    return None
 
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
@@ -102,17 +111,34 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
     return method
 
 
+def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
+    """`apply` for a product of which one operand may be a constant sparse matrix."""
+    if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
+        return (ops.sparse.times if op.name == "multiply" else ops.sparse.product)(*args)
+    return apply(op, args, params)
+
+
+def _asked_by_sparse() -> bool:
+    """Whether a product of ``scipy.sparse`` is asking for an array.
+
+    To an object of which NumPy knows nothing it would answer NotImplemented, and so leave the product to the tensor.
+    """
+    code = sys._getframe(2).f_code
+    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
+
+
 def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
+    through = _beside_sparse if name in ("multiply", "matmul") else apply
     if op.kind == "elementwise":
-        return binary_path(op)
+        return binary_path(op, through)
 
     def call(a: Any, b: Any) -> Any:
-        return apply(op, (a, b), {})
+        return through(op, (a, b), {})
 
     def reflected(b: Any, a: Any) -> Any:
-        return apply(op, (a, b), {})
+        return through(op, (a, b), {})
 
     return call, reflected
 
@@ -181,13 +207,19 @@ class Tensor(Traced):
         return function(*bare[0], **bare[1])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if has_history(self) and _asked_by_sparse():
+            return np.array(None, object)
+        if has_history(self) and (asking := _asking()) is not None:
+            name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
+            raise _lost(self, f"{name}(x)", REFUSED[asking])
         value = _convert(self, "np.asarray(x), or storing it in a plain array,", "leave it a tensor: NumPy's functions "
                          "take it as it is; build arrays with np.stack or np.concatenate, or write into "
                          "autodiff.numpy.zeros(...); autodiff.numpy has a vectorize and an apply_along_axis of its own"
                          )  # fmt: skip
         return np.array(value, dtype=dtype)
 
-    def __array_namespace__(self, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        np.zeros(0).__array_namespace__(api_version=api_version)  # NumPy's error, where it is not a version
         return type(self).namespace_hook
 
     # -- attributes ------------------------------------------------------------------------------------------------
@@ -409,10 +441,8 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(plain(self), np.generic):
-            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
-        if self.recorder is CONSTANTS and not isinstance(value, Traced):
+        if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value
             return
         fresh = apply(ops.index.update, (self, value), {"index": index})
@@ -434,7 +464,7 @@ class Tensor(Traced):
             return
         kin_of = {id(tensor): kin for kin, tensor in live}
         written: list[tuple[Any, Any]] = [(self, fresh)]
-        while (kin := kin_of[id(written[-1][0])]).base is not None:
+        while (kin := kin_of[id(written[-1][0])]).base is not None and kin.base() is not None:
             base = self._base(kin)
             written.append((base, apply(ops.index.update, (base, written[-1][1]), {"index": kin.index})))
         done = {id(tensor) for tensor, _ in written}
@@ -489,7 +519,7 @@ class Tensor(Traced):
     # -- methods of ndarray ----------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
-    argsort, argpartition, choose, put = map(_method, (np.argsort, np.argpartition, np.choose, np.put))
+    argsort, argpartition, put = map(_method, (np.argsort, np.argpartition, np.put))
     cumprod, cumsum, diagonal, dot = _method(np.cumprod), _method(np.cumsum), _method(np.diagonal), _method(np.dot)
     max, mean, min, nonzero = _method(np.max), _method(np.mean), _method(np.min), _method(np.nonzero)
     prod, ravel, repeat, round = _method(np.prod), _method(np.ravel), _method(np.repeat), _method(np.round)
@@ -509,6 +539,10 @@ class Tensor(Traced):
     def copy(self, order: Any = "C") -> Any:
         """A tensor of its own: writing into it shows nowhere else."""
         return np.copy(self, order=order)
+
+    def choose(self, *choices: Any, out: Any = None, mode: Any = "raise") -> Any:
+        """The elements of several arrays that its whole numbers name: ``i.choose([a, b])`` or ``i.choose(a, b)``."""
+        return np.choose(self, choices[0] if len(choices) == 1 else choices, out=out, mode=mode)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """The elements, or the slices along an axis, at which the condition holds."""
@@ -585,7 +619,7 @@ def _bare(x: Any, found: list[Any]) -> Any:
 
 
 def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """A ufunc called with keywords: defaults pass, `out` and the rest are refused by name."""
+    """A ufunc called with keywords: what says where to write is refused, what says how to compute is done."""
     out = kwargs.pop("out", None)
     if out is not None and any(part is not None for part in out):
         target = out[0]
@@ -598,30 +632,29 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 "autodiff.numpy.zeros(...)",
             )
         )
+    if kwargs.pop("where", True) is not True:
+        raise KeywordError(
+            message(
+                f"np.{ufunc.__name__}(…, where=…)",
+                "without out=, NumPy leaves there whatever was in memory",
+                f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
+            )
+        )
+    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
+    if not kwargs.keys().isdisjoint(("dtype", "casting")) and ufunc.signature is None:
+        dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
+        args = ops.ufuncs.converted(ufunc, args, dtype, casting)
     dtype = kwargs.pop("dtype", None)
-    kwargs = {key: value for key, value in kwargs.items() if _ufunc_default(key, value) is False}
+    kwargs.pop("casting", None)
     y = call(*args, **kwargs)  # what is left is refused there, by name
     return y if dtype is None else y.astype(dtype)
 
 
-def _ufunc_default(key: str, value: Any) -> bool:
-    defaults = {"where": True, "casting": "same_kind", "order": "K", "subok": True, "axes": None, "axis": None}
-    return key in defaults and type(value) is type(defaults[key]) and bool(value == defaults[key])
-
-
 def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """add.reduce, multiply.accumulate, subtract.outer …, by the operation that each of them is."""
-    name = ufunc.__name__
-    if method == "reduce" and name in _REDUCTIONS:
-        x, *rest = args
-        axis = rest[0] if rest else kwargs.pop("axis", 0)
-        return _REDUCTIONS[name](x, axis=axis, **{k: v for k, v in kwargs.items() if v is not None})
-    if method == "accumulate" and name in _ACCUMULATIONS:
-        x, *rest = args
-        return _ACCUMULATIONS[name](x, axis=rest[0] if rest else kwargs.pop("axis", 0))
-    if method == "outer" and ufunc in UFUNCS:
-        a, b = args
-        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
+    written = ops.ufuncs.method(ufunc, method)
+    if written is not None:
+        return written(ufunc, *args, **kwargs)
     found: list[Any] = []
     bare = _bare((args, kwargs), found)
     if any(map(has_history, found)):

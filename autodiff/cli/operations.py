@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,12 +14,27 @@ import numpy as np
 
 from .. import ops
 from ..graph import OPERATIONS, columns
-from ..op import FUNCTIONS, Op
+from ..op import FUNCTIONS, ITEM, Op
 from ..testing import edges
 from .names import DIFFERENTIABLE, FLAT, NOT, names
 
-FAMILIES = tuple(ops.__all__)
-"""The files of the rule book, as they are named."""
+SCIPY = tuple(f"scipy.{name}" for name in ("special", "derivatives", "matrices", "linalg", "sparse"))
+FAMILIES = (*ops.__all__, *SCIPY)
+"""The files of the rule book, as they are named; those of SciPy's functions are last."""
+
+
+def load() -> None:
+    """Let the rules for SciPy's functions enter the registry, where SciPy is installed."""
+    if importlib.util.find_spec("scipy") is not None:
+        for family in SCIPY:
+            importlib.import_module(f"autodiff.{family}")
+
+
+def _family(op: Op) -> str:
+    """The file that an operation is declared in, from where its first rule was written; of SciPy's, all else."""
+    rules = [rule for rule in (*op.vjps, op.joint) if rule is not None]
+    home = getattr(rules[0], "__module__", "") if rules else ""
+    return home.removeprefix("autodiff.") if home.removeprefix("autodiff.") in SCIPY else SCIPY[0]
 
 
 class Row(NamedTuple):
@@ -36,15 +53,16 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """Every registered operation, family by family in the order of the rule book, by name within one."""
-    family_of = {id(x): family for family in FAMILIES for x in vars(getattr(ops, family)).values()}
+    load()
+    family_of = {id(x): family for family in ops.__all__ for x in vars(getattr(ops, family)).values()}
     found = []
     for op in OPERATIONS.values():
-        if op.kind in ("input", "constant") or op.user or id(op) not in family_of:
+        if op.kind in ("input", "constant") or op.user or op is ITEM:
             continue  # the ends of a graph, and what only the machinery records
         arguments = argument_names(op)
         found.append(
             Row(
-                op.name, op.kind, family_of[id(op)], arguments, tuple(sorted(op.accepts)),
+                op.name, op.kind, family_of.get(id(op)) or _family(op), arguments, tuple(sorted(op.accepts)),
                 tuple(op.formula(k) for k in range(max(len(arguments), 1)) if op.formula(k)) if not op.flat else (),
                 tuple(_edge(arguments, at, slopes) for at, slopes in op.edges),
                 tuple(spelled(function) for function in op.numpy), op.note,
@@ -80,9 +98,9 @@ def _number(x: Any) -> str:
 
 
 def spelled(function: Callable[..., Any]) -> str:
-    """A NumPy function as people write it."""
+    """A function of NumPy or SciPy as people write it."""
     if isinstance(function, np.ufunc):
-        return f"np.{function.__name__}"
+        return f"{'np' if getattr(np, function.__name__, None) is function else 'scipy.special'}.{function.__name__}"
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
     return f"{module}.{function.__name__}"
 
@@ -138,8 +156,10 @@ def as_markdown(word: str = "") -> str:
         members = [row for row in table if row.family == family]
         if not members:
             continue
-        summary = (getattr(ops, family).__doc__ or "").strip().partition("\n")[0].replace("``", "`")
-        parts += ["", f"## {family}", "", f"{summary} File: `autodiff/ops/{family}.py`.".strip(), ""]
+        place = family.replace(".", "/") if family in SCIPY else f"ops/{family}"
+        module = sys.modules[f"autodiff.{place.replace('/', '.')}"]
+        summary = (module.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+        parts += ["", f"## {family}", "", f"{summary} File: `autodiff/{place}.py`.".strip(), ""]
         head = ("name", "kind", "called by", "arguments", "keywords", "formula", "at corners, and notes")
         parts += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for row in members:
@@ -169,6 +189,7 @@ def edges_as_markdown(word: str = "") -> str:
         "`python -m pytest tests/test_edges.py`. The derivative is that of the sum of the expression with respect to",
         "each name, in order.",
     ]
+    load()
     head = "| expression | at | value | derivative | why |"
     for topic, decided in edges.DECIDED.items():
         parts += ["", f"## {topic}", "", head, "|---" * 5 + "|"]

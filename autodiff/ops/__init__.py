@@ -8,8 +8,10 @@ from . import (
     convolution,
     eigen,
     elementwise,
+    emath,
     fft,
     flat,
+    histogram,
     index,
     join,
     layers,
@@ -33,13 +35,15 @@ from . import (
     shape,
     signal,
     singular,
+    sparse,
+    ufuncs,
     window,
     writes,
 )
 
 __all__ = [
-    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "fft", "flat", "index",
-    "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm", "normalisation", "order",
-    "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused", "shape", "signal",
-    "singular", "window", "writes",
+    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "emath", "fft", "flat",
+    "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
+    "normalisation", "order", "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused",
+    "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
 ]  # fmt: skip

@@ -192,6 +192,9 @@ def conv_transpose(
     edges = around(name, padding, whole, w.shape[2:], steps, spread)
     axes = zip(x.shape[2:], w.shape[2:], steps, spread, edges, more, strict=True)
     size = whole if same else tuple((n - 1) * s + d * (k - 1) + 1 - a - b + m for n, k, s, d, (a, b), m in axes)
+    if min(size) < 1:
+        what = f"{name}: padding={padding!r} leaves a result of {size}"
+        raise ShapeError(message(what, "so much is cut off that nothing is left", "a smaller padding"))
     settings = {"size": size, "stride": steps, "padding": edges, "dilation": spread, "groups": groups}
     y = _biased(name, apply(_conv_transpose, (x, w), settings), bias, rank)
     return y[0] if alone else y

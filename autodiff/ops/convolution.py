@@ -20,8 +20,14 @@ from .window import lengths, wide
 
 Three = tuple[int, int, int]
 
-CACHE = 2**18
-"""Bytes that a block of what is computed element by element may take: it is to stay in the processor's cache."""
+BLOCK = 8
+"""How many results along W are taken together where there are few channels."""
+
+CACHE = 2**20
+"""Bytes of results that are computed together there."""
+
+THIN = 16
+"""Up to how many pairs of a channel and a result in a group that pays."""
 
 SMALL = 10**6
 """Multiplications up to which one product a row of x is faster than one for all: BLAS then copies nothing."""
@@ -109,7 +115,7 @@ def _tall(x: Any) -> Any:
 
 
 def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
-    """The convolution: Σ over the rows of the kernel of what stands under the row times the row."""
+    """The convolution: Σ over the rows of the kernel of what stands under a row times the row. In the inner layout."""
     groups, kernel = grid.groups, w.shape[2:]
     o, i = w.shape[0] // groups, w.shape[1]
     rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 5, 2, 1)
@@ -119,17 +125,39 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     for a, b, strip in _strips(x, grid, kernel, out, dtype):
         term = strip @ rows[a, b][..., None, None, :, :] if small else _tall(strip) @ rows[a, b]
         y = term if y is None else np.add(y, term, out=y)
-    return _joined(np.reshape(y, (groups, *out[:2], x.shape[0], out[2], o)))
+    return np.reshape(y, (groups, *out[:2], x.shape[0], out[2], o))
+
+
+def _convolved(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
+    """The same, as (n, results, D, H, W), in the way that suits the number of channels."""
+    if not _is_thin(w, grid):
+        return _joined(_by_rows(x, w, grid, out, dtype))
+    many, i, (wide, blocks) = w.shape[0] // grid.groups, w.shape[1], _blocks(grid, out)
+    w = _repeated(w, grid, dtype)
+    y = np.empty((grid.groups, *out[:2], x.shape[0], blocks, many * BLOCK), dtype)
+    for a, b, part in _some_groups(wide, y.nbytes):
+        kernels = w[a * many * BLOCK : b * many * BLOCK]
+        y[a:b] = _by_rows(x[:, a * i : b * i], kernels, part, (*out[:2], blocks), dtype)
+    y = np.reshape(y, (*y.shape[:5], many, BLOCK)).transpose(3, 0, 5, 1, 2, 4, 6)
+    return np.reshape(y, (y.shape[0], grid.groups * many, *out[:2], blocks * BLOCK))[..., : out[2]]
 
 
 def _flipped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
-    """The transpose where every stride is 1: the convolution with the kernel reversed, i in the place of o."""
+    """The transpose where every stride is 1: the convolution with the kernel reversed, i in the place of o.
+
+    A larger stride is one of 1 over an e with zeros in between.
+    """
+    if grid.stride != (1, 1, 1):
+        spaced = [(n - 1) * s + 1 for n, s in zip(e.shape[2:], grid.stride, strict=True)]
+        e, apart = np.zeros((*e.shape[:2], *spaced), dtype), e
+        e[:, :, *(slice(None, None, s) for s in grid.stride)] = apart
+        grid = grid._replace(stride=(1, 1, 1))
     groups, kernel = grid.groups, w.shape[2:]
     o, i = w.shape[0] // groups, w.shape[1]
     reverse = np.reshape(np.flip(w, (2, 3, 4)), (groups, o, i, *kernel)).swapaxes(1, 2)
     axes = zip(e.shape[2:], size, kernel, grid.padding, grid.dilation, strict=True)
     padding = tuple((d * (k - 1) - a, n + a - m) for m, n, k, (a, _), d in axes)
-    return _by_rows(e, np.reshape(reverse, (groups * i, o, *kernel)), grid._replace(padding=padding), size, dtype)
+    return _convolved(e, np.reshape(reverse, (groups * i, o, *kernel)), grid._replace(padding=padding), size, dtype)
 
 
 def _overlapped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
@@ -149,27 +177,11 @@ def _overlapped(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
     return _joined(buffer[:, *_inside(grid, size)])
 
 
-def _weight_by_rows(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
-    """For each row of the kernel what stands under it, transposed, times e."""
-    groups, out = grid.groups, e.shape[2:]
-    i, o = x.shape[1] // groups, e.shape[1] // groups
-    tall = _tall(np.ascontiguousarray(_split(e, groups), dtype))
-    w = np.empty((groups, *kernel[:2], kernel[2] * i, o), dtype)
-    for a, b, strip in _strips(x, grid, kernel, out, dtype):
-        w[:, a, b] = np.sum(np.swapaxes(_tall(strip), -1, -2) @ tall, axis=1)
-    return np.reshape(np.reshape(w, (groups, *kernel, i, o)).transpose(0, 5, 4, 1, 2, 3), (groups * o, i, *kernel))
-
-
-# -- one channel a group: element by element, for products of one row are slower ---------------------------------------
-
-
-def _under(grid: Grid, place: Three, out: Three, block: slice | None = None) -> tuple[slice, slice, slice, slice]:
-    """Where in (D, H, n, W) one element of the kernel meets x; of the results along H only a block."""
-    where = []
-    for axis, (p, d, s, n) in enumerate(zip(place, grid.dilation, grid.stride, out, strict=True)):
-        start, stop = (0, n) if axis != 1 or block is None else (block.start, block.stop)
-        where.append(slice(p * d + start * s, p * d + (stop - 1) * s + 1, s))
-    return where[0], where[1], slice(None), where[2]
+def _under(grid: Grid, place: Three, out: Three) -> tuple[slice, slice, slice, slice]:
+    """Where in (D, H, n, W) one element of the kernel meets x."""
+    axes = zip(place, grid.dilation, grid.stride, out, strict=True)
+    d, h, w = (slice(p * e, p * e + (n - 1) * s + 1, s) for p, e, s, n in axes)
+    return d, h, slice(None), w
 
 
 def _inside(grid: Grid, size: Three) -> tuple[slice, slice, slice, slice]:
@@ -178,55 +190,78 @@ def _inside(grid: Grid, size: Three) -> tuple[slice, slice, slice, slice]:
     return d, h, slice(None), w
 
 
-def _places(grid: Grid, kernel: Three, out: Three, row: int) -> Iterator[tuple[slice, Three, Any]]:
-    """Each block of results along H, and for it each element of the kernel with where it meets x."""
-    step = max(1, CACHE // max(1, row))
-    for start in range(0, out[1], step):
-        block = slice(start, min(start + step, out[1]))
-        for place in itertools.product(range(kernel[0]), range(kernel[1]), range(kernel[2])):
-            yield block, place, _under(grid, place, out, block)
+def _weight_by_rows(x: Any, e: Any, grid: Grid, kernel: Three, out: Three, dtype: Any) -> Any:
+    """For each row of the kernel what stands under it, transposed, times e. Both in the inner layout."""
+    i = x.shape[1] // grid.groups
+    tall = _tall(e)
+    w = np.empty((grid.groups, *kernel[:2], kernel[2] * i, e.shape[5]), dtype)
+    for a, b, strip in _strips(x, grid, kernel, out, dtype):
+        w[:, a, b] = np.sum(np.swapaxes(_tall(strip), -1, -2) @ tall, axis=1)
+    return np.reshape(w, (grid.groups, *kernel, i, e.shape[5]))
 
 
-def _kernel_by_channel(w: Any, groups: int, dtype: Any) -> Any:
-    """As (D, H, W, channel, result): the results of one channel together."""
-    apart = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[2:]))
-    return np.ascontiguousarray(apart.transpose(2, 3, 4, 0, 1), dtype)
+def _weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
+    """The same, as (results, channels, D, H, W), in the way that suits the number of channels."""
+    groups, out, i, o = grid.groups, e.shape[2:], x.shape[1] // grid.groups, e.shape[1] // grid.groups
+    if not _is_thin(np.empty((e.shape[1], i)), grid):
+        w = _weight_by_rows(x, np.ascontiguousarray(_split(e, groups), dtype), grid, kernel, out, dtype)
+    else:
+        wide, blocks = _blocks(grid, out)
+        e = np.pad(e, [*[(0, 0)] * 4, (0, blocks * BLOCK - out[2])])
+        e = np.reshape(e, (e.shape[0], groups, o, *out[:2], blocks, BLOCK)).transpose(1, 3, 4, 0, 5, 2, 6)
+        e = np.ascontiguousarray(np.reshape(e, (*e.shape[:5], o * BLOCK)), dtype)
+        span = (*kernel[:2], _span(grid, kernel[2]))
+        found = np.empty((groups, *span, i, o * BLOCK), dtype)
+        for a, b, part in _some_groups(wide, e.nbytes):
+            found[a:b] = _weight_by_rows(x[:, a * i : b * i], e[a:b], part, span, (*out[:2], blocks), dtype)
+        found = np.reshape(found, (*found.shape[:5], o, BLOCK))
+        w = sum(found[:, :, :, _taps(grid, kernel[2], k), ..., k] for k in range(BLOCK))
+    return np.reshape(w.transpose(0, 5, 4, 1, 2, 3), (groups * o, i, *kernel))
 
 
-def _results_by_channel(e: Any, groups: int, dtype: Any) -> Any:
-    """As (D, H, n, W, channel, result)."""
-    e = _split(e, 1)[0]
-    return np.reshape(e, (*e.shape[:4], groups, e.shape[4] // groups)).astype(dtype, copy=False)
+# -- few channels a group: a row's product would be thin, so neighbouring results along W are taken together ---------
 
 
-def _depthwise(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
-    buffer = _padded(x, grid.padding, 1, dtype)[0][..., None]
-    w = _kernel_by_channel(w, grid.groups, dtype)
-    y = np.zeros((*out[:2], x.shape[0], out[2], *w.shape[3:]), dtype)
-    for block, place, under in _places(grid, w.shape[:3], out, y[:, :1].nbytes):
-        y[:, block] += buffer[under] * w[place]
-    return _joined(np.reshape(y, (1, *y.shape[:4], math.prod(w.shape[3:]))))
+def _is_thin(w: Any, grid: Grid) -> bool:
+    return grid.groups > 1 and w.shape[0] // grid.groups * w.shape[1] <= THIN
 
 
-def _depthwise_transpose(e: Any, w: Any, grid: Grid, size: Three, dtype: Any) -> Any:
-    out = e.shape[2:]
-    w, e = _kernel_by_channel(w, grid.groups, dtype), _results_by_channel(e, grid.groups, dtype)
-    width = [n + a + b for n, (a, b) in zip(size, grid.padding, strict=True)]
-    buffer = np.zeros((*width[:2], e.shape[2], width[2], grid.groups), dtype)
-    for block, place, under in _places(grid, w.shape[:3], out, e[:, :1].nbytes):
-        term = e[:, block] * w[place]
-        buffer[under] += term[..., 0] if term.shape[-1] == 1 else np.sum(term, axis=-1)
-    return _joined(buffer[None, :][:, *_inside(grid, size)])
+def _span(grid: Grid, kernel: int) -> int:
+    """How much of x a block of results stands on, along W."""
+    return (BLOCK - 1) * grid.stride[2] + (kernel - 1) * grid.dilation[2] + 1
 
 
-def _depthwise_weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
-    out = e.shape[2:]
-    buffer = _padded(x, grid.padding, 1, dtype)[0][..., None]
-    e = _results_by_channel(e, grid.groups, dtype)
-    w = np.zeros((*kernel, *e.shape[4:]), dtype)
-    for block, place, under in _places(grid, kernel, out, e[:, :1].nbytes):
-        w[place] += np.sum(buffer[under] * e[:, block], axis=(0, 1, 2, 3))
-    return np.reshape(w.transpose(3, 4, 0, 1, 2), (math.prod(e.shape[4:]), 1, *kernel))
+def _taps(grid: Grid, kernel: int, k: int) -> slice:
+    """Where in that the kernel of result number k has its elements."""
+    start = k * grid.stride[2]
+    return slice(start, start + (kernel - 1) * grid.dilation[2] + 1, grid.dilation[2])
+
+
+def _blocks(grid: Grid, out: Three) -> tuple[Grid, int]:
+    """The grid of a kernel that gives a block of results at once, and the number of blocks."""
+    blocks = -(-out[2] // BLOCK)
+    before, behind = grid.padding[2]
+    behind += (blocks * BLOCK - out[2]) * grid.stride[2]
+    step = (*grid.stride[:2], grid.stride[2] * BLOCK)
+    padding, dilation = (*grid.padding[:2], (before, behind)), (*grid.dilation[:2], 1)
+    return Grid(step, padding, dilation, grid.groups), blocks
+
+
+def _some_groups(grid: Grid, size: int) -> Iterator[tuple[int, int, Grid]]:
+    """So many groups at a time that what is computed stays in the processor's cache."""
+    step = max(1, grid.groups * CACHE // max(1, size))
+    for start in range(0, grid.groups, step):
+        stop = min(start + step, grid.groups)
+        yield start, stop, grid._replace(groups=stop - start)
+
+
+def _repeated(w: Any, grid: Grid, dtype: Any) -> Any:
+    """That kernel: the given one, once for each result of a block, with zeros around it."""
+    many, kernel = w.shape[0] // grid.groups, w.shape[2:]
+    wide = np.zeros((grid.groups, many, BLOCK, w.shape[1], *kernel[:2], _span(grid, kernel[2])), dtype)
+    for k in range(BLOCK):
+        wide[:, :, k, ..., _taps(grid, kernel[2], k)] = np.reshape(w, (grid.groups, many, *w.shape[1:]))
+    return np.reshape(wide, (w.shape[0] * BLOCK, *wide.shape[3:]))
 
 
 # -- the three operations ----------------------------------------------------------------------------------------------
@@ -259,8 +294,7 @@ def conv(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, groups: in
     _fit("conv", x.shape, w.shape, e, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, w)
     whole: Any = (1,) * (3 - len(out)) + out
-    how = _depthwise if groups > 1 and w.shape[1] == 1 else _by_rows
-    return _flattened(how(_cube(x), _cube(w), grid, whole, wide(dtype)), x.ndim, dtype)
+    return _flattened(_convolved(_cube(x), _cube(w), grid, whole, wide(dtype)), x.ndim, dtype)
 
 
 def conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
@@ -268,8 +302,7 @@ def conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dila
     _fit("conv_transpose", x, w.shape, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(e, w)
     whole: Any = (1,) * (3 - len(size)) + size
-    single = groups > 1 and w.shape[1] == 1
-    how = _depthwise_transpose if single else _flipped if grid.stride == (1, 1, 1) else _overlapped
+    how = _flipped if grid.stride == (1, 1, 1) or _is_thin(w, grid) else _overlapped
     return _flattened(how(_cube(e), _cube(w), grid, whole, wide(dtype)), e.ndim, dtype)
 
 
@@ -278,5 +311,4 @@ def conv_weight(x: Any, e: Any, *, kernel: Any, stride: Any, padding: Any, dilat
     _fit("conv_weight", x.shape, w, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(x, e)
     whole: Any = (1,) * (3 - len(kernel)) + kernel
-    how = _depthwise_weight if x.shape[1] == groups > 1 else _weight_by_rows
-    return _flattened(how(_cube(x), _cube(e), grid, whole, wide(dtype)), x.ndim, dtype)
+    return _flattened(_weight(_cube(x), _cube(e), grid, whole, wide(dtype)), x.ndim, dtype)

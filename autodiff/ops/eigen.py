@@ -3,10 +3,14 @@
 With A·V = V·diag(w), a tangent Ȧ gives P = V⁻¹·Ȧ·V, the eigenvalues ẇ = diag(P), and the eigenvectors V·Ω with
 Ω_ij = P_ij/(w_j − w_i), up to the factor that LAPACK has chosen for each of them.
 
-At a repeated eigenvalue the eigenvectors are any basis of what they span. What a function of them needs there cannot be
-told from δV alone (for a function g of a matrix it is g′(w)), so a δ that reaches one of them makes δA nan; one that
-reaches only the others is finite. A δ of zero is zero, so a function that meets them with weight zero, like V·w·Vᵀ at
-A = 0 for weights off the diagonal, must be written without eigenvectors.
+At a repeated eigenvalue the eigenvectors are any basis of what they span. Two functions of a matrix may ask the same of
+them, the same δw and δV, and have another derivative: of V·g(w)·Vᴴ at the identity it is g′(1), of which
+δV = 2·δY·V·g(1) knows nothing off the diagonal. So a δ that reaches such a vector makes δA nan, one that reaches only
+the others is finite, and whenever there are such vectors a DegenerateWarning says so. Equal eigenvalues share their
+own δ.
+
+The formulas are those of M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
+algorithmic differentiation" (2008), section 3.1; the phases of complex vectors are those that LAPACK chooses.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from ..makers import at, op
 from ..op import plain
 from .contract import conjugated, transposed
 from .flat import stop_gradient
-from .linalg import adjoint, each, lower_half
+from .linalg import adjoint, each, lower_half, nowhere
 
 
 def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -58,18 +62,26 @@ def over_gaps(x: Any, w: Any, tied: Any) -> Any:
     return np.where(tied, 0, x / np.where(tied, 1, w[..., None, :] - w[..., :, None]))
 
 
-def undefined(name: str, x: Any, lost: Any, value: str = "δ is nan") -> Any:
-    """Nan in the columns of x that are lost, with a warning."""
-    if np.any(plain(lost)):
+def undefined(name: str, x: Any, free: Any, asked: Any, a: Any, value: str = "δ is nan") -> Any:
+    """Nan in the columns of x that are free and asked for. There is a warning wherever any is free.
+
+    A zero δ of free vectors says nothing: they may not be used at all, or used with weight g(w) = 0, like those
+    of log A at the identity, and then δA is not zero where g′(w) is not.
+    """
+    lost = free & asked
+    if np.any(plain(free)):
+        used = bool(np.any(plain(lost)))
         warn(
             DegenerateWarning,
-            f"{name}: {value} where vectors that are not determined are used",
+            f"{name}: {value} where vectors that are not determined are used" if used
+            else f"{name}: vectors that are not determined have a δ of zero, which is right if they are not used",
             "those of equal values, or of a zero singular value, are any basis of what they span, and what a function "
-            "of the matrix needs there is not seen in δ of the vectors",
+            "of the matrix needs there, the slope g′ of its weights g, is not seen in δ of the vectors"
+            + ("" if used else "; used with weights of zero they would have another"),
             "differentiate where the values are apart, or write it without vectors: sums over the values, inv, solve, "
             "pinv, matrix_power, norm",
-        )
-    return np.where(lost[..., None, :], np.nan, x)
+        )  # fmt: skip
+    return nowhere(lost[..., None, :], x, a)
 
 
 def used(d: Any) -> Any:
@@ -103,7 +115,7 @@ def lost_basis(name: str, lost: Any) -> Any:
     return lost
 
 
-def divided(name: str, p: Any, d: Any, w: Any) -> Any:
+def divided(name: str, p: Any, d: Any, w: Any, a: Any) -> Any:
     """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where the two are equal and P_ij is not zero.
 
     For d = g(w) the quotient is g′(w) there, which d alone does not tell.
@@ -121,7 +133,7 @@ def divided(name: str, p: Any, d: Any, w: Any) -> Any:
             "for a sum Σ g(w) it is g″, which the first derivative g′ at these values does not tell",
             "write Σ w as the trace, Σ w² as the sum of squares, Π w as det; others where the values are apart",
         )
-    return np.where(unknown, np.nan, change)
+    return nowhere(unknown, change, a)
 
 
 def diagonal_of(x: Any) -> Any:
@@ -159,7 +171,7 @@ def _eigh(d: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
             dv = dv - 1j * mask * phase("eigh", turn, size, row)[..., None, :]
         x = transposed(v) @ dv
         asked = used(dv) if dw is None else used(dv) | (dw != 0)
-        middle = middle + undefined("eigh", over_gaps((x - adjoint(x)) / 2, w, tied), repeated & asked)
+        middle = middle + undefined("eigh", over_gaps((x - adjoint(x)) / 2, w, tied), repeated, asked, a)
     dh = conjugated(v) @ middle @ transposed(v)
     return (dh + adjoint(dh)) * _triangle(n, v.dtype, UPLO)
 
@@ -180,7 +192,7 @@ def _eigh_tangent(t: Any, y: Any, a: Any, *, UPLO: str = "L") -> Any:
         turn = np.imag(np.sum(tv * mask, axis=-2))
         tv = tv - 1j * v * phase("eigh", turn, np.sum(np.abs(tv), axis=-2), row)[..., None, :]
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
-    tv = undefined("eigh", tv, repeated & moved, "the tangent is nan")
+    tv = undefined("eigh", tv, repeated & moved, moved, a, "the tangent is nan")
     return shared(np.real(diagonal_of(p)), (tied, repeated), tangent=True), tv
 
 
@@ -195,8 +207,8 @@ eigh = op(
     ),
     formulas=("δA = M∘(G + Gᴴ), G = conj(V)·(diag δw + K/(w_j − w_i))·Vᵀ, K the skew part of Vᵀ·δV, M the triangle",),
     note="NumPy reads one triangle: δA is zero in the other and counts both; δ of an eigenvector of a repeated "
-    "eigenvalue is nan; a complex one has the phase that makes its first element (UPLO='U': last) real, and where that "
-    "element is zero only functions that no phase changes have a δ, and no tangent",
+    "eigenvalue is nan, with a warning; a complex one has the phase that makes its first element (UPLO='U': last) "
+    "real; where that element is zero only functions that no phase changes have a δ, and no tangent",
 )  # fmt: skip
 
 
@@ -213,7 +225,7 @@ def _eigvalsh_slope(d: Any, a: Any, *, UPLO: str = "L") -> Any:
 
 def _eigvalsh_slope_tangent(t: Any, y: Any, d: Any, a: Any, *, UPLO: str = "L") -> Any:
     w, v = eigh(a, UPLO=UPLO)
-    return _mirrored(v, conjugated(divided("eigvalsh", _rotation(t, v, UPLO), d, w)), UPLO)
+    return _mirrored(v, conjugated(divided("eigvalsh", _rotation(t, v, UPLO), d, w, a)), UPLO)
 
 
 eigvalsh_slope = op(
@@ -266,9 +278,9 @@ def _left(v: Any) -> tuple[Any, Any]:
     return left, ~(length < 0.25 / np.sqrt(np.finfo(v.dtype).eps)) | ~exists[..., None]
 
 
-def _lost(x: Any, lost: Any) -> Any:
+def _lost(name: str, x: Any, lost: Any, a: Any) -> Any:
     """Nan in the columns of x that a matrix without a basis of eigenvectors would have to give, with a warning."""
-    return np.where(lost_basis("eig", lost)[..., None, :], np.nan, x)
+    return nowhere(lost_basis(name, lost)[..., None, :], x, a)
 
 
 def _largest(v: Any) -> Any:
@@ -287,7 +299,7 @@ def _eig(d: Any, y: Any, a: Any) -> Any:
     middle: Any = 0
     if dw is not None:
         share = shared(dw, (tied, repeated))[..., None, :]
-        middle = _lost(share * np.eye(v.shape[-1], dtype=v.dtype), lost & (dw != 0))
+        middle = _lost("eig", share * np.eye(v.shape[-1], dtype=v.dtype), lost & (dw != 0), a)
     if dv is not None:
         along = np.sum(v * dv, axis=-2, keepdims=True)
         e = dv - conjugated(v) * np.real(along)
@@ -296,8 +308,8 @@ def _eig(d: Any, y: Any, a: Any) -> Any:
             e = e - 1j * largest * np.imag(along) / np.sum(v * largest, axis=-2, keepdims=True)
         asked = used(dv) if dw is None else used(dv) | (dw != 0)
         without = np.any(lost, axis=-1, keepdims=True)
-        inner = _lost(over_gaps(transposed(v) @ e, w, tied), without & asked)
-        middle = middle + undefined("eig", inner, repeated & asked & ~without)
+        inner = _lost("eig", over_gaps(transposed(v) @ e, w, tied), without & asked, a)
+        middle = middle + undefined("eig", inner, repeated & ~without, asked, a)
     return transposed(left) @ middle @ transposed(v)
 
 
@@ -314,9 +326,9 @@ def _eig_tangent(t: Any, y: Any, a: Any) -> Any:
         turn = turn + 1j * np.imag(np.sum(tv * largest, axis=-2, keepdims=True)) / at_largest
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
     without = np.any(lost, axis=-1, keepdims=True)
-    tv = _lost(tv - v * turn, without & moved)
-    tw = np.where(lost_basis("eig", lost & moved), np.nan, shared(diagonal_of(p), (tied, repeated), tangent=True))
-    return tw, undefined("eig", tv, repeated & moved & ~without, "the tangent is nan")
+    tv = _lost("eig", tv - v * turn, without & moved, a)
+    tw = nowhere(lost_basis("eig", lost & moved), shared(diagonal_of(p), (tied, repeated), tangent=True), a)
+    return tw, undefined("eig", tv, repeated & moved & ~without, moved, a, "the tangent is nan")
 
 
 eig = op(
@@ -355,22 +367,22 @@ def _basis(w: Any, a: Any) -> tuple[Any, Any, Any]:
 def _eigvals_slope(d: Any, a: Any) -> Any:
     w = np.linalg.eigvals(stop_gradient(a))
     v, left, lost = _basis(w, a)
-    return _lost(transposed(left) * shared(d, ties(w))[..., None, :], lost & (d != 0)) @ transposed(v)
+    return _lost("eigvals", transposed(left) * shared(d, ties(w))[..., None, :], lost & (d != 0), a) @ transposed(v)
 
 
 def _eigvals_tangent(t: Any, y: Any, a: Any) -> Any:
     v, left, lost = _basis(y, a)
     moved = np.any(t != 0, axis=(-2, -1))[..., None]
     ty = shared(diagonal_of(left @ t @ v), ties(y), tangent=True)
-    return np.where(lost_basis("eigvals", moved & lost), np.nan, ty)
+    return nowhere(lost_basis("eigvals", moved & lost), ty, a)
 
 
 def _eigvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
     w = np.linalg.eigvals(a)
     v, left, lost = _basis(w, a)
-    change = divided("eigvals", left @ t @ v, d, w)
+    change = divided("eigvals", left @ t @ v, d, w, a)
     unknown = lost_basis("eigvals", np.any(lost, axis=-1) & np.any(t != 0, axis=(-2, -1)))
-    return transposed(v @ np.where(each(unknown), np.nan, change) @ left)
+    return transposed(v @ nowhere(each(unknown), change, a) @ left)
 
 
 eigvals_slope = op(

@@ -165,21 +165,26 @@ _POWER_EDGES = (
 _POWER_FORMULAS = ("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a")
 
 power = elementwise(
-    np.power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES
+    np.power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES,
+    note="0**y jumps at y = 0, x**0 is constant; a negative base is real at whole y only, so it has no slope in y"
 )
 float_power = elementwise(
-    np.float_power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES
+    np.float_power, _by_base, _by_exponent, smooth=(POSITIVE, REAL), formulas=_POWER_FORMULAS, edges=_POWER_EDGES,
+    note="as power"
 )
 sqrt = elementwise(
-    np.sqrt, lambda d, y, x: d * 0.5 / y, smooth=(POSITIVE,), formulas=("δx = δy / 2y",), edges=((0.0, np.inf),)
+    np.sqrt, lambda d, y, x: d * 0.5 / y, smooth=(POSITIVE,), formulas=("δx = δy / 2y",), edges=((0.0, np.inf),),
+    note="an infinite slope is infinite"
 )
 cbrt = elementwise(
-    np.cbrt, lambda d, y, x: d / (3 * y * y), smooth=(POSITIVE,), formulas=("δx = δy / 3y²",), edges=((0.0, np.inf),)
+    np.cbrt, lambda d, y, x: d / (3 * y * y), smooth=(POSITIVE,), formulas=("δx = δy / 3y²",), edges=((0.0, np.inf),),
+    note="an infinite slope is infinite"
 )
 hypot = elementwise(
     np.hypot, lambda d, y, a, b: d * (a / away_from_zero(y)), lambda d, y, a, b: d * (b / away_from_zero(y)),
     smooth=(POSITIVE, NEGATIVE), formulas=("δa = δy·a / y", "δb = δy·b / y"),
     edges=(((0.0, 0.0), (0.0, 0.0)), ((3.0, 0.0), (1.0, 0.0)), ((1e200, 1e200), (math.sqrt(0.5), math.sqrt(0.5)))),
+    note="0 at the tip of the cone; elsewhere without overflow",
 )  # fmt: skip
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------------
@@ -205,6 +210,7 @@ logaddexp = elementwise(
     np.logaddexp, lambda d, y, a, b: d * sigmoid(gap(a, b)), lambda d, y, a, b: d * sigmoid(gap(b, a)),
     formulas=("δa = δy·σ(a − b)", "δb = δy·σ(b − a)"),
     edges=(((1e10, 1e10), (0.5, 0.5)), ((np.inf, 1.0), (1.0, 0.0)), ((-np.inf, -np.inf), (0.5, 0.5))),
+    note="a tie shares δ equally, and an infinite argument that is larger has all of it",
 )  # fmt: skip
 logaddexp2 = elementwise(
     np.logaddexp2,
@@ -212,6 +218,7 @@ logaddexp2 = elementwise(
     lambda d, y, a, b: d * sigmoid(gap(b, a) * ln(2, y.dtype)),
     formulas=("δa = δy·σ((a − b)·ln 2)", "δb = δy·σ((b − a)·ln 2)"),
     edges=(((1e10, 1e10), (0.5, 0.5)), ((-np.inf, -np.inf), (0.5, 0.5))),
+    note="a tie shares δ equally",
 )  # fmt: skip
 
 # -- circular and hyperbolic functions ---------------------------------------------------------------------------------
@@ -252,6 +259,7 @@ arctan2 = elementwise(
     np.arctan2, lambda d, y, a, b: _turn(d, b, a, b), lambda d, y, a, b: _turn(-d, a, a, b),
     smooth=(REAL, POSITIVE), formulas=("δa = δy·b / (a² + b²)", "δb = −δy·a / (a² + b²)"),
     edges=(((0.0, 0.0), (0.0, 0.0)), ((0.0, -1.0), (-1.0, 0.0)), ((2e-200, 0.0), (0.0, -5e199))),
+    note="0 at the origin, where the angle is undefined; elsewhere without underflow",
 )  # fmt: skip
 sinh = elementwise(np.sinh, lambda d, y, x: d * np.cosh(x), formulas=("δx = δy·cosh x",))
 cosh = elementwise(np.cosh, lambda d, y, x: d * np.sinh(x), formulas=("δx = δy·sinh x",))
@@ -308,6 +316,7 @@ sinc_derivative: Any = elementwise(
 sinc = elementwise(
     np.sinc, lambda d, y, x: d * sinc_derivative(x, order=1), numpy=(np.sinc,), formulas=("δx = δy·sinc′(x)",),
     edges=((0.0, 0.0), (1.0, -1.0)),
+    note="the limit: no 0/0 is formed",
 )  # fmt: skip
 
 # -- absolute value, sign, parts of complex numbers --------------------------------------------------------------------
@@ -321,14 +330,17 @@ def _unit(x: Any) -> Any:
 absolute = elementwise(
     np.absolute, lambda d, y, x: d * _unit(x), jvps=(lambda t, y, x: np.real(t * _unit(x)),),
     smooth=(POSITIVE,), formulas=("δx = δy·sign x̄",), edges=((0.0, 0.0), (-2.0, -1.0)),
+    note="0 at the kink: the mean of the one-sided slopes",
 )  # fmt: skip
 fabs = elementwise(
-    np.fabs, lambda d, y, x: d * np.sign(x), smooth=(NEGATIVE,), formulas=("δx = δy·sign x",), edges=((0.0, 0.0),)
+    np.fabs, lambda d, y, x: d * np.sign(x), smooth=(NEGATIVE,), formulas=("δx = δy·sign x",), edges=((0.0, 0.0),),
+    note="0 at the kink: the mean of the one-sided slopes"
 )
 copysign = elementwise(
     np.copysign, lambda d, y, a, b: d * (np.sign(a) * np.sign(y)), lambda d, y, a, b: nothing(d),
     smooth=(NEGATIVE, POSITIVE), formulas=("δa = δy·sign a·sign b", "0 (only the sign of b is read)"),
     edges=(((0.0, 1.0), (0.0, 0.0)), ((2.0, -0.0), (-1.0, 0.0))),
+    note="0 at x = 0, the mean of the one-sided slopes; the sign of −0 counts, as in NumPy; in the sign it is flat",
 )  # fmt: skip
 phase = elementwise(
     np.sign,
@@ -392,26 +404,31 @@ _TIES = (((1.0, 1.0), (0.5, 0.5)), ((0.0, -0.0), (0.5, 0.5)), ((np.inf, np.inf),
 maximum = elementwise(
     np.maximum, lambda d, y, a, b: shared(d, above(a, b)), lambda d, y, a, b: shared(d, above(b, a)),
     masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (1.0, 0.0))),
+    note="ties share δ equally; the larger one has all of it",
     formulas=("δa = δy where a > b, δy / 2 where a = b", "δb = δy where b > a, δy / 2 where a = b"),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda d, y, a, b: shared(d, above(b, a)), lambda d, y, a, b: shared(d, above(a, b)),
     masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (0.0, 1.0))),
+    note="ties share δ equally; the smaller one has all of it",
     formulas=("δa = δy where a < b, δy / 2 where a = b", "δb = δy where b < a, δy / 2 where a = b"),
 )  # fmt: skip
 fmax = elementwise(
     np.fmax, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
     masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((np.nan, 1.0), (0.0, 1.0))),
+    note="ties share δ equally; a nan that is passed over gets a true zero",
     formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
 )  # fmt: skip
 fmin = elementwise(
     np.fmin, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
     masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((1.0, np.nan), (1.0, 0.0))),
+    note="ties share δ equally; a nan that is passed over gets a true zero",
     formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
 )  # fmt: skip
 heaviside = elementwise(
     np.heaviside, lambda d, y, x, h: nothing(d), lambda d, y, x, h: masked(d, x == 0),
     masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(((0.0, 3.0), (0.0, 1.0)), ((1.0, 3.0), (0.0, 0.0))),
+    note="flat on both sides of the jump; at 0 the value is h",
     formulas=("0 (a step)", "δh = δy where x = 0"),
 )  # fmt: skip
 
@@ -470,5 +487,6 @@ def _finite_parts(d: Any, y: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None,
 nan_to_num = elementwise(
     np.nan_to_num, _finite_parts, numpy=(np.nan_to_num,), masks=True, bounded=True,
     formulas=("δx = δy where x is finite, else 0",), edges=((np.nan, 0.0), (np.inf, 0.0), (1.0, 1.0)),
+    note="what is replaced is a constant",
     examples=(at((3, 4)), at(()), at((3, 4), nan=1.0, posinf=2.0, neginf=-2.0)),
 )  # fmt: skip

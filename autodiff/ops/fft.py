@@ -127,12 +127,14 @@ for _op in (fft, ifft, rfft, hfft, irfft, ihfft):
 # -- along many axes ---------------------------------------------------------------------------------------------------
 
 
-def _lengths(shape: tuple[int, ...], s: Any, axes: Any) -> list[tuple[Any, int]]:
-    """For each axis its length, None for the usual one; a length of −1 is that of the argument."""
+def _lengths(shape: tuple[int, ...], s: Any, axes: Any, halved: bool) -> list[tuple[Any, int]]:
+    """For each axis its length; by default, or for −1, that of the argument, of which the last one may be halved."""
     if axes is None:
         axes = range(len(shape)) if s is None else range(-len(s), 0)
     axes = list(axes)
-    lengths = [None] * len(axes) if s is None else list(s)
+    lengths = [shape[axis] for axis in axes] if s is None else list(s)
+    if halved and s is None and axes:
+        lengths[-1] = 2 * (lengths[-1] - 1)
     if len(lengths) != len(axes):
         raise ValueError("Shape and axes have different lengths.")
     return [(shape[axis] if n == -1 else n, axis) for n, axis in zip(lengths, axes, strict=True)]
@@ -146,7 +148,9 @@ def _along_many(plain: Any, each: Any, last: Any, over: Any = None) -> Any:
 
     def composition(a: Any, s: Any = None, axes: Any = over, norm: Any = None, out: Any = None) -> Any:
         refuse(plain.__name__, out=out)
-        steps = _lengths(a.shape, s, axes)
+        if s is not None and (axes is None or None in tuple(s)):
+            plain(np.ones((1,) * a.ndim), s, axes)  # NumPy's own word on this: a warning
+        steps = _lengths(a.shape, s, axes, last is np.fft.irfft)
         if not steps and last is not each:
             raise IndexError(f"{plain.__name__} transforms at least one axis")
         order = list(zip([each] * (len(steps) - 1) + [last], steps, strict=False))

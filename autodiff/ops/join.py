@@ -77,7 +77,7 @@ def _stack_of(
     return apply(stack, _cast(arrays, dtype, casting), {} if axis == 0 else {"axis": axis})
 
 
-@composite(np.vstack)
+@composite(np.vstack, *filter(None, [getattr(np, "row_stack", None)]))
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     return np.concatenate([np.atleast_2d(x) for x in tup], axis=0, dtype=dtype, casting=casting)
 

@@ -34,6 +34,15 @@ def each(x: Any) -> Any:
     return x[..., None, None]
 
 
+def nowhere(lost: Any, x: Any, a: Any) -> Any:
+    """x, but nan where it is lost: a nan that depends on A, so that its own derivatives are nan and not zero."""
+    if not np.any(plain(lost)):
+        return x
+    nan = np.real(np.matmul(a, np.full((a.shape[-1], 1), np.nan, a.dtype))[..., :1, :])
+    moving = (nan if x.ndim == a.ndim else nan[..., 0]) * np.full(x.shape, np.nan, nan.dtype)
+    return np.where(lost, moving, x)
+
+
 def lower_half(n: int, dtype: Any) -> Any:
     """The mask that keeps what lies below the diagonal and half of the diagonal itself."""
     return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) / 2
@@ -188,9 +197,9 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @composite(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: Any) -> Any:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or not hasattr(n, "__index__"):
+        return np.linalg.matrix_power(plain(a), n)  # which raises
     n = operator.index(n)
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy()
     if n < 0:
@@ -337,9 +346,16 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     exists = np.isfinite(plain(y[1]))
     if np.all(exists):
         return each(weight) * transposed(np.linalg.inv(a))
+    if np.any(plain(weight)[~exists]):
+        warn(
+            DegenerateWarning,
+            "slogdet: δ of a singular matrix is nan",
+            "the logarithm of its determinant is −inf, and falls off to there from every side",
+            "np.linalg.det, which has a derivative there",
+        )
     # a singular matrix must not keep the others of its stack from theirs
     inverse = np.linalg.inv(np.where(each(exists), a, np.eye(a.shape[-1], dtype=a.dtype)))
-    return each(weight * np.where(exists, 1.0, np.nan)) * transposed(inverse)
+    return nowhere(each(~exists), each(weight) * transposed(inverse), a)
 
 
 slogdet = op(
@@ -394,9 +410,18 @@ cholesky = op(
 )  # fmt: skip
 
 
-def _independent(r: Any) -> Any:
-    """Where no diagonal element of R is zero, so that the columns have one R and one Q."""
-    return np.isfinite(np.sum(1 / np.einsum("...ii->...i", stop_gradient(r)), axis=-1))
+def _independent(r: Any, *used: Any) -> Any:
+    """Where no diagonal element of R is zero, so that the columns have one R and one Q; a warning where one may be."""
+    size = np.abs(np.einsum("...ii->...i", stop_gradient(r)))
+    near = size <= max(r.shape[-2:]) * np.finfo(r.dtype).eps * np.max(size, axis=-1, keepdims=True, initial=0)
+    if np.any(plain(near)) and any(np.any(plain(d)) for d in used):
+        warn(
+            DegenerateWarning,
+            "qr: one of the first columns depends on those before it, or rounding decides whether it does",
+            "its direction in Q is not determined, and where R has a zero on its diagonal a derivative is nan",
+            "functions that need neither: np.linalg.norm, det, pinv, lstsq",
+        )
+    return np.all(size > 0, axis=-1)
 
 
 def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
@@ -416,10 +441,10 @@ def _qr(d: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
         dr, r = dr[..., :k], r[..., :k]
     upper = (dr @ transposed(r) - transposed(q) @ dq) * lower_half(k, q.dtype).T
     middle = dq + conjugated(q) @ (upper + adjoint(upper))
-    exists = _independent(r)
+    exists = _independent(r, dq, dr)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
-    da = each(np.where(exists & ~lost, 1.0, np.nan)) * transposed(np.linalg.solve(r, transposed(middle)))
-    return da if rest is None else np.concatenate([da, rest], axis=-1)
+    da = transposed(np.linalg.solve(r, transposed(middle)))
+    return nowhere(each(lost | ~exists), da if rest is None else np.concatenate([da, rest], axis=-1), a)
 
 
 def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
@@ -427,7 +452,7 @@ def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     q, r = y
     k, zeros = min(a.shape[-2:]), r[..., min(a.shape[-2:]) :, :]
     q, free, r, r2 = q[..., :k], q[..., k:], r[..., :k, :k], r[..., :k, k:]
-    exists = _independent(r)
+    exists = _independent(r, t)
     r = np.where(each(exists), r, np.eye(k, dtype=r.dtype))
     scaled = transposed(np.linalg.solve(transposed(r), transposed(t[..., :k])))
     m = adjoint(q) @ scaled
@@ -435,14 +460,13 @@ def _qr_tangent(t: Any, y: Any, a: Any, *, complete: bool = False) -> Any:
     omega = low - adjoint(low)
     if q.dtype.kind == "c":
         omega = omega + 1j * np.imag(m) * np.eye(k, dtype=r.real.dtype)
-    mark = each(np.where(exists, 0.0, np.nan))
-    tq, tr = scaled + q @ (omega - m) + mark, (m - omega) @ r + mark
+    tq, tr = scaled + q @ (omega - m), (m - omega) @ r
     if r2.shape[-1]:
         tr = np.concatenate([tr, adjoint(q) @ t[..., k:] - omega @ r2], axis=-1)
     if free.shape[-1]:
         tq = np.concatenate([tq, free_tangent("qr", tq, q, free)], axis=-1)
         tr = np.concatenate([tr, np.zeros(zeros.shape, zeros.dtype)], axis=-2)
-    return tq, tr
+    return nowhere(each(~exists), tq, a), nowhere(each(~exists), tr, a)
 
 
 qr = op(
@@ -467,10 +491,13 @@ def _qr_by_mode(a: Any, mode: str = "reduced") -> Any:
         return qr(a) if mode == "reduced" else qr(a)[1]
     if mode == "complete":
         return qr(a, complete=True) if np.shape(a)[-2] > np.shape(a)[-1] else qr(a)
-    if mode == "raw":
+    if mode in ("f", "full"):
+        np.linalg.qr(np.eye(1), mode=mode)  # type: ignore[call-overload]  # NumPy's own word on this: a warning
+        return qr(a)
+    if mode in ("raw", "e", "economic"):
         raise NoRuleError(
             message(
-                "qr: mode='raw' has no derivative rule here",
+                f"qr: mode={mode!r} has no derivative rule here",
                 "Householder vectors are LAPACK's own affair",
                 "use mode='reduced', 'complete' or 'r'",
             )

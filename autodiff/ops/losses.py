@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, ShapeError, message
+from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
 from ..op import as_array, plain
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
-from .nn import log_softmax, refuse_complex, relu, softmax
+from .nn import in_blocks, log_softmax, refuse_complex, relu, softmax
 from .reduce import guard_groups
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
@@ -137,13 +137,16 @@ def _bce_slope(x: Any, t: Any) -> Any:
     return sign * _sigmoid(sign * x) + np.where(t > 0.5, 1 - t, -t)
 
 
+_bce_reverse = in_blocks(lambda d, x, t: d * _bce_slope(x, t))
+
 _bce = elementwise(
-    _bce_of,
-    lambda d, y, x, t: d * _bce_slope(x, t),
+    in_blocks(_bce_of),
+    lambda d, y, x, t: _bce_reverse(d, x, t),
     lambda d, y, x, t: -d * x,
     name="binary_cross_entropy", smooth=((-3.0, 3.0), (0.1, 0.9)),
     formulas=("δx = δy·(σ(x) − t)", "δt = −δy·x"),
     edges=(((np.inf, 1.0), (0.0, None)), ((-np.inf, 1.0), (-1.0, None)), ((0.0, 0.0), (0.5, 0.0))),
+    note="the limits: it is linear in z far out; a label is data where it is None",
 )  # fmt: skip
 
 
@@ -531,5 +534,9 @@ def _signs(labels: Any, shape: tuple[int, ...]) -> Any:
     """Labels −1 and 1 as numbers."""
     found = np.asarray(plain(as_array(labels)))
     _same_shape("hinge", found.shape, shape)
-    positions((found + 1) // 2 if np.all(np.abs(found) == 1) else np.array([-1]), 2, "hinge")
+    wrong = found[np.abs(found) != 1]
+    if wrong.size:
+        raise LabelError(
+            message(f"hinge: the label {wrong[0]}", "its labels are −1 and 1", "2 * labels − 1 for labels 0 and 1")
+        )
     return found

@@ -7,6 +7,7 @@ so 0·inf is never formed, and no shape of the function changes.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -46,47 +47,81 @@ def _within(x: Any, bound: float) -> Any:
     return np.clip(x, -bound, bound)
 
 
+_BLOCK = 8192
+"""As many elements as stay in the cache from one step of a formula to the next."""
+
+
+def in_blocks(f: Any) -> Any:
+    """The same function of arrays; of plain ones of one shape block by block, because most of its time is memory's."""
+
+    def blocked(*xs: Any) -> Any:
+        shape = np.shape(xs[0])
+        plain = all(type(x) is np.ndarray and x.shape == shape for x in xs)
+        if not plain or xs[0].size <= _BLOCK:
+            return f(*xs)
+        flat = [np.ravel(x) for x in xs]
+        first = f(*(x[:_BLOCK] for x in flat))
+        y = np.empty(flat[0].size, first.dtype)
+        y[:_BLOCK] = first
+        for start in range(_BLOCK, y.size, _BLOCK):
+            y[start : start + _BLOCK] = f(*(x[start : start + _BLOCK] for x in flat))
+        return np.reshape(y, shape)
+
+    return blocked
+
+
+def sloped(slope: Any) -> Any:
+    """The rule δx = δy·slope(x)."""
+    product = in_blocks(lambda d, x: d * slope(x))
+    return lambda d, y, x: product(d, x)
+
+
 _relu = elementwise(
     lambda x: np.maximum(x, 0), lambda d, y, x: shared(d, above(x, 0)),
     name="relu", masks=True, bounded=True, smooth=((0.1, 3.0),), edges=((0.0, 0.5), (-0.0, 0.5), (-1.0, 0.0)),
     formulas=("δx = δy where x > 0, δy / 2 at 0, else 0",), note="at 0 as maximum(x, 0) and clip(x, 0, None) have it",
 )  # fmt: skip
 _leaky_relu = elementwise(
-    lambda x, *, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+    lambda x, *, negative_slope=0.01: np.where(x > 0, x, negative_slope * x)[()],
     lambda d, y, x, *, negative_slope=0.01: d * _three(x, 1.0, (1 + negative_slope) / 2, negative_slope),
     name="leaky_relu", masks=True, smooth=((-3.0, -0.1),), edges=((0.0, 0.505), (-2.0, 0.01), (np.inf, 1.0)),
     examples=(at((3, 4)), at((2, 3), negative_slope=0.3), at((2, 3), draw=lambda rng, shape: rng.uniform(1, 2, shape))),
     formulas=("δx = δy where x > 0, δy·(1 + s)/2 at 0, else δy·s",), note="s = negative_slope",
 )  # fmt: skip
 _elu = elementwise(
-    lambda x, *, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    lambda x, *, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))[()],
     lambda d, y, x, *, alpha=1.0: d * _elu_slope(x, alpha),
     name="elu", smooth=((-3.0, -0.1),), edges=((0.0, 1.0), (-np.inf, 0.0), (np.inf, 1.0)),
+    note="smooth at 0 where alpha is 1; the limits at infinity",
     examples=(at((3, 4)), at((2, 3), alpha=0.3), at((2, 3), draw=lambda rng, shape: rng.uniform(1, 2, shape))),
     formulas=("δx = δy where x > 0, δy·(1 + α)/2 at 0, else δy·α·exp(x)",),
 )  # fmt: skip
 _softplus = elementwise(
-    lambda x: np.maximum(x, 0) + np.log1p(np.exp(np.minimum(x, -x))), lambda d, y, x: d * _sigmoid(x),
+    in_blocks(lambda x: np.maximum(x, 0) + np.log1p(np.exp(np.minimum(x, -x)))), sloped(_sigmoid),
     name="softplus", formulas=("δx = δy·σ(x)",), edges=((0.0, 0.5), (1e10, 1.0), (-1e10, 0.0)),
+    note="without overflow",
 )  # fmt: skip
 _log_sigmoid = elementwise(
-    lambda x: np.minimum(x, 0) - np.log1p(np.exp(np.minimum(x, -x))), lambda d, y, x: d * _sigmoid(-x),
+    in_blocks(lambda x: np.minimum(x, 0) - np.log1p(np.exp(np.minimum(x, -x)))), sloped(lambda x: _sigmoid(-x)),
     name="log_sigmoid", formulas=("δx = δy·σ(−x)",), edges=((0.0, 0.5), (-np.inf, 1.0), (np.inf, 0.0)),
+    note="the limits",
 )  # fmt: skip
 _silu = elementwise(
-    lambda x: np.maximum(x, -_EVERYWHERE) * _sigmoid(x),
-    lambda d, y, x: d * _silu_slope(_within(x, _EVERYWHERE)),
+    in_blocks(lambda x: np.maximum(x, -_EVERYWHERE) * _sigmoid(x)),
+    sloped(lambda x: _silu_slope(_within(x, _EVERYWHERE))),
     name="silu", formulas=("δx = δy·σ(x)·(1 + x·σ(−x))",), edges=((0.0, 0.5), (-np.inf, 0.0), (np.inf, 1.0)),
+    note="the limits",
 )  # fmt: skip
 _mish = elementwise(
-    lambda x: np.maximum(x, -_EVERYWHERE) * np.tanh(_softplus(x)),
-    lambda d, y, x: d * _mish_slope(_within(x, _EVERYWHERE)),
+    in_blocks(lambda x: np.maximum(x, -_EVERYWHERE) * np.tanh(_softplus(x))),
+    sloped(lambda x: _mish_slope(_within(x, _EVERYWHERE))),
     name="mish", formulas=("δx = δy·(w + x·(1 − w²)·σ(x)), w = tanh(log(1 + exp(x)))",),
     edges=((0.0, 0.6), (-np.inf, 0.0), (np.inf, 1.0)),
+    note="the limits",
 )  # fmt: skip
 _gelu_tanh = elementwise(
-    lambda x: np.maximum(x, -_CUBIC) * _sigmoid(_cubic(_within(x, _CUBIC))),
-    lambda d, y, x: d * _gelu_tanh_slope(_within(x, _CUBIC)),
+    in_blocks(lambda x: np.maximum(x, -_CUBIC) * _sigmoid(_cubic(_within(x, _CUBIC)))),
+    sloped(lambda x: _gelu_tanh_slope(_within(x, _CUBIC))),
     name="gelu_tanh", formulas=("δx = δy·(σ(u) + x·σ(u)·σ(−u)·u′), u = √(8/π)·(x + 0.044715·x³)",),
     edges=((0.0, 0.5), (-np.inf, 0.0), (np.inf, 1.0)), note="x·(1 + tanh(u/2))/2 = x·σ(u)",
 )  # fmt: skip
@@ -99,7 +134,9 @@ def _three(x: Any, right: float, middle: float, left: float) -> Any:
 
 def _elu_slope(x: Any, alpha: float) -> Any:
     left = alpha * np.exp(np.minimum(x, 0))
-    return np.where(x > 0, 1, np.where(x == 0, left + (1 - alpha) / 2, left))
+    if alpha != 1:
+        left = np.where(x == 0, left + (1 - alpha) / 2, left)
+    return np.where(x > 0, 1, left)
 
 
 def _silu_slope(x: Any) -> Any:
@@ -131,66 +168,73 @@ def _gelu_tanh_slope(x: Any) -> Any:
 # Every term is positive, so the result is right in its last digits out to where it underflows. Chiarella and Reichel,
 # "On the evaluation of integrals related to the error function", Mathematics of Computation 22 (1968).
 
-_BLOCK = 8192
-"""As many elements as stay in the cache from one term of the sum to the next."""
-
-
-def _in_blocks(f: Any, x: Any) -> Any:
-    """A pointwise function of real numbers, block by block and in at least single precision."""
-    x = np.asarray(x)
-    refuse_complex("gelu", x)
-    flat = np.ravel(x)
-    y = np.empty(x.size, x.dtype if x.dtype.kind == "f" else np.float64)
-    for start in range(0, x.size, _BLOCK):
-        part = flat[start : start + _BLOCK]
-        y[start : start + _BLOCK] = f(part.astype(np.result_type(part, np.float32), copy=False))
-    return np.reshape(y, x.shape)[()]
-
-
 def _normal_cdf(x: Any) -> Any:
     """Φ(x), the probability that a standard normal number is less than x."""
     below = _tail(np.abs(x))
     return np.where(x > 0, 1 - below, below)
 
 
+@functools.cache
+def _midpoints(dtype: np.dtype[Any]) -> tuple[list[tuple[Any, Any]], Any, Any]:
+    """What a precision needs: s² and exp(−s²/2) at each midpoint, step/π, and where the residue no longer counts."""
+    pi, digits = np.arccos(np.longdouble(-1)), np.log(4 / np.longdouble(np.finfo(dtype).eps))
+    step = pi * np.sqrt(2 / digits)
+    points = (np.arange(np.ceil(digits / pi)) + 0.5) * step
+    pairs = [(dtype.type(s * s), dtype.type(np.exp(-s * s / 2))) for s in points]
+    return pairs, dtype.type(step / pi), dtype.type(2 * pi / step)
+
+
 def _tail(a: Any) -> Any:
     """Φ(−a) for a ≥ 0."""
-    digits = math.log(4 / np.finfo(a.dtype).eps)
-    step = math.pi * math.sqrt(2 / digits)
-    pole = 2 * math.pi / step
+    pairs, factor, pole = _midpoints(a.dtype)
     a = np.minimum(a, _GAUSSIAN)
     square, total, term = a * a, np.zeros_like(a), np.empty_like(a)
-    for n in range(math.ceil(digits / math.pi)):
-        s = (n + 0.5) * step
-        np.add(square, s * s, out=term)
-        total += np.divide(math.exp(-s * s / 2), term, out=term)
+    for point, weight in pairs:
+        np.add(square, point, out=term)
+        total += np.divide(weight, term, out=term)
     short = np.rint(16 * a) / 16  # its square is exact, and so exp(−a²/2) keeps the digits that a large a² would lose
     bell = np.exp(-short * short / 2) * np.exp((short - a) * (short + a) / 2)
     residue = (a < pole) / (1 + np.exp(pole * np.minimum(a, pole)))
-    return step / math.pi * a * total * bell + residue
+    return factor * a * total * bell + residue
+
+
+def _single(x: Any) -> Any:
+    """Real numbers in at least single precision, and the dtype that the result has."""
+    x = np.asarray(x)
+    refuse_complex("gelu", x)
+    return x.astype(np.result_type(x, np.float32), copy=False), x.dtype if x.dtype.kind == "f" else np.float64
 
 
 def _gelu_of(x: Any) -> Any:
-    return np.maximum(x, -_GAUSSIAN) * _normal_cdf(x)
+    x, dtype = _single(x)
+    return (np.maximum(x, -_GAUSSIAN) * _normal_cdf(x)).astype(dtype, copy=False)[()]
 
 
 def _gelu_slope_of(x: Any) -> Any:
+    x, dtype = _single(x)
     near = _within(x, _GAUSSIAN)
-    return _normal_cdf(x) + near * _bell(near)
+    return (_normal_cdf(x) + near * _bell(near)).astype(dtype, copy=False)[()]
+
+
+@functools.cache
+def _peak(dtype: np.dtype[Any]) -> Any:
+    """1/√(2π) to the precision of a dtype."""
+    return np.finfo(dtype).dtype.type(1 / np.sqrt(2 * np.arccos(np.longdouble(-1))))
 
 
 def _bell(x: Any) -> Any:
-    return np.exp(x * x / -2) * (1 / math.sqrt(2 * math.pi))
+    return np.exp(x * x / -2) * _peak(x.dtype)
 
 
 _gelu_slope = elementwise(
-    lambda x: _in_blocks(_gelu_slope_of, x), lambda d, y, x: d * _gelu_curvature(_within(x, _GAUSSIAN)),
+    in_blocks(_gelu_slope_of), sloped(lambda x: _gelu_curvature(_within(x, _GAUSSIAN))),
     name="gelu_slope", formulas=("δx = δy·φ(x)·(2 − x²)",), note="the derivative of gelu: Φ(x) + x·φ(x)",
     edges=((-np.inf, 0.0), (np.inf, 0.0)),
 )  # fmt: skip
 _gelu = elementwise(
-    lambda x: _in_blocks(_gelu_of, x), lambda d, y, x: d * _gelu_slope(x),
+    in_blocks(_gelu_of), sloped(_gelu_slope),
     name="gelu", formulas=("δx = δy·(Φ(x) + x·φ(x))",), edges=((0.0, 0.5), (-np.inf, 0.0), (np.inf, 1.0)),
+    note="the limits",
 )  # fmt: skip
 
 

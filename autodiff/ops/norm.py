@@ -7,10 +7,10 @@ together share it equally. Nothing is divided by a number that may be zero.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..makers import at, composite, op
 from .contract import conjugated
@@ -47,8 +47,7 @@ def _share(d: Any, hit: Any, axis: Any) -> Any:
 
 def _lengths(shape: tuple[int, ...], axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The reduced axes, counted from the front, and the shape with length one in their place."""
-    given = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(operator.index(k) % len(shape) for k in given)
+    axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
     return axes, tuple(1 if k in axes else n for k, n in enumerate(shape))
 
 

@@ -96,7 +96,7 @@ partition = op(
     ),
     guard=None,
     examples=(
-        at((5,), kth=2), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
+        at((5,), kth=(1, 3)), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
     ),
     formulas=("δx = δy, each put back where its element came from",),
     note="equal elements of the whole row share δ equally, as those of sort do",
@@ -136,16 +136,52 @@ def sort_complex(a: Any) -> Any:
     return y if y.dtype.kind == "c" else y.astype(np.clongdouble if y.dtype == np.longdouble else complex)
 
 
+def _attained(x: Any, y: Any, k: int) -> tuple[Any, Any]:
+    """Where x is the element of rank number k, and how often."""
+    here = x == y[..., k : k + 1]
+    return here, np.maximum(np.sum(here, axis=-1, keepdims=True), 1)  # a nan is equal to nothing
+
+
+def _unranked(d: Any, y: Any, x: Any, *, kth: tuple[int, ...]) -> Any:
+    total: Any = 0
+    for k in range(len(kth)):
+        here, often = _attained(x, y, k)
+        total = total + np.where(here, d[..., k : k + 1] / often, 0)
+    return total
+
+
+def _ranked_tangent(t: Any, y: Any, x: Any, *, kth: tuple[int, ...]) -> Any:
+    means = []
+    for k in range(len(kth)):
+        here, often = _attained(x, y, k)
+        means.append(np.sum(np.where(here, t, 0), axis=-1) / often[..., 0])
+    return np.stack(means, axis=-1)
+
+
+ranked = op(
+    lambda x, *, kth: np.partition(x, kth, axis=-1)[..., list(kth)],
+    _unranked,
+    name="ranked",
+    jvps=(_ranked_tangent,),
+    guard=None,
+    masks=True,
+    examples=(at((5,), kth=(2,)), at((3, 4), kth=(0, 2, 3))),
+    formulas=("δx = δy / (how many are equal to y) where x = y, else 0",),
+    note="the elements that sorting would put at these few places of the last axis",
+)
+
+
 @composite(np.median)
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle of the sorted elements, or the mean of the two middle ones; nan where there is a nan."""
     refuse("median", out=out)
-    rows = np.sort(grouped(a, axis), axis=-1)
+    rows = grouped(a, axis)
     n = rows.shape[-1]
-    y = np.mean(rows[..., (n - 1) // 2 if n else 0 : n // 2 + 1], axis=-1)
-    if n:
-        last = rows[..., -1]
-        y = np.where(last != last, last, y)[()]
+    if n == 0:
+        y = np.mean(rows, axis=-1)
+    else:
+        y = np.mean(apply(ranked, (rows,), {"kth": tuple(range((n - 1) // 2, n // 2 + 1))}), axis=-1)
+        y = np.where(np.any(np.isnan(rows), axis=-1), np.nan, y)[()]
     return restored(y, a.shape, axis, False) if keepdims else y
 
 

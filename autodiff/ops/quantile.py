@@ -14,9 +14,12 @@ import numpy as np
 
 from ..makers import at, composite, flat, refuse
 from ..op import Traced, apply, as_array, plain
-from .order import sort
+from .order import ranked, sort
 from .reduce import grouped, restored
 from .signal import pick
+
+FEW = 16
+"""Of how many places the elements are looked for one by one; of more, all elements are sorted."""
 
 LINES = {
     "linear": (1.0, 1.0),
@@ -106,24 +109,29 @@ def _line(q: Any, count: Any, method: str) -> Any:
     return np.where(y < 0, 0, np.where(y > count - 1, count - 1, y))
 
 
-def _between(rows: Any, place: Any, count: Any, dtype: Any, *, exact: bool) -> Any:
-    """What stands at a place of the last axis; a share of q's axes come first.
+def _between(unsorted: Any, place: Any, count: Any, dtype: Any, *, flat: bool) -> Any:
+    """What stands at a place among the sorted elements of the last axis; q's axes come first.
 
-    In place it has at an element the slope to its right, at the last one that to its left. Where the place is known to
-    be flat (`exact`), an infinite neighbour of the element itself counts nothing.
+    In place it has at an element the slope to its right, at the last one that to its left. Where the place is `flat`,
+    an infinite neighbour of the element itself counts nothing.
     """
-    n = rows.shape[-1]
-    low = np.maximum(np.minimum(np.floor(place), count - 2), 0).astype(np.intp)
+    low = np.maximum(np.minimum(np.floor(place), count - (1 if flat else 2)), 0).astype(np.intp)
     share = place - low
-    start = np.reshape(np.arange(math.prod(rows.shape[:-1])) * n, rows.shape[:-1])
+    high = np.maximum(np.minimum(low + 1, count - 1), 0)
+    if isinstance(low, Traced) or np.ndim(count) or len(named := np.unique((low, high))) > FEW:
+        rows = apply(sort, (unsorted,), {})
+    else:
+        rows = apply(ranked, (unsorted,), {"kth": tuple(map(int, named))})
+        low, high = np.searchsorted(named, low), np.searchsorted(named, high)
+    shape, n = rows.shape[:-1], rows.shape[-1]
+    start = np.reshape(np.arange(math.prod(shape)) * n, shape)
     flattened = np.reshape(rows, (-1,))
     below = pick(flattened, start + low)
-    above = pick(flattened, start + np.maximum(np.minimum(low + 1, count - 1), 0))
-    inner = np.not_equal(share, 0) & np.not_equal(share, 1)
-    if exact and not isinstance(share, Traced) and not np.any(inner):
-        y = pick(flattened, start + low + share.astype(np.intp))
+    if not isinstance(share, Traced) and not np.any(share):
+        y = below
     else:
-        gap = np.where(inner, above - below, 0) if exact else above - below
+        above = pick(flattened, start + high)
+        gap = np.where(np.equal(share, 0), 0, above - below) if flat else above - below
         left, right = (part if part.dtype == dtype else part.astype(dtype) for part in (share, 1 - share))
         y = np.where(share < 0.5, below + gap * left, above - gap * right)
     return y if y.dtype == dtype else y.astype(dtype)
@@ -156,9 +164,9 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
         dtype = plain_function(np.zeros(1, a.dtype), q if type(q) in (int, float) else held, method=method).dtype
         q = np.true_divide(as_array(q), 100) if percent else as_array(q)
         unsorted = grouped(a, axis)
-        rows = apply(sort, (unsorted,), {})
-        shape, ahead = rows.shape[:-1], np.shape(q)
-        count = np.sum(np.logical_not(np.isnan(rows)), axis=-1) if skips else rows.shape[-1]
+        missing = np.isnan(unsorted)
+        shape, ahead = unsorted.shape[:-1], np.shape(q)
+        count = np.sum(np.logical_not(missing), axis=-1) if skips else unsorted.shape[-1]
         column = np.reshape(q, ahead + (1,) * len(shape))
         if weights is not None:
             place = places_by_weight(unsorted, _weights_of(weights, a, axis), q=plain(q))
@@ -166,14 +174,11 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
             place = _line(column, count, method)
         else:
             place = places(column, count, method=method)
-        y = _between(rows, place, count, dtype, exact=not isinstance(q, Traced) or method not in LINES)
-        if not skips:
-            y = np.where(np.isnan(rows[..., -1]), rows[..., -1], y)
-        elif np.any(plain(count == 0)):
-            y = np.where(count == 0, np.nan, y)
+        y = _between(unsorted, place, count, dtype, flat=not isinstance(q, Traced) or method not in LINES)
+        y = np.where(count == 0 if skips else np.any(missing, axis=-1), np.nan, y)
         y = y if y.dtype == dtype else y.astype(dtype)
         if keepdims is not np._NoValue and keepdims:
-            return np.reshape(y, ahead + restored(rows[..., -1], a.shape, axis, False).shape)
+            return np.reshape(y, ahead + restored(unsorted[..., 0], a.shape, axis, False).shape)
         return y if y.ndim or weights is not None else y[()]
 
     return composite(plain_function)(composition)

@@ -153,6 +153,7 @@ i0_derivative: Any = elementwise(
 i0 = elementwise(
     np.i0, lambda d, y, x: d * i0_derivative(x, order=1), name="i0", numpy=(np.i0,),
     formulas=("δx = δy·I₁(x)",), edges=((0.0, 0.0),),
+    note="I₀ is even: its slope at 0 is 0",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from ..op import plain
 from .contract import conjugated, transposed
 from .eigen import diagonal_of, divided, eigh, eigvalsh, over_gaps, phase, shared, ties, undefined, used
 from .flat import stop_gradient
-from .linalg import adjoint, each, folded, free_tangent, separated
+from .linalg import adjoint, each, folded, free_tangent, nowhere, separated
 
 
 def vanishing(s: Any, shape: tuple[int, ...]) -> Any:
@@ -71,13 +71,13 @@ def _svd(d: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         (_, x), (_, y) = _halves(ux), _halves(vy)
         asked = used(gu) | used(gv) if ds is None else used(gu) | used(gv) | (ds != 0)
         turns = over_gaps(x + y, s, tied) + _over_sums(x - y, s)
-        middle = middle + undefined("svd", turns, _undetermined(repeated, zero, shape, a.dtype) & asked)
+        middle = middle + undefined("svd", turns, _undetermined(repeated, zero, shape, a.dtype), asked, a)
         inverse = 1 / np.where(zero, 1, s)[..., None, :]
         if shape[-2] > k:
             outside = outside + ((gu - u @ ux) * inverse) @ adjoint(v)
         if shape[-1] > k:
             outside = outside + u @ adjoint((gv - v @ vy) * inverse)
-    return np.where(each(lost_u | lost_v), np.nan, conjugated(u @ middle @ adjoint(v) + outside))
+    return nowhere(each(lost_u | lost_v), conjugated(u @ middle @ adjoint(v) + outside), a)
 
 
 def _first(v: Any) -> Any:
@@ -117,7 +117,7 @@ def _svd_tangent(t: Any, y: Any, a: Any, *, full_matrices: bool = False) -> Any:
         tu, tv = tu - u * turn, tv - v * turn
     moves = np.any(t != 0, axis=(-2, -1))[..., None]
     lost = _undetermined(repeated, zero, shape, a.dtype) & moves
-    tu, tv = undefined("svd", tu, lost, "the tangent is nan"), undefined("svd", tv, lost, "the tangent is nan")
+    tu, tv = (undefined("svd", part, lost, lost, a, "the tangent is nan") for part in (tu, tv))
     if rest_u.shape[-1]:
         tu = np.concatenate([tu, free_tangent("svd", tu, u, rest_u)], axis=-1)
     if rest_v.shape[-1]:
@@ -185,7 +185,7 @@ def _svdvals_slope(d: Any, a: Any) -> Any:
 def _svdvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
     u, s, vh = svd(a)
     w = _weight(d, s, a.shape)
-    return rebuilt_tangent(t, (u, s, vh), w, lambda h: divided("svdvals", h, w, s), vanishing(s, a.shape))
+    return rebuilt_tangent(t, (u, s, vh), w, lambda h: divided("svdvals", h, w, s, a), vanishing(s, a.shape))
 
 
 def svdvals_tangent(t: Any, y: Any, a: Any) -> Any:
@@ -229,6 +229,8 @@ svdvals = op(
 
 @composite(np.linalg.svd)
 def _svd_by_form(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    if a.ndim < 2:
+        return np.linalg.svd(plain(a))  # which raises
     if hermitian:
         return _svd_of_hermitian(a) if compute_uv else np.sort(np.abs(eigvalsh(a)))[..., ::-1]
     if not compute_uv:

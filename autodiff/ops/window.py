@@ -9,9 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view as _views
 
 from ..errors import SettingError, ShapeError, message
-from ..makers import at, composite, linear, refuse
+from ..makers import at, composite, linear, refuse, refused
 from ..op import Op, apply
 from .shape import whole
+
+refused(
+    "strides of one's own can read any memory; sliding_window_view has the windows, and x[::2] every second element",
+    "lib.stride_tricks.as_strided",
+)
 
 # -- np.lib.stride_tricks.sliding_window_view --------------------------------------------------------------------------
 

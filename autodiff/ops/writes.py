@@ -153,7 +153,11 @@ class Flat:
         return element
 
     def __getitem__(self, index: Any) -> Any:
-        return self.copy()[index]
+        y = np.reshape(self.base, (-1,))[index]
+        return np.copy(y) if y.ndim else y  # not a view: a write into it shows nowhere
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self.copy(), dtype)
 
     def __setitem__(self, index: Any, values: Any) -> None:
         positions = np.ravel(np.arange(self.base.size)[index])

@@ -159,20 +159,20 @@ def to_json(found: dict[str, Any]) -> str:
 
     ``<``, ``>`` and ``&`` are escaped as well, so that the text can stand inside a page whatever the names are.
     """
-    text = json.dumps(_finite(found), ensure_ascii=True, allow_nan=False, indent=1)
+    text = json.dumps(finite(found), ensure_ascii=True, allow_nan=False, indent=1)
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text + "\n"
 
 
-def _finite(x: Any) -> Any:
+def finite(x: Any) -> Any:
     """The same data without the numbers that JSON does not have. A document is never more than a few levels deep."""
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, dict):
-        return {key: _finite(value) for key, value in x.items()}
+        return {key: finite(value) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_finite(value) for value in x]
+        return [finite(value) for value in x]
     return x
 
 

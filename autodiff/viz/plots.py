@@ -78,5 +78,5 @@ def plot_path_spectrum(flow: GradientFlow, key: Any, ax: Any) -> Any:
     return ax
 
 
-PLOTS = {"depth": plot_depth, "shares": plot_shares, "path_spectrum": plot_path_spectrum}
+PLOTS: dict[str, Any] = {"depth": plot_depth, "shares": plot_shares, "path_spectrum": plot_path_spectrum}
 GradientFlow.plot_hook = staticmethod(lambda flow, what, *args, **options: PLOTS[what](flow, *args, **options))

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from .engines import ENGINES, Run, agree, installed, plain
+from .engines import ENGINES, Run, agree, installed, plain, runner
+from .rules import RULES
 from .workloads import WORKLOADS, Workload
 
 GROWTH = {
@@ -88,7 +89,7 @@ def measure(work: Workload, engines: list[str], rounds: int) -> dict[str, Any]:
     first: dict[str, float] = {}
     reference = None
     for engine in engines:
-        run = ENGINES[engine](work, args)
+        run = runner(engine, work, args)
         if run is None:
             continue
         start = time.perf_counter()
@@ -130,7 +131,8 @@ def main() -> None:
     options = parser.parse_args()
     chosen = ("numpy by hand", "autodiff", *options.engines.split(",")) if options.engines else installed()
     engines = [e for e in installed() if e in chosen]
-    rows = [w for w in WORKLOADS if not options.rows or any(part in w.name for part in options.rows.split(","))]
+    parts = options.rows.split(",")
+    rows = [w for w in (*WORKLOADS, *RULES) if not options.rows or any(part in w.name for part in parts)]
     table = [["workload", *engines]]
     if not options.growth:
         for work in rows:

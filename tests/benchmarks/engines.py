@@ -92,6 +92,11 @@ ENGINES: dict[str, Callable[[Workload, tuple[Any, ...]], Run | None]] = {
 }
 
 
+def runner(engine: str, work: Workload, args: tuple[Any, ...]) -> Run | None:
+    """One call of a workload by an engine; None where it cannot run it."""
+    return ENGINES[engine](work, args) if work.engines is None or engine in work.engines else None
+
+
 def installed() -> list[str]:
     """The engines that can run here."""
     always = ("numpy by hand", "autodiff")

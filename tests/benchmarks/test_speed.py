@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .engines import ENGINES, agree, installed, plain
+from .engines import agree, installed, plain, runner
+from .rules import RULES
 from .workloads import WORKLOADS, Workload
 
 
-@pytest.mark.parametrize("work", WORKLOADS, ids=lambda w: w.name)
+@pytest.mark.parametrize("work", [*WORKLOADS, *RULES], ids=lambda w: w.name)
 @pytest.mark.parametrize("engine", ["autodiff", "numpy by hand"])
 def test_speed(benchmark: Any, work: Workload, engine: str) -> None:
     args = work.arguments(np.random.default_rng(0))
-    run = ENGINES[engine](work, args)
+    run = runner(engine, work, args)
     if run is None:
         pytest.skip("nobody writes this one by hand")
-    ours = ENGINES["autodiff"](work, args)
+    ours = runner("autodiff", work, args)
     assert ours is not None
     assert agree(plain(ours()), plain(run()), work.tolerance)
     benchmark.group = work.name
@@ -32,7 +33,7 @@ def test_speed(benchmark: Any, work: Workload, engine: str) -> None:
 @pytest.mark.parametrize("work", [w for w in WORKLOADS if w.bound_by == "overhead"], ids=lambda w: w.name)
 def test_engines_agree(work: Workload, engine: str) -> None:
     args = work.arguments(np.random.default_rng(0))
-    theirs, ours = ENGINES[engine](work, args), ENGINES["autodiff"](work, args)
+    theirs, ours = runner(engine, work, args), runner("autodiff", work, args)
     if theirs is None or ours is None:
         pytest.skip(f"{engine} cannot run this one")
     assert agree(plain(ours()), plain(theirs()), work.tolerance)

@@ -25,6 +25,7 @@ class Workload(NamedTuple):
     bound_by: str = "overhead"
     tolerance: float = 1e-9
     repeats: int = 10
+    engines: tuple[str, ...] | None = None  # those that have its functions; None for all
 
 
 # 300 × (tanh, mul, mul, add) on 32 numbers

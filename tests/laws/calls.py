@@ -117,15 +117,27 @@ CALLS = {
     np.einsum: call("ij,ik->jk", A, B, optimize=[True, "greedy"]),
     np.einsum_path: call("ij,ik->jk", A, B, optimize=[True, "optimal"], einsum_call=[False]),
     np.extract: call(MASK, A),
-    np.fill_diagonal: call(SQUARE.copy(), 2.0),
+    np.fill_diagonal: call(SQUARE.copy(), 2.0, wrap=[instead(_draw(7, 3), 2.0, wrap=True)]),
     np.full_like: call(A, 2.5),
     np.gradient: call(_draw(3, 4, 3), axis=[0, (0, 2), -1], edge_order=[2]),
     np.hsplit: call(A, 2),
     np.hstack: call([A, B]),
-    np.histogram: call(A),
+    np.histogram: call(A, bins=[4, RISING, "auto"], range=[(0.5, 1.5)], density=[True], weights=[B]),
+    np.histogram_bin_edges: call(A, bins=[4, RISING, "auto"], range=[(0.5, 1.5)], weights=[B]),
+    np.histogram2d: call(V**2, W**3, bins=[4, RISING], range=[((0.5, 1.5), (0.2, 1.2))], density=[True], weights=[V]),
+    np.histogramdd: call(np.stack([V**2, W**3], axis=1), bins=[4, (RISING, 3)], range=[((0.5, 1.5), (0.2, 1.2))],
+                         density=[True], weights=[V]),
+    np.bincount: call(np.array([0, 2, 2, 5, 1]), W, weights=[instead(np.array([0, 2, 2, 5, 1]), weights=V)],
+                      minlength=[9]),
+    np.linspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], retstep=[True], dtype=[np.float32],
+                      axis=[instead(V, 2.0, 4, axis=-1)]),
+    np.logspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], base=[2.0, V],
+                      axis=[instead(V, 2.0, 4, axis=-1)]),
+    np.geomspace: call(0.4, np.array(1.3), num=[7, 1], endpoint=[False], axis=[instead(V, 2.0, 4, axis=-1)]),
     np.insert: call(A, 1, 2.5, axis=[0, 1, -1]),
     np.interp: call(SIGNED, 0.6 * RISING - 0.8, W, left=[0.25], right=[0.75], period=[0.9]),
-    np.intersect1d: call(V, V[1:]),
+    np.intersect1d: call(V, W + 9.0),  # of equal elements differences would see no more than that they part
+    np.ix_: call(V, W),
     np.isin: call(A, A[:1], invert=[True], assume_unique=[True], kind=["sort"]),
     np.kron: call(A, B),
     np.lexsort: call(CUBE),
@@ -138,7 +150,6 @@ CALLS = {
     np.moveaxis: call(CUBE, 0, -1),
     np.nan_to_num: call(np.where(NANS > 1.2, np.inf, np.where(NANS < 0.5, -np.inf, NANS)),
                         nan=[0.5], posinf=[3.0], neginf=[-3.0], copy=[False]),
-    np.partition: call(A, 1, kind=["introselect"], order=[None]),
     np.percentile: call(A, 37.0, weights=[Together(weights=B, method="inverted_cdf")]),
     np.quantile: call(A, 0.37, weights=[Together(weights=B, method="inverted_cdf")]),
     np.nanpercentile: call(NANS, 37.0, weights=[Together(weights=B, method="inverted_cdf")]),
@@ -168,8 +179,8 @@ CALLS = {
     np.rollaxis: call(CUBE, 2, start=[1]),
     np.searchsorted: call(RISING, RISING, sorter=[np.array([4, 3, 2, 1, 0])]),
     np.select: call([A > 1.2, A > 0.8], [A, B], default=[0.5]),
-    np.setdiff1d: call(V, W),
-    np.setxor1d: call(V, W),
+    np.setdiff1d: call(V, W + 9.0),
+    np.setxor1d: call(V, W + 9.0),
     np.union1d: call(V, W),
     np.sort_complex: call(V),
     np.split: call(CUBE, 2, axis=[2, -1]),
@@ -177,7 +188,14 @@ CALLS = {
     np.stack: call([A, B]),
     np.take: call(A, INTS, mode=[instead(A, INTS - 14, mode=mode) for mode in ("wrap", "clip")]),
     np.take_along_axis: call(SQUARE, np.argsort(SQUARE, axis=-1), axis=[0, 1]),
-    np.put_along_axis: call(A.copy(), np.argsort(A, axis=-1)[:, :2], 2.5, axis=[1, -1]),
+    np.partition: call(A, (1, 2), axis=[instead(A, 1, axis=0), instead(V, (1, 3), axis=None)], kind=["introselect"],
+                       order=[None]),  # these determine the place of every element: the rest is up to NumPy
+    np.place: call(A.copy(), MASK, W),
+    np.put: call(A.copy(), [0, 7, 2], W[:3], mode=[
+        instead(A.copy(), [-20, 30, 2], W[:3], mode=mode) for mode in ("wrap", "clip")
+    ]),
+    np.putmask: call(A.copy(), MASK, W),
+    np.put_along_axis: call(A.copy(), np.argsort(A, axis=-1)[:, :2], 2.5, -1),
     np.tile: call(A, (2, 1)),
     np.transpose: call(CUBE, axes=[(1, 2, 0)]),
     np.trapezoid: call(A, x=[np.sort(V[:4]), A], dx=[0.3]),
@@ -185,12 +203,12 @@ CALLS = {
     np.tril_indices_from: call(SQUARE),
     np.triu_indices_from: call(SQUARE),
     np.diag_indices_from: call(SQUARE),
-    np.unique: call(np.array([2.5, 1.5, 2.5, 3.5])),
+    np.unique: call(V, axis=[instead(A, axis=0), instead(A, axis=-1)], equal_nan=[instead(NANS, equal_nan=False)]),
     np.unwrap: call(np.array([[0.0, 0.5, 7.1, 7.4, 2.0], [7.0, 0.3, 0.9, 9.1, 2.2]]), discont=[6.0],
                     period=[3.0], axis=[0]),
     np.vander: call(V, N=[4], increasing=[True]),
     np.vsplit: call(A, 3),
-    np.vstack: call([A, B]),
+    np.vstack: call([A, B]), getattr(np, "row_stack", np.vstack): call([A, B]),
     np.where: call(MASK, A, B),
     np.copyto: call(A.copy(), B),
     np.apply_along_axis: call(np.sort, 0, A),
@@ -216,7 +234,8 @@ CALLS = {
     np.linalg.tensorsolve: call(_draw(2, 3, 6), A[:2, :3], axes=[instead(_draw(6, 2, 3), A[:2, :3], axes=(0,))]),
     np.linalg.vecdot: call(A, B),
     np.linalg.vector_norm: call(A, ord=[0, 1, 3, np.inf, -np.inf]),
-    np.linalg.matrix_rank: call(SQUARE, tol=[3.0], rtol=[0.5], hermitian=[True]),
+    np.linalg.matrix_rank: call(SQUARE, tol=[3.0], rtol=[0.5],
+                                hermitian=[instead(np.tril(np.ones((3, 3))), hermitian=True)]),
     np.linalg.cholesky: call(DEFINITE),
     np.linalg.eigh: call(SQUARE, UPLO=["U"]),
     np.linalg.eigvalsh: call(SQUARE, UPLO=["U"]),
@@ -235,9 +254,9 @@ CALLS |= {
                      np.nancumsum, np.nancumprod, np.nanargmax, np.nanargmin)
 }  # fmt: skip
 CALLS |= {
-    function: call(CUBE, n=[3, 6], s=[(3, 5), (2, 6)])
-    for name, function in vars(np.fft).items()
-    if callable(function) and "shift" not in name and "freq" not in name
+    getattr(np.fft, name): call(CUBE, n=[3, 6], s=[(3, 5), (2, 6)])
+    for name in np.fft.__all__
+    if "shift" not in name and "freq" not in name
 }
 CALLS |= {np.fft.fftfreq: call(6), np.fft.rfftfreq: call(6)}
 CALLS |= {
@@ -311,7 +330,7 @@ VALUES = {
 
 SILENT = frozenset((
     "order", "copy", "subok", "casting", "device", "optimize", "kind", "stable", "overwrite_input", "max_work",
-    "assume_unique", "sorted", "legacy", "suffix", "prefix", "einsum_call", "writeable",
+    "assume_unique", "sorted", "legacy", "suffix", "histogram_bin_edges weights", "prefix", "einsum_call", "writeable",
 ))  # fmt: skip
 """Keywords that may leave every number as it is: they say how it is computed, kept or printed, or need ties to show."""
 

@@ -1,10 +1,14 @@
 """What the laws are run on: every registered operation at each of its examples."""
 
+import contextlib
 import functools
 
-from autodiff.errors import CheckError
+from autodiff.errors import CheckError, MissingExtraError
 from autodiff.graph import OPERATIONS
 from autodiff.testing.laws import LAWS, cases, judge
+
+with contextlib.suppress(MissingExtraError):
+    import autodiff.scipy.special  # noqa: F401 its rules are held to the same laws where SciPy is installed
 
 OPS = [
     op

@@ -13,7 +13,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import op as op_module
-from autodiff import sweep
+from autodiff import ops, sweep
 from autodiff.errors import AutodiffError, CheckError
 from autodiff.graph import OPERATIONS
 from autodiff.ops import contract
@@ -100,7 +100,7 @@ def gradients(drawn):
     for case in drawn:
         try:
             found += pull(case.f, case.xs, case.seeds(case.rng("mutant")))
-        except (AutodiffError, TypeError, ValueError, IndexError):
+        except (AutodiffError, TypeError, ValueError, IndexError, AttributeError):
             found.append(None)
     return found
 
@@ -130,7 +130,7 @@ def zero_by_nature(op, k):
         return False
     case = cases(op)[0]
     rng = np.random.default_rng(0)
-    args = tuple(rng.uniform(0.3, 2.0, 20) if i in case.active else np.arange(20) % 2 == 0 for i in range(op.arity))
+    args = tuple(rng.uniform(0.3, 2.0, 20) if i in case.active else np.resize(x, 20) for i, x in enumerate(case.args))
     there = case._replace(args=args)
     with np.errstate(all="ignore"):
         found = pull(there.f, there.xs, (np.ones(20),))
@@ -160,6 +160,7 @@ def sharpness(op, drawn, k):
 MUTABLE = list(mutable())
 
 
+@pytest.mark.slow  # all of them together; the table below takes one of each kind and family
 @pytest.mark.parametrize(("op", "k"), MUTABLE)
 def test_a_wrong_factor(op, k):
     drawn = [case for case in cases(op) if k in case.active]
@@ -168,6 +169,7 @@ def test_a_wrong_factor(op, k):
         assert caught(drawn), f"a factor of 1 + {factor} in the rule of argument {k} passes every law"
 
 
+@pytest.mark.slow  # all of them together; the table below takes one of each kind and family
 @pytest.mark.parametrize(("op", "k"), MUTABLE)
 def test_a_flipped_sign(op, k):
     drawn = [case for case in cases(op) if k in case.active]
@@ -175,6 +177,7 @@ def test_a_flipped_sign(op, k):
         assert caught(drawn)
 
 
+@pytest.mark.slow  # all of them together; the table below takes one of each kind and family
 @pytest.mark.parametrize(("op", "k"), MUTABLE)
 def test_a_dropped_term(op, k):
     drawn = [case for case in cases(op) if k in case.active]
@@ -183,6 +186,7 @@ def test_a_dropped_term(op, k):
         assert caught(drawn) or not differ(gradients(drawn), before)
 
 
+@pytest.mark.slow  # all of them together; the table below takes one of each kind and family
 @pytest.mark.parametrize(("op", "k"), MUTABLE)
 def test_a_stale_saved_value(op, k):
     drawn = [case for case in cases(op) if k in case.active]
@@ -199,13 +203,19 @@ def _elsewhere(case):
     return case._replace(args=tuple(args))
 
 
-@pytest.mark.parametrize("name", ["multiply", "divide", "power", "matmul"])
+def pairs():
+    """Every operation of two arguments that are both mutable, with a rule for each."""
+    names = [param.values[0] for param in MUTABLE]
+    return [op for op in dict.fromkeys(names) if op.arity == 2 and op.joint is None and names.count(op) == 2]
+
+
+@pytest.mark.parametrize("op", pairs(), ids=lambda op: op.name)
 @pytest.mark.parametrize("k", [0, 1])
-def test_swapped_arguments(name, k):
-    op = OPERATIONS[name]
+def test_swapped_arguments(op, k):
     drawn = cases(op)
+    before = gradients(drawn)
     with mutated(op, k, swapped):
-        assert caught(drawn)
+        assert caught(drawn) or not differ(gradients(drawn), before)
 
 
 def forgettable():
@@ -221,6 +231,7 @@ def forgettable():
 FORGETTABLE = list(forgettable())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("op", "key"), FORGETTABLE)
 def test_an_ignored_keyword(op, key):
     drawn = [case for case in cases(op) if key in case.example.params and case.active]
@@ -243,12 +254,26 @@ def test_ignored_keywords_do_change_gradients():
     assert sum(changed) > len(changed) / 2
 
 
+STRETCHED = [
+    op for op in dict.fromkeys(param.values[0] for param in MUTABLE) if op.kind == "elementwise" and op.arity > 1
+]
+
+
+@pytest.mark.parametrize("op", STRETCHED, ids=lambda op: op.name)
 @pytest.mark.parametrize("wrong", [lambda d, shape: d, lambda d, shape: d[(0,) * (d.ndim - len(shape))]])
-def test_a_missing_unbroadcast(monkeypatch, wrong):
-    drawn = cases(OPERATIONS["add"])
+def test_a_missing_unbroadcast(monkeypatch, op, wrong):
+    drawn = cases(op)
     monkeypatch.setattr(sweep, "unbroadcast", wrong)
     assert caught(drawn, laws=("stretching",))
-    assert caught(drawn, laws=("adjoint",))
+    assert caught(drawn, laws=("adjoint",)) or op.examples
+
+
+@pytest.mark.parametrize("op", pairs(), ids=lambda op: op.name)
+def test_an_edge_that_is_dropped(monkeypatch, op):
+    real = sweep._edges
+    monkeypatch.setattr(sweep, "_edges", lambda v, inputs, active: real(v, inputs, active)[:1])
+    assert caught(cases(op), laws=("adjoint",))
+    assert caught(cases(op), laws=("once",))
 
 
 def test_a_missing_unbroadcast_in_a_product(monkeypatch):
@@ -370,3 +395,60 @@ def test_a_contribution_that_is_not_kept(monkeypatch):
 
     monkeypatch.setattr(importlib.import_module("autodiff.flows.gradient"), "deltas", losing)
     assert noticed_on_a_graph() >= {"edges", "paths"}
+
+
+def families():
+    """For each family and kind of operation one that can be wrong, the last declared: (family, operation, argument)."""
+    found = {}
+    home = {id(x): name for name in ops.__all__ for x in vars(getattr(ops, name)).values()}
+    for op, k in (param.values for param in MUTABLE):
+        family = home.get(id(op), "scipy")
+        found[family, op.kind, op.kind == "elementwise" and op.arity > 1] = (family, op, k)
+    return list(found.values())
+
+
+def injected(op, k, monkeypatch):
+    """The law that notices each kind of injection; None where nothing was changed by it, "" where it passes."""
+    drawn = [case for case in cases(op) if k in case.active]
+    before = gradients(drawn)
+    factor = 1 + max(1e-9, 20 * sharpness(op, drawn, k))
+    kinds = {"factor": scaled(factor), "sign": scaled(-1.0), "dropped": dropped, "stale": stale}
+    if op.arity == 2 and op.joint is None and len(drawn[0].active) == 2:
+        kinds["swapped"] = swapped
+    kinds |= {f"ignored {key}": forgetting(key) for rule_op, key in (p.values for p in FORGETTABLE) if rule_op is op}
+    found = {}
+    for name, change in kinds.items():
+        with mutated(op, k, change):
+            law = caught(drawn)
+            changes = name in ("factor", "sign") or differ(gradients(drawn), before)
+        moved = changes or (name == "stale" and differ(before, gradients([_elsewhere(case) for case in drawn])))
+        column = name.partition(" ")[0]
+        found[column] = law or found.get(column) or ("" if moved else None)
+    real = sweep._edges
+    if len(drawn[0].active) > 1:
+        with monkeypatch.context() as patch:
+            patch.setattr(sweep, "_edges", lambda v, inputs, active: real(v, inputs, active)[:1])
+            found["edge"] = caught(drawn, laws=("adjoint", "once")) or ""
+    if op.kind == "elementwise" and op.arity > 1:
+        with monkeypatch.context() as patch:
+            patch.setattr(sweep, "unbroadcast", lambda d, shape: d)
+            found["unbroadcast"] = caught(drawn, laws=("stretching",)) or ""
+    return found
+
+
+INJECTIONS = ("factor", "sign", "dropped", "stale", "swapped", "ignored", "unbroadcast", "edge")
+
+
+def test_the_law_that_catches_each_injection(monkeypatch):
+    """The eight kinds of injection over every family: printed with -s, and none passes."""
+    rows, passed, seen = [], [], set()
+    for family, op, k in families():
+        laws = injected(op, k, monkeypatch)
+        seen |= {name for name, law in laws.items() if law}
+        passed += [f"{op.name}, argument {k}: {name}" for name, law in laws.items() if law == ""]
+        cells = "".join(f"{laws.get(name, '') or '·':>13}" for name in INJECTIONS)
+        rows.append(f"{family:12} {op.kind:12} {op.name:22}{k:>3}{cells}")
+    head = f"{'family':12} {'kind':12} {'operation':22}{'arg':>3}" + "".join(f"{name:>13}" for name in INJECTIONS)
+    print("\n".join(["", head, *rows]))
+    assert not passed, "no law notices:\n" + "\n".join(passed)
+    assert seen == set(INJECTIONS)

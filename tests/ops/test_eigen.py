@@ -66,20 +66,39 @@ def test_second_derivative_at_repeated_eigenvalues_is_never_a_wrong_number(call,
 @pytest.mark.parametrize("call", [LINALG.eigh, LINALG.eig])
 def test_eigenvectors_of_repeated_eigenvalues(call):
     a = np.diag([1.0, 1.0, 2.0])
-    apart = ad.grad(lambda a: call(a)[1][0, 2])(a)
+    name = call.__name__
+    with pytest.warns(DegenerateWarning, match=f"{name}: vectors .* have a δ of zero"):
+        apart = ad.grad(lambda a: call(a)[1][0, 2])(a)
     where = (2, 0) if call is LINALG.eigh else (0, 2)
     assert apart[where] == 1.0
     assert np.count_nonzero(apart) == 1
-    name = call.__name__
     with pytest.warns(DegenerateWarning, match=f"{name}: δ is nan where vectors"):
         assert np.isnan(ad.grad(lambda a: call(a)[1][0, 0])(a)).any()
-    assert not ad.grad(lambda a: 0 * np.sum(call(a)[1]))(a).any()
+    with pytest.warns(DegenerateWarning, match="have a δ of zero"):
+        assert not ad.grad(lambda a: 0 * np.sum(call(a)[1]))(a).any()
     with pytest.warns(DegenerateWarning, match=f"{name}: the tangent is nan"):
         _, t = ad.jvp(call, (a,), (np.ones((3, 3)),))
     assert np.isnan(t[1][:, :2]).all()
     assert np.allclose(t[1][:, 2], [1, 1, 0])
     _, t = ad.jvp(call, (a,), (np.zeros((3, 3)),))
     assert not t[1].any()
+
+
+@pytest.mark.parametrize(("g", "weights"), [
+    (np.exp, np.ones((2, 2))),
+    (np.log, np.array([[0.0, 1.0], [0.0, 0.0]])),  # weights of zero, and δw is zero as well
+    (lambda w: w - 1, np.array([[0.0, 0.0], [1.0, 0.0]])),
+    (np.sqrt, np.eye(2)),
+])  # fmt: skip
+def test_functions_of_a_matrix_by_its_eigenvectors_are_never_wrong_without_a_word(g, weights):
+    def f(a):
+        w, v = LINALG.eigh(a)
+        return np.sum(weights * ((v * g(w)) @ v.T))
+
+    with pytest.warns(DegenerateWarning, match="eigh"):
+        ad.grad(f)(np.eye(2))
+    a = np.array([[1.0, 1e-3], [1e-3, 1.0 + 1e-3]])  # where they are apart they have all that they need
+    ad.testing.check_grads(f, (a,), order=1)
 
 
 @pytest.mark.parametrize("call", [LINALG.eigvalsh, LINALG.eigvals])

@@ -198,3 +198,22 @@ def test_errors_are_of_numpys_own_kind(case):
 def test_the_frequencies_stay_constants():
     d = ad.grad(lambda x: np.sum(x * np.fft.fftfreq(4) + np.fft.rfftfreq(6)))(np.ones(4))
     np.testing.assert_array_equal(d, np.fft.fftfreq(4))
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_an_axis_that_is_named_twice_is_transformed_twice(name, rng):
+    x = rng.standard_normal((4, 3))
+    f = transform(name, {"axes": (0, 0)})
+    y, _ = ad.vjp(f, x)
+    assert y.shape == f(x).shape
+    check_as_numpy(f, x)
+
+
+@pytest.mark.parametrize("settings", [{"s": (3, 4)}, {"s": (3, None), "axes": (0, 1)}])
+def test_what_numpy_warns_of_is_warned_of(settings, rng):
+    x = rng.standard_normal((4, 5, 6))
+    with pytest.warns(DeprecationWarning, match="NumPy 2.0"):
+        y, pull = ad.vjp(transform("fftn", settings), x)
+    with pytest.warns(DeprecationWarning, match="NumPy 2.0"):
+        assert np.array_equal(y, transform("fftn", settings)(x))
+    assert np.allclose(np.sum(pull(np.conj(y))[0] * x), np.sum(np.abs(y) ** 2))

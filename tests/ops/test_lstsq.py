@@ -26,9 +26,21 @@ def test_pinv_is_nan_with_a_warning_where_the_rank_is_not_full_and_only_there(rn
     assert not pull(np.zeros_like(y))[0].any()
     with pytest.warns(DegenerateWarning, match="pinv"):
         assert np.isnan(ad.jvp(LINALG.pinv, (stack,), (stack,))[1][0]).all()
-    with pytest.warns(DegenerateWarning, match="pinv"):
-        cut = ad.grad(lambda a: np.sum(LINALG.pinv(a, rcond=0.9)))(np.diag([1.0, 0.5]))
-    assert np.isnan(cut).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3), (2, 4, 3)])
+@pytest.mark.parametrize("complex_numbers", [False, True])
+def test_what_is_cut_off_and_not_zero_moves_smoothly(rng, shape, complex_numbers):
+    u, _, vh = LINALG.svd(rng.standard_normal(shape) + complex_numbers * 1j * rng.standard_normal(shape), False)
+    a = (u * [3.0, 2.0, 0.5]) @ vh
+    ad.testing.check_grads(lambda a: LINALG.pinv(a, rcond=0.4), (a,), order=2)
+    ad.testing.check_grads(lambda a: LINALG.pinv(a, rtol=0.8), (a,), order=2)
+    if a.ndim == 2:
+        b = rng.standard_normal((shape[0], 2))
+        ad.testing.check_grads(lambda a, b: LINALG.lstsq(a, b, rcond=0.4)[0], (a, b), order=2)
+    equal = ad.grad(lambda a: np.real(np.sum(LINALG.pinv(a, rcond=0.4))))((u * [3.0, 3.0, 0.5]) @ vh)
+    nearby = ad.grad(lambda a: np.real(np.sum(LINALG.pinv(a, rcond=0.4))))((u * [3.0 + 1e-9, 3.0, 0.5]) @ vh)
+    assert np.allclose(equal, nearby, atol=1e-7)
 
 
 @pytest.mark.parametrize("complex_numbers", [False, True])

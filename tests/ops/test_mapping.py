@@ -142,15 +142,19 @@ LOST = {
     "vectorize by signature": lambda x: np.vectorize(bend, signature="()->()")(x),
     "a tensor from around": lambda x: np.apply_along_axis(lambda v: v * x, 0, np.ones(3)),
     "piecewise": lambda x: np.piecewise(np.ones(3), [np.ones(3) > 0], [lambda v: x]),
-    "bmat": lambda x: np.bmat([[x, x]]),
 }
 
 
-@pytest.mark.filterwarnings("ignore:the matrix subclass")
 @pytest.mark.parametrize("name", LOST)
 def test_what_numpy_gives_no_hook_for_says_what_to_write(name):
     with pytest.raises(LostHistoryError, match=r"autodiff\.numpy has a vectorize and an apply_along_axis"):
         ad.vjp(LOST[name], np.arange(3.0))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrices_are_refused():
+    with pytest.raises(LostHistoryError, match=r"np\.bmat"):
+        ad.vjp(lambda x: np.bmat([[x, x]]), np.ones(3))
 
 
 def test_and_that_works():

@@ -141,3 +141,121 @@ def test_on_plain_arrays_and_lists_they_are_plain_functions():
     assert type(nn.logsumexp(np.zeros(4))) is np.float64
     with pytest.raises(TypeError):
         nn.softmax(np.zeros(3), dtype=float)
+
+
+# -- activations -------------------------------------------------------------------------------------------------------
+
+
+def exact_cdf(x):
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+
+
+def exact_gelu_tanh(x):
+    return x * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3))) / 2
+
+
+ACTIVATIONS = {
+    "gelu": (nn.gelu, lambda x: x * exact_cdf(x)),
+    "gelu tanh": (lambda x: nn.gelu(x, "tanh"), exact_gelu_tanh),
+    "silu": (nn.silu, lambda x: x / (1 + mpmath.exp(-x))),
+    "mish": (nn.mish, lambda x: x * mpmath.tanh(mpmath.log1p(mpmath.exp(x)))),
+    "log_sigmoid": (nn.log_sigmoid, lambda x: -mpmath.log1p(mpmath.exp(-x))),
+    "elu": (nn.elu, lambda x: x if x > 0 else mpmath.expm1(x)),
+    "elu, alpha": (lambda x: nn.elu(x, 0.5), lambda x: x if x > 0 else mpmath.expm1(x) / 2),
+    "leaky_relu": (lambda x: nn.leaky_relu(x, 0.25), lambda x: x if x > 0 else x / 4),
+    "relu6": (nn.relu6, lambda x: min(max(x, 0), 6)),
+    "hardtanh": (lambda x: nn.hardtanh(x, -2, 3), lambda x: min(max(x, -2), 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("x", [-1e4, -700.0, -36.5, -11.0, -2.1, -1e-8, 1e-8, 0.7, 5.5, 9.0, 40.0, 1e4])
+def test_activations_keep_their_digits(name, x):
+    f, exact = ACTIVATIONS[name]
+    with mpmath.workdps(1000):
+        value = float(exact(mpmath.mpf(x)))
+        if abs(x) < 1000:
+            slope = float(mpmath.diff(exact, mpmath.mpf(x), h=mpmath.mpf(10) ** -60))
+        else:  # far out every one of them is a straight line
+            slope = float(round(exact(mpmath.mpf(x) + 2) - exact(mpmath.mpf(x) - 2), 8)) / 4
+    y, d = f(np.float64(x)), ad.grad(f)(np.float64(x))
+    assert y == pytest.approx(value, rel=3e-15 if name == "gelu" else 2e-14, abs=1e-300)
+    assert d == pytest.approx(slope, rel=1e-12, abs=1e-300)
+    narrow = ad.grad(f)(np.float32(x))
+    assert narrow.dtype == np.float32
+    assert narrow == pytest.approx(slope, rel=1e-4, abs=1e-38)
+
+
+def test_gelu_is_right_to_the_last_digits():
+    """The distribution function that it is made of is off by a few units in the last place, however small it is."""
+    x = np.concatenate([np.linspace(-37, 9, 700), [-1e-300, -1e-8, 5e-324]])
+    with mpmath.workdps(40):
+        for dtype in (np.float64, np.float32):
+            points = x[x > -12].astype(dtype) if dtype is np.float32 else x
+            true = [mpmath.mpf(float(v)) * exact_cdf(mpmath.mpf(float(v))) for v in points]
+            off = [abs(mpmath.mpf(float(y)) - t) for y, t in zip(nn.gelu(points), true, strict=True)]
+            allowed = [12 * np.finfo(dtype).eps * abs(t) + np.finfo(dtype).tiny for t in true]
+            assert all(o <= a for o, a in zip(off, allowed, strict=True))
+    long = nn.gelu(np.longdouble(-3))
+    with mpmath.workdps(40):
+        assert float(abs(mpmath.mpf(str(long)) + 3 * exact_cdf(mpmath.mpf(-3)))) < 1e-20
+
+
+@pytest.mark.parametrize(("name", "values", "slopes"), [
+    ("gelu", [0, np.inf], [0, 1]), ("gelu tanh", [0, np.inf], [0, 1]), ("silu", [0, np.inf], [0, 1]),
+    ("mish", [0, np.inf], [0, 1]), ("log_sigmoid", [-np.inf, 0], [1, 0]), ("elu", [-1, np.inf], [0, 1]),
+    ("leaky_relu", [-np.inf, np.inf], [0.25, 1]), ("relu6", [0, 6], [0, 0]), ("hardtanh", [-2, 3], [0, 0]),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_activations_at_infinity(name, values, slopes, dtype):
+    f, x = ACTIVATIONS[name][0], np.array([-np.inf, np.inf], dtype)
+    y, pullback = ad.vjp(f, x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, np.array(values, dtype))
+    np.testing.assert_array_equal(pullback(np.ones(2, dtype))[0], np.array(slopes, dtype))
+    np.testing.assert_array_equal(ad.jvp(lambda x: ad.elementwise_grad(f)(x), (x,), (np.ones(2, dtype),))[1], 0)
+    assert np.isnan(f(np.array([np.nan], dtype))).all()
+
+
+@pytest.mark.parametrize(("f", "x", "slope"), [
+    (nn.relu6, 0.0, 0.5), (nn.relu6, 6.0, 0.5), (nn.hardtanh, -1.0, 0.5), (nn.hardtanh, 1.0, 0.5),
+    (nn.leaky_relu, 0.0, 0.505), (lambda x: nn.leaky_relu(x, 0.0), 0.0, 0.5), (lambda x: nn.elu(x, 3.0), 0.0, 2.0),
+    (lambda x: ad.grad(nn.elu)(x), 0.0, 0.5),
+    (nn.selu, 0.0, 1.0507009873554805 * (1 + 1.6732632423543772) / 2),
+])  # fmt: skip
+def test_at_a_kink_the_mean_of_both_sides(f, x, slope):
+    assert ad.grad(f)(x) == pytest.approx(slope, rel=1e-14)
+    h = 1e-7
+    assert (f(x + h) - f(x - h)) / (2 * h) == pytest.approx(slope, rel=1e-6)
+
+
+def test_leaky_relu_without_a_slope_masks_as_relu_does():
+    f = lambda x: np.sum(nn.leaky_relu(np.sqrt(x) - 1, 0.0))
+    np.testing.assert_array_equal(ad.grad(f)(np.array([0.0, 4.0])), [0.0, 0.25])
+
+
+def test_selu_keeps_mean_and_variance_of_normal_numbers():
+    with mpmath.workdps(20):
+        moments = [mpmath.quad(lambda x, n=n: mpmath.mpf(float(nn.selu(float(x)))) ** n * mpmath.npdf(x), [-9, 0, 9])
+                   for n in (1, 2)]  # fmt: skip
+    np.testing.assert_allclose([float(m) for m in moments], [0, 1], atol=1e-13)
+
+
+def test_gelu_is_refused_where_it_means_nothing():
+    with pytest.raises(ad.errors.SettingError, match="approximate='erf'"):
+        nn.gelu(1.0, "erf")
+    with pytest.raises(ad.errors.DtypeError, match="gelu"):
+        nn.gelu(np.array([1j]))
+    assert nn.gelu([1, -2]).dtype == np.float64
+    assert nn.swish is nn.silu
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_arrays_of_any_size(rng, name):
+    f = ACTIVATIONS[name][0]
+    x = 3 * rng.standard_normal((3, 9001))  # more than one block, and not a whole number of them
+    y = f(x)
+    for i in (0, 8191, 8192, 9000):
+        np.testing.assert_allclose(y[:, i], [f(v) for v in x[:, i]], rtol=4e-16)
+    assert f(np.zeros((0, 3))).shape == (0, 3)
+    assert type(f(0.5)) is np.float64

@@ -12,9 +12,9 @@ FUNCTIONS = {
     "sort": lambda x: np.sort(x),
     "sort, flat and stable": lambda x: np.sort(x, axis=None, kind="stable"),
     "sort the columns": lambda x: np.sort(x, 0, stable=True),
-    "partition": lambda x: np.partition(x, 2),
+    "partition": lambda x: np.partition(x, (1, 2)),
     "partition the columns": lambda x: np.partition(x, [0, -1], axis=0),
-    "partition, flat": lambda x: np.partition(x, (3, 7), None, "introselect"),
+    "partition, flat": lambda x: np.partition(x, (1, 3, 5, 7, 9, 10), None, "introselect"),
     "unique": lambda x: np.unique(x),
     "unique rows": lambda x: np.unique(x, axis=0),
     "unique columns": lambda x: np.unique(x, axis=-1),
@@ -188,7 +188,7 @@ def test_empty_sets():
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: np.sort(x, axis=0), lambda x: np.partition(x, 1, axis=1), lambda x: np.unique(x),
+        lambda x: np.sort(x, axis=0), lambda x: np.partition(x, (1, 2), axis=1), lambda x: np.unique(x),
         lambda x: np.unique(x, axis=1, return_counts=True)[0], lambda x: np.sort_complex(x.ravel()),
         lambda x: np.setxor1d(x, x[0, 0]), lambda x: np.nanmedian(x, axis=0), lambda x: np.median(x),
     ],

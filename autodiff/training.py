@@ -1,0 +1,171 @@
+"""The flow over training: a few numbers a block, every so many steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import WatchError, message
+from .flows import Rows
+from .transforms import flow, value_and_grad
+from .viz.picture import finite
+from .viz.theme import cividis
+
+COLUMNS = ("delta", "parameters", "skip", "residual", "nonfinite")
+"""What is kept of each block; see :meth:`autodiff.GradientFlow.by_scope`."""
+
+
+class Watch:
+    """A function with its gradient, of which every n-th call leaves a record. Made by :func:`watch`.
+
+    Attributes
+    ----------
+    history : list of dict
+        A row a block and recorded step: ``step``, ``value``, ``block``, ``delta`` and ``parameters`` (RMS of δ of its
+        operations and of its leaves), ``skip`` and ``residual`` (shares at its join), ``nonfinite``.
+    step : int
+        How many calls there were.
+    """
+
+    def __init__(
+        self, f: Callable[..., Any], every: int, argnums: int | Sequence[int], path: Any, depth: int | None
+    ) -> None:
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise WatchError(message(f"watch(every={every!r})", "it is a count of steps", "every=10"))
+        self.every, self.depth, self.step = every, depth, 0
+        self.path = None if path is None else Path(path)
+        self.history = Rows()
+        self._both = value_and_grad(f, argnums)
+        self._flow = flow(f, argnums)
+        if self.path is not None:
+            self.path.write_text("", encoding="utf-8")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """The value and the gradient, as :func:`autodiff.value_and_grad` gives them."""
+        value, gradient = self._both(*args, **kwargs)
+        if self.step % self.every == 0:
+            self._record(float(value), self._flow(*args, **kwargs).by_scope(self.depth))
+        self.step += 1
+        return value, gradient
+
+    def _record(self, value: float, blocks: Rows) -> None:
+        rows = [
+            {"step": self.step, "value": value, "block": row["scope"], **{key: row[key] for key in COLUMNS}}
+            for row in blocks
+        ]
+        self.history.extend(rows)
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.writelines(_line(row) for row in rows)
+
+    def save(self, path: Any) -> Path:
+        """Write the history as JSON lines: one object a row; what JSON has no number for is a text."""
+        target = Path(path)
+        target.write_text("".join(map(_line, self.history)), encoding="utf-8")
+        return target
+
+    def plot(self, ax: Any, what: str = "delta") -> Any:
+        """Draw one column of the history over the steps, a line a block, from the first (dark) to the last (light).
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes
+        what : {"delta", "parameters", "skip", "residual", "nonfinite"}
+        """
+        if what not in COLUMNS:
+            raise WatchError(message(f"plot({what!r})", f"the history has {', '.join(COLUMNS)}", "one of these"))
+        blocks = dict.fromkeys(row["block"] for row in self.history if row[what] is not None)
+        for number, block in enumerate(blocks):
+            rows = [row for row in self.history if row["block"] == block and row[what] is not None]
+            colour = cividis(number / max(1, len(blocks) - 1) * 0.9)
+            steps, sizes = [row["step"] for row in rows], [row[what] for row in rows]
+            ax.plot(steps, sizes, color=colour, label=block or "(outside)")
+        if what in ("delta", "parameters"):
+            ax.set_yscale("log")
+        ax.set_xlabel("step")
+        ax.set_ylabel({"delta": "RMS of δ", "parameters": "RMS of δ of parameters"}.get(what, what))
+        if blocks:
+            ax.legend(fontsize="small", ncols=1 + len(blocks) // 12)
+        return ax
+
+    def __repr__(self) -> str:
+        return f"<watch: {self.step} steps, every {self.every} of them recorded>"
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(finite(row), allow_nan=False) + "\n"
+
+
+def load(path: Any) -> Rows:
+    """The history that :meth:`Watch.save` wrote, or that a watch with a path wrote as it went.
+
+    Raises
+    ------
+    WatchError
+        Where a line is not a row of a history.
+    """
+    rows = Rows()
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            rows.append({key: _number(row[key]) for key in ("step", "value", "block", *COLUMNS)})
+        except (ValueError, KeyError, TypeError) as error:
+            raise WatchError(
+                message(f"{path}, line {number}, is no row of a history ({error})", "each line is one JSON object",
+                        "a file that watch(..., path=) or save wrote")
+            ) from None  # fmt: skip
+    return rows
+
+
+def _number(x: Any) -> Any:
+    return float(x) if x in ("nan", "inf", "-inf") else x
+
+
+def watch(
+    f: Callable[..., Any],
+    *,
+    every: int = 10,
+    argnums: int | Sequence[int] = 0,
+    path: Any = None,
+    depth: int | None = 1,
+) -> Watch:
+    """Differentiate f as :func:`value_and_grad` does, and keep a few numbers of its flow every so many steps.
+
+    A recorded step costs one more run of f and one sweep that keeps every contribution; the others cost nothing more.
+
+    Parameters
+    ----------
+    f : callable
+        A loss: a function of arrays or containers of arrays that returns one real number. Its scopes are the blocks.
+    every : int
+        Calls 0, n, 2n, … are recorded.
+    argnums : int or sequence of int
+        As for :func:`value_and_grad`.
+    path : path, optional
+        A file to append each record to as it comes, as JSON lines; a file that is there is written anew.
+    depth : int, optional
+        Scopes below this depth count to the one above.
+
+    Returns
+    -------
+    Watch
+        Called as f; returns ``(value, gradient)``. Its ``history`` holds the rows, ``plot(ax)`` draws them,
+        ``save(path)`` writes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> def loss(w):
+    ...     with ad.scope("layer0"):
+    ...         return np.sum((w - 1.0) ** 2)
+    >>> step, w = ad.watch(loss, every=2), np.zeros(3)
+    >>> for _ in range(4):
+    ...     value, slope = step(w)
+    ...     w = w - 0.25 * slope
+    >>> [(row["step"], row["block"], row["value"]) for row in step.history]
+    [(0, 'layer0', 3.0), (2, 'layer0', 0.1875)]
+    """
+    return Watch(f, every, argnums, path, depth)
