@@ -229,7 +229,9 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        return by_branches(self.graph, self.values, self.seeds, find_joins(self.graph), v, self.contributions)
+        tables = by_branches(self.graph, self.values, self.seeds, find_joins(self.graph), self.contributions)
+        parts = [table[v] for table in tables]
+        return [np.zeros(self.graph.shapes[v], self.graph.dtypes[v])[()] if part is None else part for part in parts]
 
     def spectrum(self, key: int | str | Node) -> Rows:
         """The sizes of :meth:`by_path`: how much of a δ came through how many residual branches.

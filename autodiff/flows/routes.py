@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import numpy as np
 
 from ..graph import LITERAL, Graph, Values
 from ..sweep import contribution, deltas
@@ -36,28 +34,25 @@ def through(graph: Graph, values: Values, join: int, position: int, fork: int, t
 
 
 def by_branches(
-    graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], v: int, sent: Mapping[Edge, Any]
-) -> list[Any]:
-    """δ of node v by the number of residual branches that the gradient came through; see GradientFlow.by_path.
+    graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], sent: Mapping[Edge, Any]
+) -> Iterator[list[Any]]:
+    """δ of every node by the number of residual branches that the gradient came through; see GradientFlow.by_path.
 
     Rules are linear in δ, so sweep k starts from what sweep k − 1 would have sent into the residual branches, and goes
-    along all other edges.
+    along all other edges. Table k holds None where no path takes k branches.
     """
     crossings = [(join.join, join.residual) for join in joins if join.residual is not None]
     rest = without(graph, crossings)
-    parts = []
     start: dict[int, Any] = dict(seeds)
     while start:
         found = deltas(rest, values, start, masked=True)
-        part = found[v]
-        parts.append(np.zeros(graph.shapes[v], graph.dtypes[v])[()] if part is None else part)
+        yield found
         start = {}
         for w, k in crossings:
             if found[w] is not None and (w, k) in sent:
                 u = graph.inputs[w][k]
                 term = contribution(graph, values, w, k, found[w])
                 start[u] = start[u] + term if u in start else term
-    return parts
 
 
 def amounts(graph: Graph, delta: list[Any], sent: Mapping[Edge, Any], targets: list[int]) -> dict[Edge, float]:

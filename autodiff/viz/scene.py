@@ -110,6 +110,14 @@ def lay_out(sketch: Sketch, options: Options) -> Layout:
 
 def compose(found: dict[str, Any], view: View, options: Options) -> Scene:
     """The picture of what was selected of a document."""
+    sketch, faces, lines, scale = measure(view, options)
+    layout = lay_out(sketch, options)
+    drawing = _drawing(view, layout, faces, lines, scale)
+    return _framed(found, view, layout, drawing, scale, faces, lines)
+
+
+def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict[str, Line], Scale]:
+    """How large everything is that is to be laid out, what is written on it, and the scale of its colours."""
     if not view.boxes:
         refuse("draw: there is nothing to draw", "the graph has no nodes", "trace a function that computes something")
     deltas = {box.id: size(box) for box in view.boxes}
@@ -130,9 +138,7 @@ def compose(found: dict[str, Any], view: View, options: Options) -> Scene:
         options.direction,
         beneath(view),
     )  # fmt: skip
-    layout = lay_out(sketch, options)
-    drawing = _drawing(view, layout, faces, lines, scale)
-    return _framed(found, view, layout, drawing, scale, faces, lines)
+    return sketch, faces, lines, scale
 
 
 def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str, Line], scale: Scale) -> list[Any]:
