@@ -3,11 +3,11 @@
 Everything here is numbers; :mod:`autodiff.viz` draws them.
 """
 
-from .amounts import CANCELS, Rows, divide, norm, pooled, statistics
+from .amounts import CANCELS, Rows, divide, flat, norm, pooled, statistics
 from .gradient import GradientFlow
 from .structure import ENDS, find_joins, scopes, window
 
 __all__ = [
-    "CANCELS", "ENDS", "GradientFlow", "Rows", "divide", "find_joins", "norm", "pooled", "scopes", "statistics",
+    "CANCELS", "ENDS", "GradientFlow", "Rows", "divide", "find_joins", "flat", "norm", "pooled", "scopes", "statistics",
     "window",
 ]  # fmt: skip

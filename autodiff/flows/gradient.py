@@ -47,7 +47,8 @@ class GradientFlow:
     """
 
     draw_hook: ClassVar[Callable[..., Any] | None] = None
-    """Filled by autodiff.viz when it is imported, as are the two below."""
+    """Filled by autodiff.viz when it is imported, as are the three below."""
+    explore_hook: ClassVar[Callable[..., Any] | None] = None
     svg_hook: ClassVar[Callable[..., str | None] | None] = None
     plot_hook: ClassVar[Callable[..., Any] | None] = None
 
@@ -435,6 +436,12 @@ class GradientFlow:
         if GradientFlow.draw_hook is None:
             raise _without_viz()
         return GradientFlow.draw_hook(self, path, **options)
+
+    def explore(self, **options: Any) -> Any:
+        """The interactive page, for a notebook; see :func:`autodiff.viz.explore`."""
+        if GradientFlow.explore_hook is None:
+            raise _without_viz()
+        return GradientFlow.explore_hook(self, **options)
 
     def plot_depth(self, ax: Any, depth: int | None = 1) -> Any:
         """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`."""

@@ -3,7 +3,8 @@
 One document of plain data (:mod:`~autodiff.viz.picture`) feeds every format. What is drawn of it is selected
 (:mod:`~autodiff.viz.view`), written into boxes (:mod:`~autodiff.viz.face`), laid out by Graphviz in a child process
 (:mod:`~autodiff.viz.engine`) or by the built-in layout (:mod:`~autodiff.viz.layout`), composed with title and legend
-(:mod:`~autodiff.viz.scene`) and written as svg, or as png or pdf, which show the very same scene.
+(:mod:`~autodiff.viz.scene`) and written as svg, or as png or pdf, which show the very same scene. An interactive page (:mod:`~autodiff.viz.page`) is
+laid out by the same engines and holds everything else that is known of a flow.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..graph import Graph
 from . import plots
 from .dot import to_dot
 from .options import FORMATS, Options, format_of, read_options, refuse
+from .page import Explorer, to_page
 from .picture import document, to_json
 from .raster import render
 from .scene import compose
@@ -26,15 +28,17 @@ from .svg import to_svg
 from .text import to_text
 from .view import select
 
-__all__ = ["FORMATS", "Options", "document", "draw", "picture", "plots"]
+__all__ = ["FORMATS", "Options", "document", "draw", "explore", "picture", "plots"]
 
 
 def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
-    """A picture as text (svg, dot, json, txt) or bytes (png, pdf); see :func:`draw`."""
+    """A picture as text (svg, html, dot, json, txt) or bytes (png, pdf); see :func:`draw`."""
     return _picture(source, form, read_options(options))
 
 
 def _picture(source: Graph | GradientFlow, form: str, options: Options) -> str | bytes:
+    if form == "html":
+        return to_page(source, options)
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
     if form == "json":
         return to_json(found)
@@ -54,7 +58,8 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
     ----------
     source : GradientFlow or Graph
     path : path
-        Its suffix names the format: svg, png, pdf, dot, json, txt. json and txt hold every node, whatever is collapsed.
+        Its suffix names the format: svg, png, pdf, html, dot, json, txt. html is an interactive page in one file; json
+        and txt hold every node, whatever is collapsed.
     **options
         See :class:`~autodiff.viz.options.Options`.
 
@@ -66,8 +71,8 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
     Raises
     ------
     PictureError
-        Unknown suffix or option, more boxes than any reader could follow, nothing to render with, or a path that
-        cannot be written.
+        Unknown suffix or option, more boxes than any reader could follow (a page opens collapsed instead), nothing to
+        render with, or a path that cannot be written.
 
     Examples
     --------
@@ -89,6 +94,25 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
     return target
 
 
+def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
+    """The interactive page, for a notebook; :func:`draw` with the suffix html writes it into a file.
+
+    Parameters
+    ----------
+    flow : GradientFlow or Graph
+    **options
+        See :class:`~autodiff.viz.options.Options`.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0).explore()
+    <page of ... kB: the last line of a notebook's cell shows it>
+    """
+    checked = read_options(options)
+    return Explorer(to_page(flow, checked), _svg(flow), str(flow))
+
+
 def _write(target: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside its place, then into it."""
     beside = None
@@ -106,7 +130,7 @@ def _write(target: Path, data: bytes) -> None:
         refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
 
 
-def _svg(flow: GradientFlow) -> str | None:
+def _svg(flow: Graph | GradientFlow) -> str | None:
     """For notebooks: None where the picture would be too large, and the table beside it must do."""
     try:
         return str(_picture(flow, "svg", Options(theme="light", timeout=10.0)))
@@ -117,3 +141,4 @@ def _svg(flow: GradientFlow) -> str | None:
 Graph.draw_hook = staticmethod(draw)
 GradientFlow.draw_hook = staticmethod(draw)
 GradientFlow.svg_hook = staticmethod(_svg)
+GradientFlow.explore_hook = staticmethod(explore)

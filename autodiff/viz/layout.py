@@ -162,6 +162,8 @@ def _order(places: list[_Rank], rows: list[list[int]]) -> None:
         _number(row, at)
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 == 0 else reversed(rows):
+            if len(row) == 1:
+                continue
             want = []
             for i in row:
                 near = places[i].up if sweep % 2 == 0 else places[i].down
@@ -195,6 +197,10 @@ def _place(places: list[_Rank], rows: list[list[int]]) -> None:
 
 def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, float]) -> None:
     """Least squares under gaps: pool neighbours that want to overlap, each pool at the weighted mean of its wishes."""
+    if len(row) == 1:
+        place = places[row[0]]
+        place.x = _wish(places, place, sweep, means)[0]
+        return
     pools: list[list[float]] = []  # weight, weighted sum, members
     offset, previous = 0.0, None
     offsets = []
@@ -203,15 +209,7 @@ def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, fl
         if previous is not None:
             offset += (previous.width + place.width) / 2 + (GAP if place.height and previous.height else GAP / 2)
         offsets.append(offset)
-        near = place.up if sweep % 2 == 0 else place.down
-        if sweep >= SWEEPS:
-            near = place.up + place.down
-        if place.chain is not None and len(place.chain) > 1:  # a long arrow wants to be straight
-            want, weight = means[id(place.chain)], 4.0
-        else:
-            total = sum(places[j].pull for j in near)
-            want = sum(places[j].pull * places[j].x for j in near) / total if near else place.x
-            weight = place.pull if near else 0.01
+        want, weight = _wish(places, place, sweep, means)
         pools.append([weight, weight * (want - offset), 1])
         while len(pools) > 1 and pools[-2][1] * pools[-1][0] > pools[-1][1] * pools[-2][0]:
             last = pools.pop()
@@ -222,6 +220,20 @@ def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, fl
         for _ in range(int(count)):
             places[row[n]].x = total / weight + offsets[n]
             n += 1
+
+
+def _wish(places: list[_Rank], place: _Rank, sweep: int, means: dict[int, float]) -> tuple[float, float]:
+    """Where a place wants to be, and how much: at the mean of its neighbours above, below, or both in later sweeps."""
+    chain = place.chain
+    if chain is not None and len(chain) > 1:  # a long arrow wants to be straight
+        return means[id(chain)], 4.0
+    total = weighted = 0.0
+    for near in (place.up, place.down) if sweep >= SWEEPS else (place.down,) if sweep % 2 else (place.up,):
+        for j in near:
+            neighbour = places[j]
+            total += neighbour.pull
+            weighted += neighbour.pull * neighbour.x
+    return (weighted / total, place.pull) if total else (place.x, 0.01)
 
 
 def _stack(places: list[_Rank], rows: list[list[int]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ..errors import PictureError, message, nearest
 
-FORMATS = ("svg", "png", "pdf", "dot", "json", "txt")
+FORMATS = ("svg", "png", "pdf", "html", "dot", "json", "txt")
 THEMES = ("light", "dark", "auto")
 DIRECTIONS = ("TB", "LR")
 ENGINES = ("auto", "pygraphviz", "dot", "builtin")
@@ -24,18 +24,19 @@ class Options:
     title : str or None
         What stands above the picture; the name of the function by default.
     theme : {"light", "dark", "auto"}
-        "auto" follows the reader's own setting in an SVG file; png and pdf are light then.
+        "auto" follows the reader's own setting in an SVG file and a page; png and pdf are light then.
     direction : {"TB", "LR"}
         Which way the computation runs: top to bottom, or left to right.
     collapse : int, str or sequence of str, optional
-        Draw scopes as one box each: all scopes at this depth, or the scopes with these names.
+        Draw scopes as one box each: all scopes at this depth, or the scopes with these names. A page opens so.
     focus : node, name, number, or a sequence of those, optional
         Draw only what lies within `hops` arrows of these nodes.
     hops : int
     split : int
         A leaf that gets δ from at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
     max_nodes : int
-        More boxes than this are refused, because no one could read them.
+        More boxes than this are refused, because no one could read them; a page opens with scopes collapsed, or with
+        what is near the output.
     engine : {"auto", "pygraphviz", "dot", "builtin"}
         What lays the picture out. "auto" takes the first that is there and works.
     timeout : float

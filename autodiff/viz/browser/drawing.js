@@ -1,0 +1,271 @@
+// The picture: boxes, arrows and frames as SVG elements; the legend; moving and zooming by one transform.
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDEST = 4.5, THINNEST = 0.8, TITLE = 11, BODY = 9, SMALL = 8, INDENT = 8, TAG = 33;
+const root = document.documentElement;
+const stage = document.getElementById("stage"), world = document.getElementById("world");
+
+function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(attributes)) if (value !== null && value !== undefined) made.setAttribute(key, value);
+  for (const child of children) if (child) made.append(child);
+  return made;
+}
+
+// -- colours -----------------------------------------------------------------------------------------------------------
+
+const CIVIDIS = Array.from({ length: 13 }, (_, n) => getComputedStyle(root).getPropertyValue(`--cividis${n}`).trim());
+const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
+function cividis(t) {
+  const place = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const a = channels(CIVIDIS[i]), b = channels(CIVIDIS[i + 1]);
+  return `#${a.map((x, n) => Math.round(x + (b[n] - x) * (place - i)).toString(16).padStart(2, "0")).join("")}`;
+}
+
+const [LOW, HIGH] = D.scale;
+const colourOf = (size) => cividis((Math.log10(size) - LOW) / (HIGH - LOW));
+const luminance = (colour) => channels(colour).map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+const inkOn = (colour) => (luminance(colour) > 0.179 ? "#000000" : "#ffffff");
+
+// -- boxes -------------------------------------------------------------------------------------------------------------
+
+function deltaRow(s, path) {
+  if (path === null) return null;
+  if (!s) return { text: "no path to the output", look: "muted italic" };
+  if (!s.size) return { tag: "δ", text: "empty", band: "var(--zero)" };
+  if (lost(s)) return { tag: "δ", text: states(s) + (s.rms !== null ? ` · rest ${amount(s)}` : ""), band: s.nan ? "var(--nan)" : "var(--inf)", ink: "var(--ontint)" };
+  if (allZero(s)) return { tag: "δ", text: "exactly 0", band: "var(--zero)" };
+  if (!ordinary(s)) return { tag: "δ", text: `${amount(s)} · subnormal`, band: "var(--zero)" };
+  const band = colourOf(s.rms), [text, rest] = spread(s);
+  return { tag: "δ", text, rest, band, ink: inkOn(band) };
+}
+
+/** What is written in a box: a title, shape and dtype, lines. */
+function face(box) {
+  if (box.group >= 0) return groupFace(box);
+  const node = box.members[0], rows = [];
+  let title = node.name ? (leaf(node) ? node.name : `${node.name} = ${node.call}`) : node.call;
+  if (box.uses > 1) title += ` ⟲${box.uses}`;
+  if (node.value) {
+    const [text, rest] = spread(node.value);
+    if (lost(node.value)) rows.push({ tag: "value", text: states(node.value), look: node.value.nan ? "nan" : "inf" });
+    else rows.push({ tag: "value", text: node.value.size ? text : "empty", rest });
+  }
+  const told = deltaRow(node.delta, D.flow ? true : null);
+  if (told) {
+    if (box.uses > 1 && node.delta) told.rest = `${told.rest || ""}  in total`.trim();
+    rows.push(told);
+  }
+  if (node.cancels) rows.push({ text: "contributions cancel", look: "inf italic" });
+  if (node.delta && node.delta.subnormal && ordinary(node.delta)) rows.push({ text: `subnormal ×${node.delta.subnormal} of ${node.delta.size}`, look: "muted italic" });
+  return { title, kind: `${node.dtype} ${node.shape}`.trim(), rows, rounded: leaf(node), heavy: node.output, dashed: D.flow && !node.delta };
+}
+
+function groupFace(box) {
+  const leaves = box.members.filter(leaf).length, operations = box.members.length - leaves;
+  const rows = [{ text: count(operations, "operation") + (leaves ? ` · ${count(leaves, "leaf", "leaves")}` : ""), look: "muted" }];
+  const paths = (operations ? box.members.filter((node) => !leaf(node)) : box.members).map((node) => Boolean(node.delta));
+  const told = deltaRow(boxDelta(box), D.flow ? true : null);
+  if (told) {
+    if (told.rest) told.rest += " by node";
+    rows.push(told);
+  }
+  const without = D.flow ? paths.filter((path) => !path).length : 0;
+  if (without && without < paths.length) rows.push({ text: `no path from ${without} of ${paths.length}`, look: "muted italic" });
+  const inside = joins.filter((join) => nodes[join.join].path.includes(box.group));
+  if (inside.length === 1 && inside[0].skipShare !== null) rows.push({ text: `skip ${percent(inside[0].skipShare, 2)} · residual ${percent(inside[0].residualShare, 2)}` });
+  return { title: scopes[box.group].path.map((id) => scopes[id].name).join(" / "), kind: "", rows, rounded: false, heavy: true, dashed: D.flow && without === paths.length, group: true };
+}
+
+const ruler = document.createElement("canvas").getContext("2d");
+function wide(text, size, bold = false) {
+  ruler.font = `${bold ? "bold " : ""}${size}px Helvetica, Arial, "DejaVu Sans", sans-serif`;
+  return ruler.measureText(text).width * 1.05;
+}
+
+function sizeOf(box) {
+  const { title, kind, rows } = face(box);
+  const across = [wide(title, TITLE, true) + (kind ? 14 + wide(kind, SMALL) : 0), ...rows.map((row) => (row.tag ? TAG : 0) + wide(row.text, BODY, Boolean(row.band)) + (row.rest ? 9 + wide(row.rest, BODY) : 0))];
+  return { w: Math.max(64, Math.max(...across) + 2 * INDENT + 2), h: 21 + 15 * rows.length + (rows.length ? 2 : 0) };
+}
+
+function text(x, y, said, size, look = "", more = {}) {
+  const made = svg("text", { x, y, "font-size": size, class: look || null, ...more });
+  made.textContent = said;
+  return made;
+}
+
+function drawBox(box, { x, y, w, h }) {
+  const shown = face(box), left = x - w / 2, top = y - h / 2, rx = shown.rounded ? 9 : 3;
+  const group = svg("g", { id: box.id, "data-kind": "node", class: `box${shown.dashed ? " dashed" : ""}${shown.heavy ? " heavy" : ""}` });
+  if (shown.group) group.append(svg("rect", { x: left + 3, y: top + 3, width: w, height: h, rx, class: "behind" }));
+  group.append(svg("rect", { x: left, y: top, width: w, height: h, rx, class: "outline" }));
+  group.append(text(left + INDENT, top + 14.5, shown.title, TITLE, "bold"));
+  if (shown.kind) group.append(text(left + w - INDENT, top + 14.5, shown.kind, SMALL, "muted fine", { "text-anchor": "end" }));
+  shown.rows.forEach((row, n) => {
+    const at = top + 21 + 15 * n;
+    if (row.band) group.append(svg("rect", { x: left + 4, y: at, width: w - 8, height: 14, rx: 3, fill: row.band }));
+    const ink = row.band ? { fill: row.ink || "var(--ink)" } : {};
+    let start = left + INDENT;
+    if (row.tag) {
+      group.append(text(start, at + 10.2, row.tag, BODY, row.band ? "bold fine" : "muted fine", ink));
+      start += TAG;
+    }
+    const words = text(start, at + 10.2, row.text, BODY, `${row.look || ""}${row.band ? " bold" : ""} fine`, ink);
+    if (row.rest) {
+      const rest = svg("tspan", { dx: 9, "font-weight": "normal" });
+      rest.textContent = row.rest;
+      words.append(rest);
+    }
+    group.append(words);
+  });
+  return group;
+}
+
+// -- arrows ------------------------------------------------------------------------------------------------------------
+
+const short = (x) => Math.round(x * 10) / 10;
+
+function curve(points) {
+  let said = `M${short(points[0][0])},${short(points[0][1])}`;
+  for (let n = 1; n + 2 < points.length; n += 3) said += ` C${points.slice(n, n + 3).map(([x, y]) => `${short(x)},${short(y)}`).join(" ")}`;
+  return said;
+}
+
+function headAt([u, v], [x, y], half) {
+  const long = Math.hypot(x - u, y - v) || 1, dx = (x - u) / long, dy = (y - v) / long;
+  return [[u - dy * half, v + dx * half], [x, y], [u + dy * half, v - dx * half]].map(([a, b]) => `${short(a)},${short(b)}`).join(" ");
+}
+
+function drawArrow(arrow, route) {
+  const shown = look(arrow), line = route.slice(0, -1), tip = route[route.length - 1], base = line[line.length - 1], d = curve(line);
+  const group = svg("g", { id: arrow.id, "data-kind": "edge", class: `arrow ${shown.state || "sized"}` });
+  if (shown.state === "none") {
+    group.append(svg("path", { d, class: "dash", "stroke-width": THINNEST }), svg("polygon", { points: headAt(base, tip, 2.6) }));
+    return [group, shown];
+  }
+  const thick = Math.max(THINNEST, WIDEST * Math.min(1, shown.share ?? 1)), half = Math.max(2.8, thick * 0.95);
+  if (shown.size === null) {
+    group.append(svg("path", { d, class: shown.state === "zero" ? "dash" : null, "stroke-width": thick }), svg("polygon", { points: headAt(base, tip, half) }));
+  } else {
+    group.append(svg("path", { d, class: "casing", "stroke-width": thick + 1 }), svg("polygon", { points: headAt(base, tip, half) }), svg("path", { d, stroke: colourOf(shown.size), "stroke-width": thick }));
+  }
+  return [group, shown];
+}
+
+// -- the whole ---------------------------------------------------------------------------------------------------------
+
+const drawn = { boxes: [], arrows: [], owner: [], box: new Map(), arrow: new Map(), place: new Map(), width: 1, height: 1 };
+
+function paint(selection, layout) {
+  const frames = layout.frames.map(([id, left, top, right, bottom]) => {
+    const group = svg("g", { "data-kind": "scope", "data-scope": id, class: "scope" });
+    group.append(svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 6 }), text(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
+    return group;
+  });
+  drawn.box.clear(), drawn.arrow.clear(), drawn.place.clear();
+  const arrows = [], tags = [];
+  selection.arrows.forEach((arrow, n) => {
+    const [group, shown] = drawArrow(arrow, layout.routes[n]);
+    arrow.shown = shown;
+    arrows.push(group);
+    drawn.arrow.set(arrow.id, group);
+    const at = layout.labels[n];
+    if (shown.text && at) tags.push(arrow.tag = text(at[0], at[1] + 3, shown.text, SMALL, `tag fine ${shown.state === "nan" || shown.state === "inf" ? shown.state : ""}`, { "text-anchor": layout.anchor }));
+  });
+  const boxes = selection.boxes.map((box, n) => {
+    const group = drawBox(box, layout.boxes[n]);
+    drawn.box.set(box.id, group);
+    drawn.place.set(box.id, layout.boxes[n]);
+    return group;
+  });
+  const layer = (name, all) => svg("g", { class: name }, ...all);
+  world.replaceChildren(layer("scopes", frames), layer("arrows", arrows), layer("tags", tags), layer("boxes", boxes));
+  Object.assign(drawn, selection, { width: layout.width, height: layout.height });
+  document.getElementById("stage-about").textContent =
+    `${count(nodes.length, "node")} and ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}. The table below says the same in words.`;
+  legend(layout);
+}
+
+const sight = { x: 0, y: 0, k: 1 };
+let asked = 0;
+
+/** Put the transform in force, once a frame. */
+function settleSight() {
+  asked = 0;
+  world.setAttribute("transform", `translate(${short(sight.x)} ${short(sight.y)}) scale(${sight.k.toPrecision(5)})`);
+  stage.classList.toggle("far", sight.k < 0.42);
+  stage.classList.toggle("afar", sight.k < 0.2);
+}
+function moved() {
+  if (!asked) asked = requestAnimationFrame(settleSight);
+}
+
+function zoom(factor, at = null) {
+  const { width, height } = stage.getBoundingClientRect(), [x, y] = at || [width / 2, height / 2];
+  const k = Math.min(8, Math.max(0.01, sight.k * factor)), by = k / sight.k;
+  Object.assign(sight, { x: x - (x - sight.x) * by, y: y - (y - sight.y) * by, k });
+  moved();
+}
+
+function fit() {
+  const { width, height } = stage.getBoundingClientRect();
+  if (!width) return;
+  const k = Math.min(2, (width - 24) / drawn.width, (height - 24) / drawn.height);
+  Object.assign(sight, { k, x: (width - drawn.width * k) / 2, y: (height - drawn.height * k) / 2 });
+  moved();
+}
+
+/** All of it where it can be read so; else its beginning at a size that can. */
+function open() {
+  fit();
+  if (sight.k >= 0.6) return;
+  const { width } = stage.getBoundingClientRect();
+  const k = Math.min(1, Math.max(0.75, (width - 24) / drawn.width));
+  const first = drawn.place.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0, h: 0 };
+  Object.assign(sight, { k, x: drawn.width * k < width ? (width - drawn.width * k) / 2 : width / 2 - first.x * k, y: Math.min(12, 60 - (first.y - first.h / 2) * k) });
+  moved();
+}
+
+/** Bring a box into view, if it is not. */
+function reveal(id) {
+  const place = drawn.place.get(id);
+  if (!place) return;
+  const { width, height } = stage.getBoundingClientRect();
+  if (sight.k < 0.6) sight.k = 0.9;
+  const x = place.x * sight.k + sight.x, y = place.y * sight.k + sight.y;
+  if (x < 60 || y < 40 || x > width - 60 || y > height - 40) Object.assign(sight, { x: width / 2 - place.x * sight.k, y: height / 2 - place.y * sight.k });
+  moved();
+}
+
+// -- legend ------------------------------------------------------------------------------------------------------------
+
+const power = (n) => `10${String(n).replace(/./g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
+
+function legend(layout) {
+  const box = document.getElementById("legend"), parts = [];
+  if (D.flow) {
+    const key = svg("svg", { width: 430, height: 40, role: "img", "aria-label": `Colour: RMS of δ, from ${power(LOW)} to ${power(HIGH)}. Width: share of the sum of norms.` });
+    key.append(text(1, 9, "colour: RMS of δ", 10, "muted"));
+    for (let n = 0; n < 48; n++) key.append(svg("rect", { x: 1 + n * 4, y: 14, width: 4.2, height: 9, fill: cividis((n + 0.5) / 48) }));
+    const step = Math.max(1, Math.ceil((HIGH - LOW) / 6));
+    for (let tick = Math.ceil(LOW); tick <= Math.floor(HIGH); tick += step) {
+      const x = 1 + ((tick - LOW) / (HIGH - LOW)) * 192;
+      key.append(svg("rect", { x: Math.min(x, 192), y: 23, width: 1, height: 3, class: "mark" }), text(x, 37, power(tick), 10, "muted", { "text-anchor": x < 12 ? "start" : x > 180 ? "end" : "middle" }));
+    }
+    key.append(text(225, 9, "width: share of Σ‖δᵢ‖ where δ divides", 10, "muted"));
+    [0.1, 0.5, 1].forEach((share, n) => key.append(svg("rect", { x: 225 + 62 * n, y: 18 - WIDEST * share / 2, width: 26, height: Math.max(THINNEST, WIDEST * share) + 1, class: "mark" }), text(238 + 62 * n, 37, percent(share), 10, "muted", { "text-anchor": "middle" })));
+    parts.push(key);
+  }
+  const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.shown.state === state);
+  said.textContent = [
+    D.flow ? "Arrows follow the computation. The number on an arrow is the δ that came back along it (of an array the RMS), with its share of Σ‖δᵢ‖ where δ divides." : "Arrows follow the computation.",
+    D.flow && nodes.some((node) => !node.delta) ? "Dashed box: no path leads from it to the output." : "",
+    D.flow && has("none") ? "Dashed arrow: no δ comes back." : "",
+    has("zero") ? "Dashed grey arrow with a number: a δ of zero, or subnormal." : "",
+    drawn.boxes.some((shown) => shown.uses > 1) ? "⟲n: drawn n times, once for each use." : "",
+    `Layout: ${layout.engine}.`,
+  ].filter(Boolean).join(" ");
+  box.replaceChildren(...parts, said);
+}

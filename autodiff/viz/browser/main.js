@@ -1,0 +1,349 @@
+// What the page is doing: which scopes are closed, what is selected, where the reverse pass stands; keys and buttons.
+
+const at = (id) => document.getElementById(id);
+const state = { view: 0, closed: new Set(), near: null, box: null, paths: false, step: 0, timer: 0 };
+const say = (told) => { at("status").textContent = told; };
+
+// -- panels as tabs ----------------------------------------------------------------------------------------------------
+
+const panels = new Map(), tabs = new Map();
+for (const [key, name] of [["node", "Node"], ["joins", "Joins"], ["depth", "Path depth"], ["cuts", "What if"], ["compare", "Compare"]]) {
+  const button = h("button", { type: "button", role: "tab", id: `tab-${key}`, "aria-controls": `panel-${key}`, "aria-selected": "false", tabindex: "-1", onclick: () => tab(key) }, name);
+  const panel = h("div", { role: "tabpanel", id: `panel-${key}`, "aria-labelledby": `tab-${key}`, hidden: true });
+  panels.set(key, panel), tabs.set(key, button);
+  at("tabs").append(button);
+  at("panels").append(panel);
+}
+
+function tab(key, focus = false) {
+  for (const [name, button] of tabs) {
+    const on = name === key;
+    button.setAttribute("aria-selected", String(on));
+    button.tabIndex = on ? 0 : -1;
+    panels.get(name).hidden = !on;
+  }
+  if (focus) tabs.get(key).focus();
+}
+
+at("tabs").addEventListener("keydown", (event) => {
+  const keys = [...tabs.keys()], now = keys.findIndex((key) => tabs.get(key) === document.activeElement);
+  const next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: keys.length - 1 }[event.key];
+  if (next === undefined || now < 0) return;
+  event.preventDefault();
+  tab(keys[(next + keys.length) % keys.length], true);
+});
+
+// -- what is shown -----------------------------------------------------------------------------------------------------
+
+/** Draw what is open and closed now: as laid out beforehand, where it was. */
+function show() {
+  const selection = select(state.closed, state.near);
+  if (selection.boxes.length > D.limit) {
+    say(`That would be ${count(selection.boxes.length, "box", "boxes")}, more than the ${D.limit} that can be read. Close a scope, or show only what is near a node.`);
+    return false;
+  }
+  const same = (view) => view.closed.length === state.closed.size && view.closed.every((id) => state.closed.has(id));
+  const view = state.near ? -1 : D.views.findIndex(same);
+  const ready = view >= 0 && D.views[view].boxes.length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
+  paint(selection, ready ? unpack(D.views[view]) : arrange(selection.boxes, selection.arrows, sizeOf));
+  state.view = view;
+  at("view").value = state.near ? "near" : view >= 0 ? String(view) : "mixed";
+  at("counts").textContent = `${count(nodes.length, "node")}, ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}.`;
+  mark();
+  return true;
+}
+
+/** Change what is closed; where that cannot be shown, all stays as it was. */
+function change(closed, near = null) {
+  const before = [state.closed, state.near];
+  [state.closed, state.near] = [closed, near];
+  const node = state.box ? selected()?.members[0] : null;
+  if (!show()) {
+    [state.closed, state.near] = before;
+    at("view").value = state.near ? "near" : state.view >= 0 ? String(state.view) : "mixed";
+    return false;
+  }
+  if (node) choose(boxOf(node.id)?.id ?? null);
+  return true;
+}
+
+const selected = () => drawn.boxes.find((box) => box.id === state.box) || null;
+const boxOf = (id) => drawn.boxes.find((box) => box.members.some((node) => node.id === id)) || null;
+
+function choose(id) {
+  state.box = id;
+  const box = selected();
+  if (state.paths && !box) state.paths = false;
+  about(box);
+  const can = box && (box.group >= 0 || nodes[box.members[0].id].path.length);
+  at("toggle").disabled = !can;
+  at("toggle").textContent = !can ? "Collapse" : box.group >= 0 ? `Expand ${scopes[box.group].name}` : `Collapse ${scopes[box.members[0].scope].name}`;
+  mark();
+  if (box) {
+    const s = boxDelta(box);
+    say(`${box.group >= 0 ? scopeName(box.group) : `${longLabel(box.members[0])}, node ${box.members[0].id}`}${s ? `: δ ${amount(s) || states(s)}` : D.flow ? ": no path to the output" : ""}`);
+  }
+}
+
+/** To a node wherever it is: scopes are opened for it, if need be. */
+function goTo(id) {
+  if (!drawn.boxes.some((box) => box.group < 0 && box.members[0].id === id)) {
+    const closed = new Set([...state.closed].filter((scope) => !nodes[id].path.includes(scope)));
+    if (!change(closed) && !change(new Set(), around(id, D.hops, 150))) return;
+    if (!state.near) reveal(boxOf(id)?.id);
+    else open();
+  }
+  const box = boxOf(id);
+  choose(box.id);
+  tab("node");
+  reveal(box.id);
+}
+
+function toggle() {
+  const box = selected();
+  if (!box) return;
+  const closed = new Set(state.closed), node = box.members[0];
+  if (box.group >= 0) closed.delete(box.group);
+  else if (node.scope >= 0) closed.add(node.scope);
+  else return;
+  const named = box.group >= 0 ? scopeName(box.group) : scopeName(node.scope), shut = box.group < 0;
+  if (change(closed)) {
+    choose(boxOf(node.id).id);
+    reveal(state.box);
+    say(`${named} is ${shut ? "collapsed" : "expanded"}`);
+  }
+}
+
+function showAround() {
+  const box = selected();
+  if (!box) return;
+  if (change(new Set(), around(box.members[0].id, D.hops, 150))) open();
+}
+
+function togglePaths() {
+  state.paths = !state.paths && Boolean(selected());
+  about(selected());
+  mark();
+  say(state.paths ? "The paths that carry its δ are marked" : "No paths are marked");
+}
+
+/** Classes for the selection, its neighbours, marked paths and the step of the reverse pass. */
+function mark() {
+  const box = selected(), along = state.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
+  const now = state.step ? edges[state.step - 1] : null;
+  for (const [id, group] of drawn.box) group.classList.toggle("chosen", id === state.box);
+  for (const arrow of drawn.arrows) {
+    const list = drawn.arrow.get(arrow.id).classList;
+    list.toggle("near", Boolean(box) && (arrow.tail === box.id || arrow.head === box.id));
+    list.toggle("dim", along ? arrow.edges.reduce((sum, edge) => sum + (along.get(edge.i) || 0), 0) < 0.02 : Boolean(now) && !arrow.edges.some((edge) => edge.i < state.step));
+    list.toggle("now", Boolean(now) && arrow.edges.includes(now));
+    arrow.tag?.classList.toggle("dim", list.contains("dim"));
+  }
+  if (now) {
+    const ids = [boxOf(now.to)?.id, boxOf(now.from)?.id];
+    for (const [id, group] of drawn.box) {
+      group.classList.toggle("evaluated", id === ids[0] || id.startsWith(`n${now.to}u`));
+      group.classList.toggle("gathering", id === ids[1]);
+    }
+  } else for (const group of drawn.box.values()) group.classList.remove("evaluated", "gathering");
+}
+
+// -- the reverse pass --------------------------------------------------------------------------------------------------
+
+function goToStep(n) {
+  state.step = Math.min(Math.max(n, 0), sweep);
+  at("step").value = String(state.step);
+  let told = "Before the first rule.";
+  if (state.step) {
+    const { from, to, slot, delta } = edges[state.step - 1], sent = sentTo(nodes[from]), arrived = sent.filter((edge) => edge.i < state.step).length;
+    told = `Call ${state.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
+    const box = boxOf(from);
+    if (box) reveal(box.id);
+  }
+  at("told-step").textContent = told;
+  at("step").setAttribute("aria-valuetext", told);
+  mark();
+}
+
+function play(on) {
+  clearInterval(state.timer);
+  state.timer = 0;
+  at("play").setAttribute("aria-pressed", String(on));
+  at("play").textContent = on ? "Pause" : "Play";
+  if (!on) return;
+  if (state.step >= sweep) goToStep(0);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  state.timer = setInterval(() => {
+    goToStep(state.step + 1);
+    if (state.step >= sweep) play(false);
+  }, still ? 2000 : 500);
+}
+
+// -- search ------------------------------------------------------------------------------------------------------------
+
+const hits = { said: "", all: [], n: -1 };
+
+function search(said) {
+  const wanted = said.trim().toLowerCase();
+  hits.said = wanted;
+  hits.n = -1;
+  hits.all = wanted ? nodes.filter((node) => [node.name, node.call, node.op, scopeName(node.scope)].some((part) => part.toLowerCase().includes(wanted))) : [];
+  at("found").textContent = wanted ? count(hits.all.length, "hit") : "";
+  const found = new Set(hits.all.map((node) => node.id));
+  for (const box of drawn.boxes) drawn.box.get(box.id).classList.toggle("hit", box.members.some((node) => found.has(node.id)));
+}
+
+function nextHit(way) {
+  if (!hits.all.length) return;
+  hits.n = (hits.n + way + hits.all.length) % hits.all.length;
+  goTo(hits.all[hits.n].id);
+  keepHits();
+  at("found").textContent = `${hits.n + 1} of ${count(hits.all.length, "hit")}`;
+}
+
+function keepHits() {
+  const n = hits.n;
+  search(at("search").value);
+  hits.n = n;
+}
+
+// -- pointer and keys --------------------------------------------------------------------------------------------------
+
+const pointers = new Map();
+let dragged = false;
+
+stage.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
+  pointers.set(event.pointerId, [event.clientX, event.clientY]);
+  dragged = false;
+});
+stage.addEventListener("pointermove", (event) => {
+  const before = pointers.get(event.pointerId);
+  if (!before) return hover(event);
+  const now = [event.clientX, event.clientY], [others] = [...pointers].filter(([id]) => id !== event.pointerId);
+  if (!dragged && Math.hypot(now[0] - before[0], now[1] - before[1]) < 4) return;
+  if (!dragged) stage.setPointerCapture(event.pointerId);
+  dragged = true;
+  if (others) {
+    const frame = stage.getBoundingClientRect(), [, [x, y]] = others, far = (p) => Math.max(1, Math.hypot(p[0] - x, p[1] - y));
+    zoom(far(now) / far(before), [(now[0] + x) / 2 - frame.left, (now[1] + y) / 2 - frame.top]);
+  } else {
+    sight.x += now[0] - before[0];
+    sight.y += now[1] - before[1];
+    moved();
+  }
+  pointers.set(event.pointerId, now);
+});
+for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, (event) => pointers.delete(event.pointerId));
+stage.addEventListener("pointerleave", () => { at("tip").hidden = true; });
+stage.addEventListener("click", (event) => {
+  if (dragged) return;
+  const group = event.target.closest("[data-kind]");
+  if (group?.dataset.kind === "edge") {
+    const arrow = drawn.arrows.find((one) => one.id === group.id);
+    choose(arrow.tail);
+  } else choose(group?.dataset.kind === "node" ? group.id : null);
+  tab("node");
+});
+stage.addEventListener("dblclick", toggle);
+stage.addEventListener("wheel", (event) => {
+  event.preventDefault();
+  const frame = stage.getBoundingClientRect();
+  zoom(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * (event.deltaMode ? 30 : 1))) / 250), [event.clientX - frame.left, event.clientY - frame.top]);
+}, { passive: false });
+
+function hover(event) {
+  const group = event.target.closest?.("[data-kind=node],[data-kind=edge]"), tip = at("tip");
+  tip.hidden = !group;
+  if (!group) return;
+  let told;
+  if (group.dataset.kind === "node") {
+    const box = drawn.boxes.find((one) => one.id === group.id), s = boxDelta(box);
+    told = [box.group >= 0 ? scopeName(box.group) : `${longLabel(box.members[0])} (${box.members[0].id})`, s ? `δ ${amount(s, 6)} ${extent(s)} ${states(s)}` : "", ...(box.group < 0 ? words(box.members[0]) : [])];
+  } else {
+    const { edges: own } = drawn.arrows.find((one) => one.id === group.id), [edge] = own;
+    told = own.length > 1 ? [`${own.length} edges`] : [`${longLabel(nodes[edge.from])} → ${longLabel(nodes[edge.to])}, argument ${edge.slot}`, edge.active ? `contribution ${amount(edge.delta, 6)}; projection share ${percent(edge.projection)}, norm share ${percent(edge.norm)}, cosine ${number(edge.cosine)}` : "no δ comes back"];
+  }
+  tip.textContent = told.filter(Boolean).join("\n");
+  const frame = stage.getBoundingClientRect();
+  tip.style.left = `${Math.min(event.clientX - frame.left + 14, frame.width - tip.offsetWidth - 4)}px`;
+  tip.style.top = `${Math.min(event.clientY - frame.top + 16, frame.height - tip.offsetHeight - 4)}px`;
+}
+
+/** Along the graph by keys: to an input, a consumer, the box before or after. */
+function walk(key) {
+  const n = drawn.boxes.findIndex((box) => box.id === state.box);
+  let to = null;
+  if (n < 0) to = drawn.boxes[0];
+  else if (key === "ArrowRight") to = drawn.boxes[(n + 1) % drawn.boxes.length];
+  else if (key === "ArrowLeft") to = drawn.boxes[(n + drawn.boxes.length - 1) % drawn.boxes.length];
+  else {
+    const up = key === "ArrowUp", here = drawn.boxes[n].id, arrow = drawn.arrows.find((one) => (up ? one.head : one.tail) === here);
+    to = arrow && drawn.boxes.find((box) => box.id === (up ? arrow.tail : arrow.head));
+  }
+  if (!to) return say(key === "ArrowUp" ? "It has no inputs" : "Nothing reads it");
+  choose(to.id);
+  reveal(to.id);
+}
+
+const KEYS = {
+  "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit, c: toggle, p: togglePaths, Escape: () => choose(null),
+  Enter: () => { tab("node"); panels.get("node").querySelector("h2").focus(); },
+  ",": () => goToStep(state.step - 1), ".": () => goToStep(state.step + 1),
+};
+stage.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const way = { ArrowUp: [0, 60], ArrowDown: [0, -60], ArrowLeft: [60, 0], ArrowRight: [-60, 0] }[event.key];
+  if (way && event.shiftKey) walk(event.key);
+  else if (way) { sight.x += way[0]; sight.y += way[1]; moved(); }
+  else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key]();
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || /^(input|select|textarea)$/i.test(event.target.tagName)) return;
+  event.preventDefault();
+  at("search").focus();
+});
+
+// -- buttons -----------------------------------------------------------------------------------------------------------
+
+at("in").addEventListener("click", () => zoom(1.25));
+at("out").addEventListener("click", () => zoom(0.8));
+at("fit").addEventListener("click", fit);
+at("toggle").addEventListener("click", toggle);
+at("search").addEventListener("input", (event) => search(event.target.value));
+at("search").addEventListener("keydown", (event) => { if (event.key === "Enter") nextHit(event.shiftKey ? -1 : 1); });
+at("step").addEventListener("input", (event) => { play(false); goToStep(Number(event.target.value)); });
+at("back").addEventListener("click", () => { play(false); goToStep(state.step - 1); });
+at("next").addEventListener("click", () => { play(false); goToStep(state.step + 1); });
+at("play").addEventListener("click", () => play(!state.timer));
+at("theme").addEventListener("change", (event) => { root.dataset.theme = event.target.value; });
+at("view").addEventListener("change", (event) => {
+  const wanted = event.target.value;
+  if (wanted === "near") {
+    if (change(new Set(), around(selected()?.members[0].id ?? D.open.around ?? N.outputs[0] ?? 0, D.hops, 150))) open();
+  } else if (change(new Set(D.views[Number(wanted)].closed))) open();
+});
+addEventListener("resize", moved);
+addEventListener("beforeprint", fit);
+
+// -- the beginning -----------------------------------------------------------------------------------------------------
+
+at("theme").value = root.dataset.theme;
+at("told").append(...D.told.map((told) => h("li", {}, told)));
+at("view").append(...D.views.map((view, n) => h("option", { value: n }, view.name)), h("option", { value: "near" }, "what is near the selection"), h("option", { value: "mixed", disabled: true }, "some scopes open"));
+at("reverse").hidden = !sweep;
+at("step").max = String(sweep);
+fillJoins();
+fillDepth();
+whatIf(joins.findIndex((join) => join.cut));
+fillCompare();
+fillListing();
+if (D.open.view >= 0) state.closed = new Set(D.views[D.open.view].closed);
+else state.near = around(D.open.around, D.hops, 150);
+show();
+choose(state.near ? boxOf(D.open.around)?.id ?? null : null);
+tab(joins.length ? "joins" : "node");
+goToStep(0);
+open();

@@ -1,0 +1,137 @@
+"""What a page says beyond the picture, computed before it is written: path depth, cuts, and sentences to be read first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..flows import GradientFlow, Rows, divide, find_joins, norm, scopes, statistics
+from ..flows.routes import by_branches
+from ..flows.told import tell_spectrum
+from ..graph import Graph
+
+JOINS = 64
+"""So many joins are cut at most; each takes two sweeps."""
+SWEPT = 400_000
+"""And so many that the sweeps visit no more than this many nodes together."""
+TARGETS = 48
+"""Inputs whose gradient is followed through every cut. Forks come on top of them."""
+PARTS = 8
+"""Parts of spectra that are kept, for each node of the graph."""
+NO_PATH = -1.0
+"""Stands for an RMS where no path is left."""
+
+
+def label(graph: Graph, v: int) -> str:
+    """How a sentence calls a node."""
+    return graph.names.get(v) or f"{graph.ops[v].name} {v}"
+
+
+def insight(flow: GradientFlow) -> dict[str, Any]:
+    """Everything of a page that takes sweeps of its own.
+
+    Returns
+    -------
+    dict
+        ``joins``: as :meth:`~autodiff.GradientFlow.joins`, each with its scope's name as ``block`` and the RMS of δ of
+        its fork; ``spectra``: for forks and inputs their number, sentence and parts; ``cuts``: the RMS of δ of the targets
+        before and after the skip or the residual branch of a join is cut; ``trend``: by block, from the output back;
+        ``told``: the sentences; ``start``: the node that the first sentence is about, None where there is no join.
+    """
+    joins = flow.joins()
+    homes = scopes(flow.graph)
+    for row in joins:
+        row["block"] = "/".join(homes[row["join"]]) or label(flow.graph, row["join"])
+        row["rms"] = _rms(flow, row["fork"])
+    forks = [v for v in dict.fromkeys(row["fork"] for row in joins) if flow.delta[v] is not None]
+    inputs = [v for v in flow.graph.arguments if flow.delta[v] is not None and v not in forks]
+    targets = _even(forks, JOINS) + inputs[:TARGETS]
+    start = forks[0] if forks else None
+    room = max(2, PARTS * len(flow.graph) // (len(joins) + 1))
+    split = _even(forks, max(room - min(len(inputs), room // 2), 1)) + inputs[: room // 2]
+    spectra = _spectra(flow, split) if forks else []
+    cuts = _cuts(flow, joins, targets)
+    trend = flow.trend()
+    told = []
+    if start is not None:
+        name = _introduced(flow.graph, homes, joins, start)
+        told += [tell_spectrum(spectra[0]["rows"], name), *_tell_cuts(cuts, joins, start, name)]
+    if len(trend) > 1:
+        told.append(trend.told)
+    told.append(joins.told)
+    return {"joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start}
+
+
+def _introduced(graph: Graph, homes: list[tuple[str, ...]], joins: Rows, v: int) -> str:
+    """A fork with the block that it goes into, where the two are not called the same."""
+    name = label(graph, v)
+    block = next(row["block"] for row in joins if row["fork"] == v)
+    return f"{name} (into {block})" if homes[v] != tuple(block.split("/")) and not block.startswith(name) else name
+
+
+def _even(found: list[int], count: int) -> list[int]:
+    """At most so many of these, the first among them, at even distances."""
+    return found if len(found) <= count else [found[i * len(found) // count] for i in range(count)]
+
+
+def _rms(flow: GradientFlow, v: int) -> float | None:
+    d = flow.delta[v]
+    return NO_PATH if d is None else statistics(d)["rms"]
+
+
+def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
+    """The spectrum of every target from one set of sweeps; the same numbers as :meth:`GradientFlow.spectrum` gives."""
+    rows: dict[int, list[dict[str, Any]]] = {v: [] for v in targets}
+    tables = by_branches(flow.graph, flow.values, flow.seeds, find_joins(flow.graph), flow.contributions)
+    for k, table in enumerate(tables):
+        for v in targets:
+            if table[v] is None:
+                rows[v].append({"branches": k, "norm": 0.0, "projection": 0.0, "norm_share": 0.0, "cosine": math.nan})
+                continue
+            (share,) = divide([table[v]], flow.delta[v])["terms"]
+            rows[v].append({"branches": k, "norm": norm(table[v]), **share})
+    found = []
+    for v in targets:
+        while len(rows[v]) > 1 and rows[v][-1]["norm"] == 0:
+            rows[v].pop()  # no path takes so many branches
+        whole = sum(row["norm"] for row in rows[v])
+        for row in rows[v]:
+            row["norm_share"] = row["norm"] / whole if whole else math.nan
+        found.append({"node": v, "told": tell_spectrum(Rows(rows[v]), label(flow.graph, v)), "rows": Rows(rows[v])})
+    return found
+
+
+def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]:
+    """The RMS of δ of the targets in the flow as it is, and in each in which one way into a join is cut."""
+    rows = [n for n, row in enumerate(joins) if row["skip"] is not None and flow.delta[row["join"]] is not None]
+    room = max(1, min(JOINS, SWEPT // (2 * len(flow.graph) + 1)))
+    chosen = _even(rows, room)
+    found = []
+    for n in chosen:
+        w = joins[n]["join"]
+        entry: dict[str, Any] = {"row": n}
+        for way in ("skip", "residual"):
+            k = joins[n][way]
+            if (w, k) in flow.contributions:
+                cut = flow.cut((flow.graph.inputs[w][k], w, k))
+                entry[way] = [_rms(cut, v) for v in targets]
+        found.append(entry)
+    before = [_rms(flow, v) for v in targets]
+    return {"targets": targets, "before": before, "of": found, "left_out": len(rows) - len(chosen)}
+
+
+def _tell_cuts(cuts: dict[str, Any], joins: Rows, start: int, name: str) -> list[str]:
+    """What the cut of a skip does to the δ of one node: at the join where it does most, and in the middle."""
+    at = cuts["targets"].index(start)
+    before = cuts["before"][at]
+    sizes = [(entry["skip"][at], joins[entry["row"]]["block"]) for entry in cuts["of"] if entry.get("skip")]
+    sizes = [(max(size, 0.0), block) for size, block in sizes if size is not None]
+    if not sizes or not before:
+        return []
+    most = max(sizes, key=lambda pair: abs(math.log10(max(pair[0] / before, 1e-300))))
+    told = f"If a skip is cut, the δ of {name} changes most at {most[1]}, to ×{most[0] / before:.3g}"
+    middle = sizes[len(sizes) // 2]
+    if middle[1] != most[1]:
+        told += f"; half way, at {middle[1]}, to ×{middle[0] / before:.3g}"
+    return [f"{told}."]
+

@@ -1,0 +1,104 @@
+"""The interactive page: one file of HTML that holds its data, its script and its styles, and asks nothing of a network.
+
+Its content security policy allows exactly this script and these styles, by their hashes, and nothing else. Names are
+data: they stand in JSON and are written into the page as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import html
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from ..flows import GradientFlow
+from ..graph import Graph
+from .compact import compact, to_page_json
+from .options import Options
+from .theme import CIVIDIS, DARK, LIGHT
+
+SCRIPTS = ("model.js", "layout.js", "drawing.js", "panels.js", "main.js")
+HEIGHT = 760
+"""Of the frame in a notebook, in points of the page."""
+
+
+def to_page(source: Graph | GradientFlow, options: Options) -> str:
+    """The text of an .html file."""
+    return assemble(compact(source, options), options.theme)
+
+
+def assemble(whole: Mapping[str, Any], theme: str = "auto") -> str:
+    """A page round its data."""
+    script, style = page_script(), page_style()
+    policy = (f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+              "base-uri 'none'; form-action 'none'")  # fmt: skip
+    parts = {
+        "POLICY": policy, "TITLE": html.escape(str(whole["title"])), "THEME": theme, "STYLE": style,
+        "DATA": to_page_json(dict(whole)), "SCRIPT": script,
+    }  # fmt: skip
+    pieces = _file("page.html").split("@@")  # text, key, text, key, …, text: what is put in is not looked at again
+    return "".join(parts[piece] if n % 2 else piece for n, piece in enumerate(pieces))
+
+
+def page_script() -> str:
+    """The script of the page: its files one after another in one function."""
+    return '(() => {\n"use strict";\n' + "\n".join(map(_file, SCRIPTS)) + "})();\n"
+
+
+def page_style() -> str:
+    """The style sheet, with the colours of the static picture."""
+    def variables(colours: Mapping[str, str]) -> str:
+        return "".join(f"--{role}:{colour};" for role, colour in colours.items())
+
+    steps = "".join(f"--cividis{n}:{colour};" for n, colour in enumerate(CIVIDIS))
+    return (
+        f":root{{color-scheme:light;{steps}{variables(LIGHT)}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{:root[data-theme=auto]{{color-scheme:dark;{variables(DARK)}}}}}\n"
+        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{variables(DARK)}}}}}\n{_file('page.css')}"
+    )
+
+
+def _file(name: str) -> str:
+    return (resources.files(__package__) / "browser" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+@dataclasses.dataclass(frozen=True)
+class Explorer:
+    """A page as a notebook shows it: in a frame that may run its script and nothing else.
+
+    Where a notebook is not trusted and shows no frame, the static picture stands in for it.
+
+    Attributes
+    ----------
+    page : str
+        The text of the page.
+    svg : str or None
+        The static picture; None where it would be too large to read.
+    text : str
+        The table.
+    """
+
+    page: str
+    svg: str | None
+    text: str
+
+    def _repr_html_(self) -> str:
+        frame = 'sandbox="allow-scripts" width="100%" loading="lazy" title="Gradient flow"'
+        return f'<iframe {frame} height="{HEIGHT}" srcdoc="{html.escape(self.page)}"></iframe>'
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """The frame, the picture and the table."""
+        found = {"text/html": self._repr_html_(), "text/plain": self.text}
+        if self.svg is not None:
+            found["image/svg+xml"] = self.svg
+        return found
+
+    def __repr__(self) -> str:
+        return f"<page of {len(self.page.encode('utf-8')) / 1000:.0f} kB: the last line of a notebook's cell shows it>"
