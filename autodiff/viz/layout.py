@@ -197,28 +197,36 @@ def _place(places: list[_Rank], rows: list[list[int]]) -> None:
 
 def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, float]) -> None:
     """Least squares under gaps: pool neighbours that want to overlap, each pool at the weighted mean of its wishes."""
+    if not row:
+        return
     if len(row) == 1:
         place = places[row[0]]
         place.x = _wish(places, place, sweep, means)[0]
         return
-    pools: list[list[float]] = []  # weight, weighted sum, members
-    offset, previous = 0.0, None
+    weights: list[float] = []  # of each pool: its weight, its weighted sum, its last member
+    sums: list[float] = []
+    lasts: list[int] = []
     offsets = []
-    for i in row:
+    offset, previous = 0.0, places[row[0]]
+    for n, i in enumerate(row):
         place = places[i]
-        if previous is not None:
+        if n:
             offset += (previous.width + place.width) / 2 + (GAP if place.height and previous.height else GAP / 2)
         offsets.append(offset)
         want, weight = _wish(places, place, sweep, means)
-        pools.append([weight, weight * (want - offset), 1])
-        while len(pools) > 1 and pools[-2][1] * pools[-1][0] > pools[-1][1] * pools[-2][0]:
-            last = pools.pop()
-            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+        total = weight * (want - offset)
+        while weights and sums[-1] * weight > total * weights[-1]:
+            weight, total = weights.pop() + weight, sums.pop() + total
+            lasts.pop()
+        weights.append(weight)
+        sums.append(total)
+        lasts.append(n)
         previous = place
     n = 0
-    for weight, total, count in pools:
-        for _ in range(int(count)):
-            places[row[n]].x = total / weight + offsets[n]
+    for weight, total, last in zip(weights, sums, lasts, strict=True):
+        x = total / weight
+        while n <= last:
+            places[row[n]].x = x + offsets[n]
             n += 1
 
 
