@@ -49,14 +49,14 @@ class Texts:
 def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
     """The data of a page; :mod:`autodiff.viz.page` says what it looks like, ``browser/model.js`` reads it."""
     flow = source if isinstance(source, GradientFlow) else None
-    found = document(source, options.title)
+    found = document(source, options.title, joins=True)
     texts = Texts()
     scopes = _scopes(found)
     whole: dict[str, Any] = {
         "format": FORMAT, "version": VERSION, "title": clean(found["title"], 100), "flow": found["flow"],
         "split": options.split, "limit": options.max_nodes, "hops": options.hops, "direction": options.direction,
-        "nodes": _nodes(found, flow, texts, scopes), "edges": _edges(found, flow),
-        "scopes": [[scopes.get(path[:-1], -1), texts(path[-1])] for path in scopes],
+        "nodeColumns": _nodes(found, flow, texts, scopes), "edgeColumns": _edges(found, flow),
+        "scopeRows": [[scopes.get(path[:-1], -1), texts(path[-1])] for path in scopes],
         "scale": _scale(found),
     }  # fmt: skip
     whole["views"], whole["open"] = _views(found, options, scopes)
@@ -179,7 +179,7 @@ def _edges(found: dict[str, Any], flow: GradientFlow | None) -> dict[str, Any]:
             shares.append([*parts, _numbers(edge["delta"])])
     return {
         "from": [edge["from"] for edge in edges], "to": [edge["to"] for edge in edges],
-        "slot": [edge["slot"] for edge in edges], "share": shares,
+        "slot": [edge["slot"] for edge in edges], "shares": shares,
     }  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
         for row in found["joins"]
     ]  # fmt: skip
     spectra = [
-        {"node": spectrum["node"], "told": clean(spectrum["told"], 400),
+        {"of": spectrum["node"], "told": clean(spectrum["told"], 400),
          "parts": [[short(row["projection"], 4), short(row["norm"], 4)] for row in spectrum["rows"]]}
         for spectrum in found["spectra"]
     ]  # fmt: skip
@@ -281,7 +281,7 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
         changed.append([entry["row"], *after])
     trend = [[texts(row["block"]), short(row["delta"])] for row in found["trend"]]
     return {
-        "told": [clean(text, 400) for text in found["told"]], "joins": joins, "spectra": spectra, "trend": trend,
-        "cuts": {"targets": cuts["targets"], "before": before, "of": changed, "leftOut": cuts["left_out"]},
+        "told": [clean(text, 400) for text in found["told"]], "joinRows": joins, "spectra": spectra, "trend": trend,
+        "cutTable": {"targets": cuts["targets"], "before": before, "of": changed, "leftOut": cuts["left_out"]},
         "start": found["start"],
     }  # fmt: skip

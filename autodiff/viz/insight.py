@@ -7,7 +7,7 @@ from typing import Any
 
 from ..flows import GradientFlow, Rows, divide, find_joins, norm, scopes, statistics
 from ..flows.routes import by_branches
-from ..flows.told import tell_spectrum
+from ..flows.told import percent, tell_spectrum
 from ..graph import Graph
 
 JOINS = 64
@@ -55,10 +55,11 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     told = []
     if start is not None:
         name = _introduced(flow.graph, homes, joins, start)
-        told += [tell_spectrum(spectra[0]["rows"], name), *_tell_cuts(cuts, joins, start, name)]
+        told += [tell_spectrum(spectra[0]["rows"], name), *_tell_paths(spectra[0]["rows"])]
+        told += _tell_cuts(cuts, joins, start, name)
     if len(trend) > 1:
         told.append(trend.told)
-    told.append(joins.told)
+    told += [joins.told] if joins else [*_tell_inputs(flow), joins.told]
     return {"joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start}
 
 
@@ -120,18 +121,36 @@ def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]
     return {"targets": targets, "before": before, "of": found, "left_out": len(rows) - len(chosen)}
 
 
+def _tell_paths(rows: Rows) -> list[str]:
+    """Which paths carry a δ: its three longest parts."""
+    longest = sorted((row for row in rows if row["norm"]), key=lambda row: -row["norm"])[:3]
+    if len(longest) < 2:
+        return []
+    parts = [
+        f"{percent(row['projection'])} through {row['branches'] or 'no'} residual branch{'es' * (row['branches'] != 1)}"
+        for row in longest
+    ]  # fmt: skip
+    return [f"The paths that carry most of it: {', '.join(parts)}."]
+
+
 def _tell_cuts(cuts: dict[str, Any], joins: Rows, start: int, name: str) -> list[str]:
-    """What the cut of a skip does to the δ of one node: at the join where it does most, and in the middle."""
+    """What is left of the δ of one node where a skip is cut, at the least and at the most."""
     at = cuts["targets"].index(start)
     before = cuts["before"][at]
     sizes = [(entry["skip"][at], joins[entry["row"]]["block"]) for entry in cuts["of"] if entry.get("skip")]
-    sizes = [(max(size, 0.0), block) for size, block in sizes if size is not None]
-    if not sizes or not before:
+    left = sorted((max(size, 0.0), block) for size, block in sizes if size is not None)
+    if not left or not before:
         return []
-    most = max(sizes, key=lambda pair: abs(math.log10(max(pair[0] / before, 1e-300))))
-    told = f"If a skip is cut, the δ of {name} changes most at {most[1]}, to ×{most[0] / before:.3g}"
-    middle = sizes[len(sizes) // 2]
-    if middle[1] != most[1]:
-        told += f"; half way, at {middle[1]}, to ×{middle[0] / before:.3g}"
-    return [f"{told}."]
+    (least, where), (most, there) = left[0], left[-1]
+    told = f"If the skip of one join is cut, the δ of {name} goes to ×{least / before:.3g} of its size ({where})"
+    return [told + (f" … ×{most / before:.3g} ({there})." if len(left) > 1 else ".")]
 
+
+def _tell_inputs(flow: GradientFlow) -> list[str]:
+    """Which input has the largest δ and which the smallest."""
+    sizes = [(_rms(flow, v), label(flow.graph, v)) for v in flow.graph.arguments if flow.delta[v] is not None]
+    known = sorted((size, name) for size, name in sizes if size is not None)
+    if len(known) < 2:
+        return []
+    (least, small), (most, large) = known[0], known[-1]
+    return [f"Of the inputs {large} has the largest δ (RMS {most:.3g}), {small} the smallest (RMS {least:.3g})."]

@@ -18,6 +18,7 @@ from ..flows import GradientFlow
 from ..graph import Graph
 from .compact import compact, to_page_json
 from .options import Options
+from .squeeze import squeeze_script, squeeze_style
 from .theme import CIVIDIS, DARK, LIGHT
 
 SCRIPTS = ("model.js", "layout.js", "drawing.js", "panels.js", "main.js")
@@ -44,21 +45,20 @@ def assemble(whole: Mapping[str, Any], theme: str = "auto") -> str:
 
 
 def page_script() -> str:
-    """The script of the page: its files one after another in one function."""
+    """The script of the page, squeezed."""
+    return squeeze_script(script_source())
+
+
+def script_source() -> str:
+    """The script as it is written: its files one after another in one function."""
     return '(() => {\n"use strict";\n' + "\n".join(map(_file, SCRIPTS)) + "})();\n"
 
 
 def page_style() -> str:
-    """The style sheet, with the colours of the static picture."""
-    def variables(colours: Mapping[str, str]) -> str:
-        return "".join(f"--{role}:{colour};" for role, colour in colours.items())
-
-    steps = "".join(f"--cividis{n}:{colour};" for n, colour in enumerate(CIVIDIS))
-    return (
-        f":root{{color-scheme:light;{steps}{variables(LIGHT)}}}\n"
-        f"@media screen and (prefers-color-scheme:dark){{:root[data-theme=auto]{{color-scheme:dark;{variables(DARK)}}}}}\n"
-        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{variables(DARK)}}}}}\n{_file('page.css')}"
-    )
+    """The style sheet, with the colours of the static picture for a light and a dark page."""
+    colours = {role: f"light-dark({LIGHT[role]},{DARK[role]})" for role in LIGHT}
+    colours |= {f"cividis{n}": colour for n, colour in enumerate(CIVIDIS)}
+    return squeeze_style(f":root{{{''.join(f'--{name}:{colour};' for name, colour in colours.items())}}}{_file('page.css')}")
 
 
 def _file(name: str) -> str:

@@ -3,14 +3,16 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WIDEST = 4.5, THINNEST = 0.8, TITLE = 11, BODY = 9, SMALL = 8, INDENT = 8, TAG = 33;
 const root = document.documentElement;
-const stage = document.getElementById("stage"), world = document.getElementById("world");
+const stage = at("stage"), world = at("world");
 
 function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) if (value !== null && value !== undefined) made.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) if (value != null) made.setAttribute(key, value);
   for (const child of children) if (child) made.append(child);
   return made;
 }
+
+const rect = (x, y, width, height, look, more = {}) => svg("rect", { x, y, width, height, class: look, ...more });
 
 // -- colours -----------------------------------------------------------------------------------------------------------
 
@@ -26,19 +28,19 @@ function cividis(t) {
 const [LOW, HIGH] = D.scale;
 const colourOf = (size) => cividis((Math.log10(size) - LOW) / (HIGH - LOW));
 const luminance = (colour) => channels(colour).map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
-const inkOn = (colour) => (luminance(colour) > 0.179 ? "#000000" : "#ffffff");
+const inkOn = (colour) => (luminance(colour) > 0.179 ? "black" : "white");
 
 // -- boxes -------------------------------------------------------------------------------------------------------------
 
 function deltaRow(s, path) {
   if (path === null) return null;
-  if (!s) return { text: "no path to the output", look: "muted italic" };
-  if (!s.size) return { tag: "δ", text: "empty", band: "var(--zero)" };
-  if (lost(s)) return { tag: "δ", text: states(s) + (s.rms !== null ? ` · rest ${amount(s)}` : ""), band: s.nan ? "var(--nan)" : "var(--inf)", ink: "var(--ontint)" };
-  if (allZero(s)) return { tag: "δ", text: "exactly 0", band: "var(--zero)" };
-  if (!ordinary(s)) return { tag: "δ", text: `${amount(s)} · subnormal`, band: "var(--zero)" };
-  const band = colourOf(s.rms), [text, rest] = spread(s);
-  return { tag: "δ", text, rest, band, ink: inkOn(band) };
+  if (!s) return { said: "no path to the output", look: "muted italic" };
+  if (!s.size) return { tag: "δ", said: "empty", band: "var(--zero)" };
+  if (lost(s)) return { tag: "δ", said: states(s) + (s.rms !== null ? ` · rest ${amount(s)}` : ""), band: s.nan ? "var(--nan)" : "var(--inf)", ink: "ontint" };
+  if (allZero(s)) return { tag: "δ", said: "exactly 0", band: "var(--zero)" };
+  if (!ordinary(s)) return { tag: "δ", said: `${amount(s)} · subnormal`, band: "var(--zero)" };
+  const band = colourOf(s.rms), [said, rest] = spread(s);
+  return { tag: "δ", said, rest, band, ink: inkOn(band) };
 }
 
 /** What is written in a box: a title, shape and dtype, lines. */
@@ -48,23 +50,23 @@ function face(box) {
   let title = node.name ? (leaf(node) ? node.name : `${node.name} = ${node.call}`) : node.call;
   if (box.uses > 1) title += ` ⟲${box.uses}`;
   if (node.value) {
-    const [text, rest] = spread(node.value);
-    if (lost(node.value)) rows.push({ tag: "value", text: states(node.value), look: node.value.nan ? "nan" : "inf" });
-    else rows.push({ tag: "value", text: node.value.size ? text : "empty", rest });
+    const [said, rest] = spread(node.value);
+    if (lost(node.value)) rows.push({ tag: "value", said: states(node.value), look: node.value.nan ? "nan" : "inf" });
+    else rows.push({ tag: "value", said: node.value.size ? said : "empty", rest });
   }
   const told = deltaRow(node.delta, D.flow ? true : null);
   if (told) {
     if (box.uses > 1 && node.delta) told.rest = `${told.rest || ""}  in total`.trim();
     rows.push(told);
   }
-  if (node.cancels) rows.push({ text: "contributions cancel", look: "inf italic" });
-  if (node.delta && node.delta.subnormal && ordinary(node.delta)) rows.push({ text: `subnormal ×${node.delta.subnormal} of ${node.delta.size}`, look: "muted italic" });
+  if (node.cancels) rows.push({ said: "contributions cancel", look: "inf italic" });
+  if (node.delta && node.delta.subnormal && ordinary(node.delta)) rows.push({ said: `subnormal ×${node.delta.subnormal} of ${node.delta.size}`, look: "muted italic" });
   return { title, kind: `${node.dtype} ${node.shape}`.trim(), rows, rounded: leaf(node), heavy: node.output, dashed: D.flow && !node.delta };
 }
 
 function groupFace(box) {
   const leaves = box.members.filter(leaf).length, operations = box.members.length - leaves;
-  const rows = [{ text: count(operations, "operation") + (leaves ? ` · ${count(leaves, "leaf", "leaves")}` : ""), look: "muted" }];
+  const rows = [{ said: count(operations, "operation") + (leaves ? ` · ${count(leaves, "leaf", "leaves")}` : ""), look: "muted" }];
   const paths = (operations ? box.members.filter((node) => !leaf(node)) : box.members).map((node) => Boolean(node.delta));
   const told = deltaRow(boxDelta(box), D.flow ? true : null);
   if (told) {
@@ -72,9 +74,9 @@ function groupFace(box) {
     rows.push(told);
   }
   const without = D.flow ? paths.filter((path) => !path).length : 0;
-  if (without && without < paths.length) rows.push({ text: `no path from ${without} of ${paths.length}`, look: "muted italic" });
+  if (without && without < paths.length) rows.push({ said: `no path from ${without} of ${paths.length}`, look: "muted italic" });
   const inside = joins.filter((join) => nodes[join.join].path.includes(box.group));
-  if (inside.length === 1 && inside[0].skipShare !== null) rows.push({ text: `skip ${percent(inside[0].skipShare, 2)} · residual ${percent(inside[0].residualShare, 2)}` });
+  if (inside.length === 1 && inside[0].skipShare !== null) rows.push({ said: `skip ${roughly(inside[0].skipShare)} · residual ${roughly(inside[0].residualShare)}` });
   return { title: scopes[box.group].path.map((id) => scopes[id].name).join(" / "), kind: "", rows, rounded: false, heavy: true, dashed: D.flow && without === paths.length, group: true };
 }
 
@@ -86,12 +88,12 @@ function wide(text, size, bold = false) {
 
 function sizeOf(box) {
   const { title, kind, rows } = face(box);
-  const across = [wide(title, TITLE, true) + (kind ? 14 + wide(kind, SMALL) : 0), ...rows.map((row) => (row.tag ? TAG : 0) + wide(row.text, BODY, Boolean(row.band)) + (row.rest ? 9 + wide(row.rest, BODY) : 0))];
+  const across = [wide(title, TITLE, true) + (kind ? 14 + wide(kind, SMALL) : 0), ...rows.map((row) => (row.tag ? TAG : 0) + wide(row.said, BODY, Boolean(row.band)) + (row.rest ? 9 + wide(row.rest, BODY) : 0))];
   return { w: Math.max(64, Math.max(...across) + 2 * INDENT + 2), h: 21 + 15 * rows.length + (rows.length ? 2 : 0) };
 }
 
-function text(x, y, said, size, look = "", more = {}) {
-  const made = svg("text", { x, y, "font-size": size, class: look || null, ...more });
+function write(x, y, said, size, look = "") {
+  const made = svg("text", { x, y, "font-size": size, class: look });
   made.textContent = said;
   return made;
 }
@@ -99,20 +101,20 @@ function text(x, y, said, size, look = "", more = {}) {
 function drawBox(box, { x, y, w, h }) {
   const shown = face(box), left = x - w / 2, top = y - h / 2, rx = shown.rounded ? 9 : 3;
   const group = svg("g", { id: box.id, "data-kind": "node", class: `box${shown.dashed ? " dashed" : ""}${shown.heavy ? " heavy" : ""}` });
-  if (shown.group) group.append(svg("rect", { x: left + 3, y: top + 3, width: w, height: h, rx, class: "behind" }));
-  group.append(svg("rect", { x: left, y: top, width: w, height: h, rx, class: "outline" }));
-  group.append(text(left + INDENT, top + 14.5, shown.title, TITLE, "bold"));
-  if (shown.kind) group.append(text(left + w - INDENT, top + 14.5, shown.kind, SMALL, "muted fine", { "text-anchor": "end" }));
+  if (shown.group) group.append(rect(left + 3, top + 3, w, h, "behind", { rx }));
+  group.append(rect(left, top, w, h, "outline", { rx }));
+  group.append(write(left + INDENT, top + 14.5, shown.title, TITLE, "bold"));
+  if (shown.kind) group.append(write(left + w - INDENT, top + 14.5, shown.kind, SMALL, "muted fine end"));
   shown.rows.forEach((row, n) => {
     const at = top + 21 + 15 * n;
-    if (row.band) group.append(svg("rect", { x: left + 4, y: at, width: w - 8, height: 14, rx: 3, fill: row.band }));
-    const ink = row.band ? { fill: row.ink || "var(--ink)" } : {};
+    if (row.band) group.append(rect(left + 4, at, w - 8, 14, null, { rx: 3, fill: row.band }));
+    const ink = row.ink || "";
     let start = left + INDENT;
     if (row.tag) {
-      group.append(text(start, at + 10.2, row.tag, BODY, row.band ? "bold fine" : "muted fine", ink));
+      group.append(write(start, at + 10.2, row.tag, BODY, `${row.band ? "bold" : "muted"} fine ${ink}`));
       start += TAG;
     }
-    const words = text(start, at + 10.2, row.text, BODY, `${row.look || ""}${row.band ? " bold" : ""} fine`, ink);
+    const words = write(start, at + 10.2, row.said, BODY, `${row.look || ""}${row.band ? " bold" : ""} fine ${ink}`);
     if (row.rest) {
       const rest = svg("tspan", { dx: 9, "font-weight": "normal" });
       rest.textContent = row.rest;
@@ -140,14 +142,14 @@ function headAt([u, v], [x, y], half) {
 
 function drawArrow(arrow, route) {
   const shown = look(arrow), line = route.slice(0, -1), tip = route[route.length - 1], base = line[line.length - 1], d = curve(line);
-  const group = svg("g", { id: arrow.id, "data-kind": "edge", class: `arrow ${shown.state || "sized"}` });
-  if (shown.state === "none") {
+  const group = svg("g", { id: arrow.id, "data-kind": "edge", class: `arrow ${shown.kind || "sized"}` });
+  if (shown.kind === "none") {
     group.append(svg("path", { d, class: "dash", "stroke-width": THINNEST }), svg("polygon", { points: headAt(base, tip, 2.6) }));
     return [group, shown];
   }
-  const thick = Math.max(THINNEST, WIDEST * Math.min(1, shown.share ?? 1)), half = Math.max(2.8, thick * 0.95);
+  const thick = Math.max(THINNEST, WIDEST * Math.min(1, shown.part ?? 1)), half = Math.max(2.8, thick * 0.95);
   if (shown.size === null) {
-    group.append(svg("path", { d, class: shown.state === "zero" ? "dash" : null, "stroke-width": thick }), svg("polygon", { points: headAt(base, tip, half) }));
+    group.append(svg("path", { d, class: shown.kind === "zero" ? "dash" : null, "stroke-width": thick }), svg("polygon", { points: headAt(base, tip, half) }));
   } else {
     group.append(svg("path", { d, class: "casing", "stroke-width": thick + 1 }), svg("polygon", { points: headAt(base, tip, half) }), svg("path", { d, stroke: colourOf(shown.size), "stroke-width": thick }));
   }
@@ -161,7 +163,7 @@ const drawn = { boxes: [], arrows: [], owner: [], box: new Map(), arrow: new Map
 function paint(selection, layout) {
   const frames = layout.frames.map(([id, left, top, right, bottom]) => {
     const group = svg("g", { "data-kind": "scope", "data-scope": id, class: "scope" });
-    group.append(svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 6 }), text(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
+    group.append(rect(left, top, right - left, bottom - top, null, { rx: 6 }), write(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
     return group;
   });
   drawn.box.clear(), drawn.arrow.clear(), drawn.place.clear();
@@ -172,7 +174,7 @@ function paint(selection, layout) {
     arrows.push(group);
     drawn.arrow.set(arrow.id, group);
     const at = layout.labels[n];
-    if (shown.text && at) tags.push(arrow.tag = text(at[0], at[1] + 3, shown.text, SMALL, `tag fine ${shown.state === "nan" || shown.state === "inf" ? shown.state : ""}`, { "text-anchor": layout.anchor }));
+    if (shown.said && at) tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${layout.anchor}`));
   });
   const boxes = selection.boxes.map((box, n) => {
     const group = drawBox(box, layout.boxes[n]);
@@ -183,7 +185,7 @@ function paint(selection, layout) {
   const layer = (name, all) => svg("g", { class: name }, ...all);
   world.replaceChildren(layer("scopes", frames), layer("arrows", arrows), layer("tags", tags), layer("boxes", boxes));
   Object.assign(drawn, selection, { width: layout.width, height: layout.height });
-  document.getElementById("stage-about").textContent =
+  at("stage-about").textContent =
     `${count(nodes.length, "node")} and ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}. The table below says the same in words.`;
   legend(layout);
 }
@@ -244,21 +246,21 @@ function reveal(id) {
 const power = (n) => `10${String(n).replace(/./g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
 function legend(layout) {
-  const box = document.getElementById("legend"), parts = [];
+  const box = at("legend"), parts = [];
   if (D.flow) {
     const key = svg("svg", { width: 430, height: 40, role: "img", "aria-label": `Colour: RMS of δ, from ${power(LOW)} to ${power(HIGH)}. Width: share of the sum of norms.` });
-    key.append(text(1, 9, "colour: RMS of δ", 10, "muted"));
-    for (let n = 0; n < 48; n++) key.append(svg("rect", { x: 1 + n * 4, y: 14, width: 4.2, height: 9, fill: cividis((n + 0.5) / 48) }));
+    key.append(write(1, 9, "colour: RMS of δ", 10, "muted"));
+    for (let n = 0; n < 48; n++) key.append(rect(1 + n * 4, 14, 4.2, 9, null, { fill: cividis((n + 0.5) / 48) }));
     const step = Math.max(1, Math.ceil((HIGH - LOW) / 6));
     for (let tick = Math.ceil(LOW); tick <= Math.floor(HIGH); tick += step) {
       const x = 1 + ((tick - LOW) / (HIGH - LOW)) * 192;
-      key.append(svg("rect", { x: Math.min(x, 192), y: 23, width: 1, height: 3, class: "mark" }), text(x, 37, power(tick), 10, "muted", { "text-anchor": x < 12 ? "start" : x > 180 ? "end" : "middle" }));
+      key.append(rect(Math.min(x, 192), 23, 1, 3, "mark"), write(x, 37, power(tick), 10, `muted ${x < 12 ? "" : x > 180 ? "end" : "mid"}`));
     }
-    key.append(text(225, 9, "width: share of Σ‖δᵢ‖ where δ divides", 10, "muted"));
-    [0.1, 0.5, 1].forEach((share, n) => key.append(svg("rect", { x: 225 + 62 * n, y: 18 - WIDEST * share / 2, width: 26, height: Math.max(THINNEST, WIDEST * share) + 1, class: "mark" }), text(238 + 62 * n, 37, percent(share), 10, "muted", { "text-anchor": "middle" })));
+    key.append(write(225, 9, "width: share of Σ‖δᵢ‖ where δ divides", 10, "muted"));
+    [0.1, 0.5, 1].forEach((share, n) => key.append(rect(225 + 62 * n, 18 - WIDEST * share / 2, 26, Math.max(THINNEST, WIDEST * share) + 1, "mark"), write(238 + 62 * n, 37, percent(share), 10, "muted mid")));
     parts.push(key);
   }
-  const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.shown.state === state);
+  const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.shown.kind === state);
   said.textContent = [
     D.flow ? "Arrows follow the computation. The number on an arrow is the δ that came back along it (of an array the RMS), with its share of Σ‖δᵢ‖ where δ divides." : "Arrows follow the computation.",
     D.flow && nodes.some((node) => !node.delta) ? "Dashed box: no path leads from it to the output." : "",

@@ -167,7 +167,7 @@ function finish(boxes, arrows, places, chains) {
   const move = ([x, y]) => [x - left, y - top];
   return {
     boxes: boxes.map((_, i) => ({ x: places[i].x - left, y: places[i].y - top, w: places[i].w, h: places[i].h })),
-    routes: routes.map((route) => route.map(move)), labels: labels.map(move), anchor: "start",
+    routes: routes.map((route) => route.map(move)), labels: labels.map(move), anchor: "",
     frames: shapes.map(([id, a, b, c, d]) => [id, ...move([a, b]), ...move([c, d])]),
     width: xs.reduce((a, b) => Math.max(a, b), -Infinity) - left + 10, height: ys.reduce((a, b) => Math.max(a, b), -Infinity) - top + 10,
     engine: "layout of this page",
@@ -185,7 +185,7 @@ function unpack(view) {
       for (let n = 0; n < steps.length; n += 2) found.push([(x += steps[n] / 2), (y += steps[n + 1] / 2)]);
       return found;
     }),
-    labels: view.labels.map((at) => (at ? half(at) : null)), anchor: "middle",
+    labels: view.labels.map((at) => (at ? half(at) : null)), anchor: "mid",
     frames: view.frames.map(([id, ...frame]) => [id, ...half(frame)]),
     width: view.size[0] / 2, height: view.size[1] / 2, engine: view.engine,
   };

@@ -1,7 +1,6 @@
 // What the page is doing: which scopes are closed, what is selected, where the reverse pass stands; keys and buttons.
 
-const at = (id) => document.getElementById(id);
-const state = { view: 0, closed: new Set(), near: null, box: null, paths: false, step: 0, timer: 0 };
+const page = { view: 0, closed: new Set(), near: null, box: null, paths: false, step: 0, timer: 0 };
 const say = (told) => { at("status").textContent = told; };
 
 // -- panels as tabs ----------------------------------------------------------------------------------------------------
@@ -25,7 +24,7 @@ function tab(key, focus = false) {
   if (focus) tabs.get(key).focus();
 }
 
-at("tabs").addEventListener("keydown", (event) => {
+on("tabs", "keydown", (event) => {
   const keys = [...tabs.keys()], now = keys.findIndex((key) => tabs.get(key) === document.activeElement);
   const next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: keys.length - 1 }[event.key];
   if (next === undefined || now < 0) return;
@@ -37,17 +36,17 @@ at("tabs").addEventListener("keydown", (event) => {
 
 /** Draw what is open and closed now: as laid out beforehand, where it was. */
 function show() {
-  const selection = select(state.closed, state.near);
+  const selection = select(page.closed, page.near);
   if (selection.boxes.length > D.limit) {
     say(`That would be ${count(selection.boxes.length, "box", "boxes")}, more than the ${D.limit} that can be read. Close a scope, or show only what is near a node.`);
     return false;
   }
-  const same = (view) => view.closed.length === state.closed.size && view.closed.every((id) => state.closed.has(id));
-  const view = state.near ? -1 : D.views.findIndex(same);
+  const same = (view) => view.closed.length === page.closed.size && view.closed.every((id) => page.closed.has(id));
+  const view = page.near ? -1 : D.views.findIndex(same);
   const ready = view >= 0 && D.views[view].boxes.length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
   paint(selection, ready ? unpack(D.views[view]) : arrange(selection.boxes, selection.arrows, sizeOf));
-  state.view = view;
-  at("view").value = state.near ? "near" : view >= 0 ? String(view) : "mixed";
+  page.view = view;
+  at("view").value = page.near ? "near" : view >= 0 ? String(view) : "mixed";
   at("counts").textContent = `${count(nodes.length, "node")}, ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}.`;
   mark();
   return true;
@@ -55,25 +54,25 @@ function show() {
 
 /** Change what is closed; where that cannot be shown, all stays as it was. */
 function change(closed, near = null) {
-  const before = [state.closed, state.near];
-  [state.closed, state.near] = [closed, near];
-  const node = state.box ? selected()?.members[0] : null;
+  const before = [page.closed, page.near];
+  [page.closed, page.near] = [closed, near];
+  const node = page.box ? selected()?.members[0] : null;
   if (!show()) {
-    [state.closed, state.near] = before;
-    at("view").value = state.near ? "near" : state.view >= 0 ? String(state.view) : "mixed";
+    [page.closed, page.near] = before;
+    at("view").value = page.near ? "near" : page.view >= 0 ? String(page.view) : "mixed";
     return false;
   }
   if (node) choose(boxOf(node.id)?.id ?? null);
   return true;
 }
 
-const selected = () => drawn.boxes.find((box) => box.id === state.box) || null;
+const selected = () => drawn.boxes.find((box) => box.id === page.box) || null;
 const boxOf = (id) => drawn.boxes.find((box) => box.members.some((node) => node.id === id)) || null;
 
 function choose(id) {
-  state.box = id;
+  page.box = id;
   const box = selected();
-  if (state.paths && !box) state.paths = false;
+  if (page.paths && !box) page.paths = false;
   about(box);
   const can = box && (box.group >= 0 || nodes[box.members[0].id].path.length);
   at("toggle").disabled = !can;
@@ -88,9 +87,9 @@ function choose(id) {
 /** To a node wherever it is: scopes are opened for it, if need be. */
 function goTo(id) {
   if (!drawn.boxes.some((box) => box.group < 0 && box.members[0].id === id)) {
-    const closed = new Set([...state.closed].filter((scope) => !nodes[id].path.includes(scope)));
+    const closed = new Set([...page.closed].filter((scope) => !nodes[id].path.includes(scope)));
     if (!change(closed) && !change(new Set(), around(id, D.hops, 150))) return;
-    if (!state.near) reveal(boxOf(id)?.id);
+    if (!page.near) reveal(boxOf(id)?.id);
     else open();
   }
   const box = boxOf(id);
@@ -102,14 +101,14 @@ function goTo(id) {
 function toggle() {
   const box = selected();
   if (!box) return;
-  const closed = new Set(state.closed), node = box.members[0];
+  const closed = new Set(page.closed), node = box.members[0];
   if (box.group >= 0) closed.delete(box.group);
   else if (node.scope >= 0) closed.add(node.scope);
   else return;
   const named = box.group >= 0 ? scopeName(box.group) : scopeName(node.scope), shut = box.group < 0;
   if (change(closed)) {
     choose(boxOf(node.id).id);
-    reveal(state.box);
+    reveal(page.box);
     say(`${named} is ${shut ? "collapsed" : "expanded"}`);
   }
 }
@@ -121,21 +120,21 @@ function showAround() {
 }
 
 function togglePaths() {
-  state.paths = !state.paths && Boolean(selected());
+  page.paths = !page.paths && Boolean(selected());
   about(selected());
   mark();
-  say(state.paths ? "The paths that carry its δ are marked" : "No paths are marked");
+  say(page.paths ? "The paths that carry its δ are marked" : "No paths are marked");
 }
 
 /** Classes for the selection, its neighbours, marked paths and the step of the reverse pass. */
 function mark() {
-  const box = selected(), along = state.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
-  const now = state.step ? edges[state.step - 1] : null;
-  for (const [id, group] of drawn.box) group.classList.toggle("chosen", id === state.box);
+  const box = selected(), along = page.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
+  const now = page.step ? edges[page.step - 1] : null;
+  for (const [id, group] of drawn.box) group.classList.toggle("chosen", id === page.box);
   for (const arrow of drawn.arrows) {
     const list = drawn.arrow.get(arrow.id).classList;
     list.toggle("near", Boolean(box) && (arrow.tail === box.id || arrow.head === box.id));
-    list.toggle("dim", along ? arrow.edges.reduce((sum, edge) => sum + (along.get(edge.i) || 0), 0) < 0.02 : Boolean(now) && !arrow.edges.some((edge) => edge.i < state.step));
+    list.toggle("dim", along ? arrow.edges.reduce((sum, edge) => sum + (along.get(edge.i) || 0), 0) < 0.02 : Boolean(now) && !arrow.edges.some((edge) => edge.i < page.step));
     list.toggle("now", Boolean(now) && arrow.edges.includes(now));
     arrow.tag?.classList.toggle("dim", list.contains("dim"));
   }
@@ -151,12 +150,12 @@ function mark() {
 // -- the reverse pass --------------------------------------------------------------------------------------------------
 
 function goToStep(n) {
-  state.step = Math.min(Math.max(n, 0), sweep);
-  at("step").value = String(state.step);
+  page.step = Math.min(Math.max(n, 0), sweep);
+  at("step").value = String(page.step);
   let told = "Before the first rule.";
-  if (state.step) {
-    const { from, to, slot, delta } = edges[state.step - 1], sent = sentTo(nodes[from]), arrived = sent.filter((edge) => edge.i < state.step).length;
-    told = `Call ${state.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
+  if (page.step) {
+    const { from, to, slot, delta } = edges[page.step - 1], sent = sentTo(nodes[from]), arrived = sent.filter((edge) => edge.i < page.step).length;
+    told = `Call ${page.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
     const box = boxOf(from);
     if (box) reveal(box.id);
   }
@@ -166,16 +165,16 @@ function goToStep(n) {
 }
 
 function play(on) {
-  clearInterval(state.timer);
-  state.timer = 0;
+  clearInterval(page.timer);
+  page.timer = 0;
   at("play").setAttribute("aria-pressed", String(on));
   at("play").textContent = on ? "Pause" : "Play";
   if (!on) return;
-  if (state.step >= sweep) goToStep(0);
+  if (page.step >= sweep) goToStep(0);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  state.timer = setInterval(() => {
-    goToStep(state.step + 1);
-    if (state.step >= sweep) play(false);
+  page.timer = setInterval(() => {
+    goToStep(page.step + 1);
+    if (page.step >= sweep) play(false);
   }, still ? 2000 : 500);
 }
 
@@ -212,12 +211,12 @@ function keepHits() {
 const pointers = new Map();
 let dragged = false;
 
-stage.addEventListener("pointerdown", (event) => {
+on("stage", "pointerdown", (event) => {
   if (event.button) return;
   pointers.set(event.pointerId, [event.clientX, event.clientY]);
   dragged = false;
 });
-stage.addEventListener("pointermove", (event) => {
+on("stage", "pointermove", (event) => {
   const before = pointers.get(event.pointerId);
   if (!before) return hover(event);
   const now = [event.clientX, event.clientY], [others] = [...pointers].filter(([id]) => id !== event.pointerId);
@@ -234,9 +233,9 @@ stage.addEventListener("pointermove", (event) => {
   }
   pointers.set(event.pointerId, now);
 });
-for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, (event) => pointers.delete(event.pointerId));
-stage.addEventListener("pointerleave", () => { at("tip").hidden = true; });
-stage.addEventListener("click", (event) => {
+for (const kind of ["pointerup", "pointercancel"]) on("stage", kind, (event) => pointers.delete(event.pointerId));
+on("stage", "pointerleave", () => { at("tip").hidden = true; });
+on("stage", "click", (event) => {
   if (dragged) return;
   const group = event.target.closest("[data-kind]");
   if (group?.dataset.kind === "edge") {
@@ -245,8 +244,8 @@ stage.addEventListener("click", (event) => {
   } else choose(group?.dataset.kind === "node" ? group.id : null);
   tab("node");
 });
-stage.addEventListener("dblclick", toggle);
-stage.addEventListener("wheel", (event) => {
+on("stage", "dblclick", toggle);
+on("stage", "wheel", (event) => {
   event.preventDefault();
   const frame = stage.getBoundingClientRect();
   zoom(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * (event.deltaMode ? 30 : 1))) / 250), [event.clientX - frame.left, event.clientY - frame.top]);
@@ -272,7 +271,7 @@ function hover(event) {
 
 /** Along the graph by keys: to an input, a consumer, the box before or after. */
 function walk(key) {
-  const n = drawn.boxes.findIndex((box) => box.id === state.box);
+  const n = drawn.boxes.findIndex((box) => box.id === page.box);
   let to = null;
   if (n < 0) to = drawn.boxes[0];
   else if (key === "ArrowRight") to = drawn.boxes[(n + 1) % drawn.boxes.length];
@@ -289,9 +288,9 @@ function walk(key) {
 const KEYS = {
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit, c: toggle, p: togglePaths, Escape: () => choose(null),
   Enter: () => { tab("node"); panels.get("node").querySelector("h2").focus(); },
-  ",": () => goToStep(state.step - 1), ".": () => goToStep(state.step + 1),
+  ",": () => goToStep(page.step - 1), ".": () => goToStep(page.step + 1),
 };
-stage.addEventListener("keydown", (event) => {
+on("stage", "keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const way = { ArrowUp: [0, 60], ArrowDown: [0, -60], ArrowLeft: [60, 0], ArrowRight: [-60, 0] }[event.key];
   if (way && event.shiftKey) walk(event.key);
@@ -308,18 +307,18 @@ document.addEventListener("keydown", (event) => {
 
 // -- buttons -----------------------------------------------------------------------------------------------------------
 
-at("in").addEventListener("click", () => zoom(1.25));
-at("out").addEventListener("click", () => zoom(0.8));
-at("fit").addEventListener("click", fit);
-at("toggle").addEventListener("click", toggle);
-at("search").addEventListener("input", (event) => search(event.target.value));
-at("search").addEventListener("keydown", (event) => { if (event.key === "Enter") nextHit(event.shiftKey ? -1 : 1); });
-at("step").addEventListener("input", (event) => { play(false); goToStep(Number(event.target.value)); });
-at("back").addEventListener("click", () => { play(false); goToStep(state.step - 1); });
-at("next").addEventListener("click", () => { play(false); goToStep(state.step + 1); });
-at("play").addEventListener("click", () => play(!state.timer));
-at("theme").addEventListener("change", (event) => { root.dataset.theme = event.target.value; });
-at("view").addEventListener("change", (event) => {
+on("in", "click", () => zoom(1.25));
+on("out", "click", () => zoom(0.8));
+on("fit", "click", fit);
+on("toggle", "click", toggle);
+on("search", "input", (event) => search(event.target.value));
+on("search", "keydown", (event) => { if (event.key === "Enter") nextHit(event.shiftKey ? -1 : 1); });
+on("step", "input", (event) => { play(false); goToStep(Number(event.target.value)); });
+on("back", "click", () => { play(false); goToStep(page.step - 1); });
+on("next", "click", () => { play(false); goToStep(page.step + 1); });
+on("play", "click", () => play(!page.timer));
+on("theme", "change", (event) => { root.dataset.theme = event.target.value; });
+on("view", "change", (event) => {
   const wanted = event.target.value;
   if (wanted === "near") {
     if (change(new Set(), around(selected()?.members[0].id ?? D.open.around ?? N.outputs[0] ?? 0, D.hops, 150))) open();
@@ -340,10 +339,10 @@ fillDepth();
 whatIf(joins.findIndex((join) => join.cut));
 fillCompare();
 fillListing();
-if (D.open.view >= 0) state.closed = new Set(D.views[D.open.view].closed);
-else state.near = around(D.open.around, D.hops, 150);
+if (D.open.view >= 0) page.closed = new Set(D.views[D.open.view].closed);
+else page.near = around(D.open.around, D.hops, 150);
 show();
-choose(state.near ? boxOf(D.open.around)?.id ?? null : null);
+choose(page.near ? boxOf(D.open.around)?.id ?? null : null);
 tab(joins.length ? "joins" : "node");
 goToStep(0);
 open();

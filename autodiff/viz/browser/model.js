@@ -1,6 +1,8 @@
 // The data of the page, unpacked; numbers as people read them; which boxes and arrows a choice of closed scopes gives.
 
-const D = JSON.parse(document.getElementById("data").textContent);
+const at = (id) => document.getElementById(id);
+const on = (id, kind, act, options) => at(id).addEventListener(kind, act, options);
+const D = JSON.parse(at("data").textContent);
 const T = D.texts;
 
 const real = (x) => (typeof x === "string" ? ({ nan: NaN, inf: Infinity, "-inf": -Infinity })[x] : x);
@@ -8,7 +10,7 @@ const real = (x) => (typeof x === "string" ? ({ nan: NaN, inf: Infinity, "-inf":
 /** A number in few digits, as the static picture writes it. */
 function number(x, digits = 3) {
   x = real(x);
-  if (x === null || x === undefined) return "–";
+  if (x == null) return "–";
   if (Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
@@ -21,8 +23,11 @@ function number(x, digits = 3) {
 /** A share in percent. */
 function percent(x, digits = 3) {
   x = real(x);
-  return x === null || x === undefined || Number.isNaN(x) ? "–" : `${number(100 * x, digits)} %`;
+  return x == null || Number.isNaN(x) ? "–" : `${number(100 * x, digits)} %`;
 }
+
+/** A share as a picture has room for it. */
+const roughly = (x) => `${Math.round(100 * x)} %`.replace("-", "−");
 
 const count = (n, what, many = `${what}s`) => `${n.toLocaleString("en").replace(/,/g, " ")} ${n === 1 ? what : many}`;
 
@@ -30,10 +35,12 @@ const count = (n, what, many = `${what}s`) => `${n.toLocaleString("en").replace(
 
 /** Statistics as an object: a lone number is itself. */
 function statistics(x) {
-  if (x === null || x === undefined) return null;
-  if (!Array.isArray(x)) return { size: 1, rms: Math.abs(x), min: x, max: x, zero: x === 0 ? 1 : 0, subnormal: 0, nan: 0, plus: 0, minus: 0, number: x };
+  if (x == null) return null;
+  if (!Array.isArray(x)) return { size: 1, rms: Math.abs(x), min: x, max: x, zero: x === 0 ? 1 : 0, subnormal: 0, nan: 0, plus: 0, minus: 0, exact: x };
   const [size, rms, min, max, zero = 0, subnormal = 0, nan = 0, plus = 0, minus = 0, re, im] = x.map(real);
-  return { size, rms, min, max, zero, subnormal, nan, plus, minus, complex: im === undefined ? null : [re, im] };
+  const found = { size, rms, min, max, zero, subnormal, nan, plus, minus, complex: im === undefined ? null : [re, im] };
+  if (size === 1 && rms !== null) found.exact = min;
+  return found;
 }
 
 /** The statistics of several arrays taken together. */
@@ -67,19 +74,19 @@ function states(s) {
 
 function amount(s, digits = 4) {
   if (s.complex) return `${number(s.complex[0])} ${s.complex[1] < 0 ? "−" : "+"} ${number(Math.abs(s.complex[1]))}i`;
-  if (s.number !== undefined) return number(s.number, digits);
+  if (s.exact !== undefined) return number(s.exact, digits);
   if (s.rms === null) return "";
   return `${number(s.rms, Math.max(3, digits - 1))} rms`;
 }
 
-const extent = (s) => (s.number !== undefined || s.complex || s.min === null ? "" : `${number(s.min)} … ${number(s.max)}`);
-const spread = (s) => (s.number === undefined && !s.complex && s.min !== null && s.min === s.max ? [`all ${number(s.min)}`, ""] : [amount(s), extent(s)]);
+const extent = (s) => (s.exact !== undefined || s.complex || s.min === null ? "" : `${number(s.min)} … ${number(s.max)}`);
+const spread = (s) => (s.exact === undefined && !s.complex && s.min !== null && s.min === s.max ? [`all ${number(s.min)}`, ""] : [amount(s), extent(s)]);
 
-const scopes = D.scopes.map(([outer, name], id) => ({ id, outer, name: T[name], path: [], nodes: [] }));
+const scopes = D.scopeRows.map(([outer, name], id) => ({ id, outer, name: T[name], path: [] }));
 for (const scope of scopes) scope.path = [...(scope.outer < 0 ? [] : scopes[scope.outer].path), scope.id];
 const scopeName = (id) => (id < 0 ? "" : scopes[id].path.map((s) => scopes[s].name).join("/"));
 
-const N = D.nodes;
+const N = D.nodeColumns;
 const outputs = new Set(N.outputs), cancels = new Set(N.cancels);
 const nodes = N.op.map((op, id) => {
   const [name, kind, rules] = N.ops[op];
@@ -91,22 +98,21 @@ const nodes = N.op.map((op, id) => {
     output: outputs.has(id), cancels: cancels.has(id), inputs: [], uses: [],
   };
 });
-for (const node of nodes) for (const id of node.path) scopes[id].nodes.push(node);
 const leaf = (node) => node.kind === "input" || node.kind === "constant";
 const label = (node) => node.name || node.call;
 const longLabel = (node) => `${label(node)}${node.scope < 0 ? "" : ` in ${scopeName(node.scope)}`}`;
 
 /** Edges in the order of the reverse sweep, then those along which no δ came. */
-const edges = D.edges.from.map((from, i) => {
-  const share = D.edges.share[i];
-  const edge = { i, from, to: D.edges.to[i], slot: D.edges.slot[i], active: share !== undefined, projection: 1, norm: 1, cosine: 1, delta: null };
+const edges = D.edgeColumns.from.map((from, i) => {
+  const share = D.edgeColumns.shares[i];
+  const edge = { i, from, to: D.edgeColumns.to[i], slot: D.edgeColumns.slot[i], active: share !== undefined, projection: 1, norm: 1, cosine: 1, delta: null };
   if (edge.active) {
     if (share === 0) edge.delta = nodes[from].delta;
     else [edge.projection, edge.norm, edge.cosine] = share.slice(0, 3).map(real), edge.delta = statistics(share[3]);
   } else edge.projection = edge.norm = edge.cosine = null;
   return edge;
 });
-const sweep = D.edges.share.length;
+const sweep = D.edgeColumns.shares.length;
 const inOrder = [...edges].sort((a, b) => a.from - b.from || a.to - b.to || a.slot - b.slot);
 for (const edge of inOrder) {
   nodes[edge.from].uses.push(edge);
@@ -199,14 +205,14 @@ function boxDelta(box) {
 /** How an arrow looks: its label, the RMS that colours it, the share that makes it wide, its state. */
 function look(arrow) {
   const active = arrow.edges.filter((edge) => edge.active);
-  if (!active.length) return { text: "", size: null, share: null, state: "none" };
+  if (!active.length) return { said: "", size: null, part: null, kind: "none" };
   const s = arrow.whole || (active.length === 1 ? active[0].delta : pooled(active.map((edge) => edge.delta)));
   const share = sharesOf(active);
   let text = allZero(s) ? "0" : states(s).split(" of ")[0] || amount(s).replace(/ rms$/, "");
-  if (share !== null && share < 0.9995) text += active.length === 1 && active[0].projection < 0 ? ` (${percent(share, 2)}, opposes)` : ` (${Math.round(100 * share)} %)`;
+  if (share !== null && share < 0.9995) text += active.length === 1 && active[0].projection < 0 ? ` (${roughly(share)}, opposes)` : ` (${roughly(share)})`;
   if (active.length > 1 && !arrow.whole) text += ` ×${active.length}`;
   const state = s.nan ? "nan" : lost(s) ? "inf" : ordinary(s) ? "" : "zero";
-  return { text, size: state ? null : s.rms, share, state };
+  return { said: text, size: state ? null : s.rms, part: share, kind: state };
 }
 
 /** The share of several edges in the sums of norms at the nodes that they leave. */
@@ -255,10 +261,10 @@ function around(start, hops, most) {
   return found;
 }
 
-const joins = (D.joins || []).map(([join, fork, skip, residual, kind, norm, skipShare, residualShare, cosine, rms, block], n) => ({
+const joins = (D.joinRows || []).map(([join, fork, skip, residual, kind, norm, skipShare, residualShare, cosine, rms, block], n) => ({
   n, join, fork, skip, residual, kind: T[kind], norm: T[norm], skipShare: real(skipShare), residualShare: real(residualShare), cosine: real(cosine), rms: real(rms), block: T[block],
 }));
-const cuts = D.cuts || { targets: [], before: [], of: [], leftOut: 0 };
+const cuts = D.cutTable || { targets: [], before: [], of: [], leftOut: 0 };
 /** The RMS of δ of each target after a cut: [join, way, after]. */
 for (const [n, skip, residual] of cuts.of) {
   const fill = (after) => (after ? after.map((x, i) => (x === null ? cuts.before[i] : x)).map(real) : null);

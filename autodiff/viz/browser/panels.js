@@ -6,22 +6,30 @@ function h(tag, properties = {}, ...children) {
   for (const [key, value] of Object.entries(properties)) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
+    else if (value !== false && value != null) made.setAttribute(key, value);
   }
-  for (const child of children.flat()) if (child !== null && child !== undefined && child !== "") made.append(child);
+  for (const child of children.flat()) if (child != null && child !== "") made.append(child);
   return made;
 }
 
-const link = (id, said = null) => h("button", { type: "button", class: "link", onclick: () => goTo(id) }, said || `${longLabel(nodes[id])} (${id})`);
+const link = (id, said = null) => push(said || `${longLabel(nodes[id])} (${id})`, () => goTo(id), { class: "link" });
+const push = (said, act, more = {}) => h("button", { type: "button", onclick: act, ...more }, said);
 const table = (caption, heads, rows, look = "") => h("table", { class: look || null }, h("caption", {}, caption), h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows));
 const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
+
+const region = (name, ...inside) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name }, ...inside);
+function titled(shape, said) {
+  shape.append(svg("title"));
+  shape.firstChild.textContent = said;
+  return shape;
+}
 
 /** A share as a number and a bar; what opposes the rest goes to the other side. */
 function bar(share) {
   const x = real(share);
   if (x === null || Number.isNaN(x)) return "–";
   const made = svg("svg", { width: 42, height: 8, class: "bar-mark", "aria-hidden": "true" });
-  made.append(svg("rect", { x: 0, y: 0, width: 42, height: 8, class: "ground" }), svg("rect", { x: 0, y: 0, width: Math.min(1, Math.abs(x)) * 42, height: 8, class: x < 0 ? "against" : "for" }));
+  made.append(rect(0, 0, 42, 8, "ground"), rect(0, 0, Math.min(1, Math.abs(x)) * 42, 8, x < 0 ? "against" : "for"));
   return h("span", { class: "share" }, h("span", {}, percent(x)), made);
 }
 
@@ -41,7 +49,7 @@ function aboutScope(box) {
   const s = boxDelta(box);
   return [
     h("h2", { tabindex: "-1" }, scopeName(box.group)),
-    h("p", {}, `${groupFace(box).rows[0].text}. ${s ? `δ of its operations: ${amount(s, 6)}, by node ${extent(s)}.` : D.flow ? "No path leads from it to the output." : ""}`),
+    h("p", {}, `${groupFace(box).rows[0].said}. ${s ? `δ of its operations: ${amount(s, 6)}, by node ${extent(s)}.` : D.flow ? "No path leads from it to the output." : ""}`),
     actions(), inside.length ? joinTable(inside) : null,
     h("h3", {}, "Its nodes"),
     h("ul", { class: "plain" }, box.members.slice(0, 60).map((node) => h("li", {}, link(node.id, `${node.id} ${label(node)}`), node.delta ? `  δ ${amount(node.delta)}` : ""))),
@@ -50,8 +58,7 @@ function aboutScope(box) {
 }
 
 const actions = () => h("p", { class: "actions" },
-  h("button", { type: "button", onclick: togglePaths, "aria-pressed": String(state.paths) }, "Mark the paths that carry its δ"),
-  h("button", { type: "button", onclick: showAround }, "Only what is near"));
+  push("Mark the paths that carry its δ", togglePaths, { "aria-pressed": String(page.paths) }), push("Only what is near", showAround));
 
 function aboutNode(node) {
   const sent = sentTo(node);
@@ -83,18 +90,19 @@ function histogram(node) {
   if (!counts) return null;
   const most = Math.max(...counts), s = node.delta, told = `Histogram of δ from ${number(s.min)} to ${number(s.max)}: ${counts.join(", ")}`;
   const made = svg("svg", { width: 340, height: 74, role: "img", "aria-label": told, class: "histogram" });
-  counts.forEach((n, i) => made.append(svg("rect", { x: 1 + i * 21, y: 56 - (54 * n) / most, width: 19, height: (54 * n) / most, class: "for" }, svg("title")))); 
-  counts.forEach((n, i) => { made.children[i].firstChild.textContent = `${number(s.min + ((s.max - s.min) * i) / counts.length)} … ${number(s.min + ((s.max - s.min) * (i + 1)) / counts.length)}: ${count(n, "element")}`; });
-  made.append(svg("rect", { x: 0, y: 56, width: 338, height: 1, class: "mark" }), text(1, 70, number(s.min), 11, "muted"), text(337, 70, number(s.max), 11, "muted", { "text-anchor": "end" }), text(169, 70, "δ, elements by size", 11, "muted", { "text-anchor": "middle" }));
+  counts.forEach((n, i) => {
+    const end = (k) => number(s.min + ((s.max - s.min) * k) / counts.length);
+    made.append(titled(rect(1 + i * 21, 56 - (54 * n) / most, 19, (54 * n) / most, "for"), `${end(i)} … ${end(i + 1)}: ${count(n, "element")}`));
+  });
+  made.append(rect(0, 56, 338, 1, "mark"), write(1, 70, number(s.min), 11, "muted"), write(337, 70, number(s.max), 11, "muted end"), write(169, 70, "δ, elements by size", 11, "muted mid"));
   return made;
 }
 
 function contributions(node, sent) {
   if (!D.flow || !node.delta) return null;
-  const rows = sent.map((edge) => row(link(edge.to), String(edge.slot), bar(edge.projection), bar(edge.norm), number(edge.cosine), edge.delta.number !== undefined ? number(edge.delta.number, 6) : number(edge.delta.rms, 6)));
+  const rows = sent.map((edge) => row(link(edge.to), String(edge.slot), bar(edge.projection), bar(edge.norm), number(edge.cosine), edge.delta.exact !== undefined ? number(edge.delta.exact, 6) : number(edge.delta.rms, 6)));
   if (node.output) rows.push(h("tr", {}, h("th", { scope: "row" }, "the seed: this is an output"), h("td", { colspan: 5 }, "")));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Contributions" },
-    table("What came back: the contributions to its δ", ["from", "argument", "projection share", "norm share", "cosine", "δ (RMS)"], rows, "contributions"));
+  return region("Contributions", table("What came back: the contributions to its δ", ["from", "argument", "projection share", "norm share", "cosine", "δ (RMS)"], rows, "contributions"));
 }
 
 function formulas(node) {
@@ -118,10 +126,9 @@ function usedBy(node, sent) {
 
 function joinTable(some) {
   const rows = some.map((join) => row(
-    h("button", { type: "button", class: "link", onclick: () => goTo(join.join) }, join.block), bar(join.skipShare), bar(join.residualShare), number(join.cosine), number(join.rms),
-    join.cut ? h("button", { type: "button", class: "link", "aria-label": `What if a way into ${join.block} is cut`, onclick: () => { whatIf(join.n); tab("cuts", true); } }, effect(join)) : "–", join.skip === null ? "ambiguous" : `${join.kind}${join.norm ? `, ${join.norm}-norm` : ""}`));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Joins" },
-    table("Where skip and residual branch meet", ["join", "skip share", "residual share", "cosine", "δ at fork (RMS)", "if the skip is cut", "kind"], rows, "joins"));
+    link(join.join, join.block), bar(join.skipShare), bar(join.residualShare), number(join.cosine), number(join.rms),
+    join.cut ? push(effect(join), () => { whatIf(join.n); tab("cuts", true); }, { class: "link", "aria-label": `${effect(join)}: what if a way into ${join.block} is cut` }) : "–", join.skip === null ? "ambiguous" : `${join.kind}${join.norm ? `, ${join.norm}-norm` : ""}`));
+  return region("Joins", table("Where skip and residual branch meet", ["join", "skip share", "residual share", "cosine", "δ at fork", "skip cut", "kind"], rows, "joins"));
 }
 
 /** What is left of the δ of the first fork where the skip is cut. */
@@ -139,18 +146,18 @@ function fillJoins() {
   const panel = panels.get("joins");
   if (!joins.length) return panel.replaceChildren(h("h2", {}, "Joins"), h("p", {}, "No skip connection was found."));
   panel.replaceChildren(h("h2", {}, "Joins"),
-    h("p", {}, `Projection shares of the δ at the fork: they sum to one with whatever else reads the fork, and a negative one opposes the rest. “If the skip is cut” is what is left of δ at ${D.start === null || D.start === undefined ? "the first fork" : longLabel(nodes[D.start])}.`), joinTable(joins));
+    h("p", {}, `Projection shares of the δ at the fork: they sum to one with whatever else reads the fork, and a negative one opposes the rest. “Skip cut” is what is left of δ at ${D.start == null ? "the first fork" : longLabel(nodes[D.start])}.`), joinTable(joins));
 }
 
 function fillDepth(n = 0) {
   const panel = panels.get("depth"), spectra = D.spectra || [];
   if (!spectra.length) return panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, "There is no residual branch to count."));
   const spectrum = spectra[n], parts = spectrum.parts.map((part) => part.map(real)), whole = parts.reduce((sum, part) => sum + part[1], 0);
-  const choice = h("select", { id: "target", onchange: (event) => { fillDepth(Number(event.target.value)); document.getElementById("target").focus(); } }, spectra.map((other, i) => h("option", { value: i, selected: i === n }, longLabel(nodes[other.node]))));
+  const choice = h("select", { id: "target", onchange: (event) => { fillDepth(Number(event.target.value)); at("target").focus(); } }, spectra.map((other, i) => h("option", { value: i, selected: i === n }, longLabel(nodes[other.of]))));
   const rows = parts.map(([projection, size], k) => row(String(k), bar(projection), bar(whole ? size / whole : null), number(size)));
   panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, h("label", {}, "δ of ", choice)), h("p", { class: "said" }, spectrum.told), chart(parts, whole),
     h("p", {}, "Exact: the δ is split by how many residual branches its paths take, and the parts sum to it."),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Parts" }, table("Parts of the δ", ["residual branches", "projection share", "norm share", "norm"], rows)));
+    region("Parts", table("Parts of the δ", ["residual branches", "projection share", "norm share", "norm"], rows)));
 }
 
 /** Projection share of each part as a column, norm share as a dot. */
@@ -159,15 +166,15 @@ function chart(parts, whole) {
   const shares = parts.map(([projection]) => (Number.isNaN(projection) ? 0 : projection)), norms = parts.map(([, size]) => (whole ? size / whole : 0));
   const top = Math.max(0.01, ...shares, ...norms), low = Math.min(0, ...shares), y = (share) => bottom - ((share - low) / (top - low)) * tall;
   const made = svg("svg", { viewBox: `0 0 ${across} 186`, role: "img", "aria-label": `Shares by the number of residual branches: ${shares.map((share, k) => `${k}: ${percent(share)}`).join(", ")}`, class: "chart" });
-  for (const share of [0, top / 2, top, ...(low < -top / 10 ? [low] : [])]) made.append(svg("rect", { x: left, y: y(share), width: across - left, height: 0.6, class: "grid" }), text(left - 4, y(share) + 4, percent(share, 2), 11, "muted", { "text-anchor": "end" }));
+  for (const share of [0, top / 2, top, ...(low < -top / 10 ? [low] : [])]) made.append(rect(left, y(share), across - left, 0.6, "grid"), write(left - 4, y(share) + 4, percent(share, 2), 11, "muted end"));
   const every = Math.ceil(parts.length / 11);
   parts.forEach((_, k) => {
-    const x = left + 2 + k * step, column = svg("rect", { x: x + step * 0.12, y: Math.min(y(0), y(shares[k])), width: step * 0.76, height: Math.max(0.5, Math.abs(y(0) - y(shares[k]))), class: shares[k] < 0 ? "against" : "for" }, svg("title"));
-    column.firstChild.textContent = `${k} residual branches: ${percent(shares[k])}, norm share ${percent(norms[k])}`;
+    const x = left + 2 + k * step, high = Math.max(0.5, Math.abs(y(0) - y(shares[k])));
+    const column = titled(rect(x + step * 0.12, Math.min(y(0), y(shares[k])), step * 0.76, high, shares[k] < 0 ? "against" : "for"), `${k} residual branches: ${percent(shares[k])}, norm share ${percent(norms[k])}`);
     made.append(column, svg("circle", { cx: x + step / 2, cy: y(norms[k]), r: Math.min(3, Math.max(1.2, step / 4)), class: "dot" }));
-    if (k % every === 0) made.append(text(x + step / 2, bottom + 15, String(k), 11, "muted", { "text-anchor": "middle" }));
+    if (k % every === 0) made.append(write(x + step / 2, bottom + 15, String(k), 11, "muted mid"));
   });
-  made.append(text((left + across) / 2, bottom + 32, "residual branches on the path   ■ projection share   ● norm share", 11, "muted", { "text-anchor": "middle" }));
+  made.append(write((left + across) / 2, bottom + 32, "residual branches on the path   ■ projection share   ● norm share", 11, "muted mid"));
   return made;
 }
 
@@ -175,7 +182,7 @@ function whatIf(n) {
   const panel = panels.get("cuts"), known = joins.filter((join) => join.cut);
   if (!known.length) return panel.replaceChildren(h("h2", {}, "What if"), h("p", {}, "There is no join whose ways could be cut."));
   const join = joins[n]?.cut ? joins[n] : known[0];
-  const choice = h("select", { id: "cut", onchange: (event) => { whatIf(Number(event.target.value)); document.getElementById("cut").focus(); } }, known.map((other) => h("option", { value: other.n, selected: other === join }, other.block)));
+  const choice = h("select", { id: "cut", onchange: (event) => { whatIf(Number(event.target.value)); at("cut").focus(); } }, known.map((other) => h("option", { value: other.n, selected: other === join }, other.block)));
   const start = cuts.targets.indexOf(D.start), { skip, residual } = join.cut;
   const cell = (after, i) => (after === null ? "–" : after[i] === -1 ? "no path" : `${number(after[i])}  (${factor(after[i], cuts.before[i])})`);
   const left = (after, way) => (after && start >= 0 ? `Without its ${way}, δ of ${longLabel(nodes[D.start])} goes from ${number(cuts.before[start])} to ${after[start] === -1 ? "nothing: no path is left" : `${number(after[start])} (${factor(after[start], cuts.before[start])})`}. ` : "");
@@ -183,7 +190,7 @@ function whatIf(n) {
   panel.replaceChildren(h("h2", {}, "What if"), h("p", {}, h("label", {}, "A way into this join is cut: ", choice)),
     h("p", { class: "said" }, left(skip, "skip") + left(residual, "residual branch")),
     h("p", {}, "The values stay as they are; nothing goes back along the arrow that is cut. ", link(join.join, "Show the join"), cuts.leftOut ? ` ${count(cuts.leftOut, "join")} of this flow ${cuts.leftOut > 1 ? "were" : "was"} not computed.` : ""),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Gradients before and after" }, table("RMS of δ at forks and inputs", ["node", "as it is", "skip cut", "residual cut"], rows, "cuts")));
+    region("Gradients before and after", table("RMS of δ at forks and inputs", ["node", "as it is", "skip cut", "residual cut"], rows, "cuts")));
 }
 
 // -- another flow ------------------------------------------------------------------------------------------------------
@@ -195,7 +202,7 @@ function fillCompare(told = "", rows = []) {
     h("p", {}, h("label", {}, "Another page or .json of the same code ", h("input", { type: "file", id: "other", accept: ".html,.json", onchange: (event) => readOther(event.target.files[0]) }))),
     h("p", {}, "Nodes are matched by scope, name or operation, and occurrence. The file is read here and sent nowhere."),
     h("p", { class: "said", role: "status" }, told),
-    rows.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" }, table("δ here and there, the greatest change first", ["node", "here", "there", "factor"], rows, "compared")) : null);
+    rows.length ? region("Changes", table("δ here and there, the greatest change first", ["node", "here", "there", "factor"], rows, "compared")) : null);
 }
 
 async function readOther(file) {
@@ -217,9 +224,9 @@ function matched(said) {
   const found = JSON.parse(held);
   let theirs;
   if (found.format === D.format) {
-    const names = found.scopes.map(([outer, name], id, all) => { const path = [found.texts[name]]; for (let at = outer; at >= 0; at = all[at][0]) path.unshift(found.texts[all[at][1]]); return path; });
-    theirs = found.nodes.op.map((op, id) => [found.nodes.scope[id] < 0 ? [] : names[found.nodes.scope[id]], found.texts[found.nodes.name[id]] || found.texts[found.nodes.ops[op][0]], statistics(found.nodes.delta[id])?.rms ?? null]);
-  } else if (found.format === "autodiff picture") theirs = found.nodes.map((node) => [node.scope, node.name || node.op, node.delta ? real(node.delta.rms) : null]);
+    const names = found.scopeRows.map(([outer, name], id, all) => { const path = [found.texts[name]]; for (let at = outer; at >= 0; at = all[at][0]) path.unshift(found.texts[all[at][1]]); return path; });
+    theirs = found.nodeColumns.op.map((op, id) => [found.nodeColumns.scope[id] < 0 ? [] : names[found.nodeColumns.scope[id]], found.texts[found.nodeColumns.name[id]] || found.texts[found.nodeColumns.ops[op][0]], statistics(found.nodeColumns.delta[id])?.rms ?? null]);
+  } else if (found.format === "autodiff picture") theirs = found["nodes"].map((node) => [node.scope, node.name || node.op, node.delta ? real(node.delta.rms) : null]);
   else throw new TypeError("not of this package");
   const there = new Map(occurrences(theirs)), mine = occurrences(nodes.map((node) => [node.path.map((id) => scopes[id].name), node.name || node.op, node.delta ? node.delta.rms : null]));
   const pairs = mine.flatMap(([key, rms], id) => (there.has(key) ? [[id, rms, there.get(key)]] : []));
@@ -264,11 +271,11 @@ function fillListing() {
   const keys = new Map(nodes.map((node) => [node, read(node)])), sign = listing.up ? 1 : -1;
   const sorted = [...nodes].sort((a, b) => { const [x, y] = [keys.get(a), keys.get(b)]; return sign * (x < y ? -1 : x > y ? 1 : 0) || a.id - b.id; });
   const heads = COLUMNS.map(([key, name]) => h("th", { scope: "col", "aria-sort": listing.by === key ? (listing.up ? "ascending" : "descending") : "none" },
-    h("button", { type: "button", id: `sort-${key}`, onclick: () => { Object.assign(listing, { up: listing.by === key ? !listing.up : key === "id" || key === "scope" || key === "name" || key === "call", by: key }); fillListing(); document.getElementById(`sort-${key}`).focus(); } }, name)));
+    push(name, () => { Object.assign(listing, { up: listing.by === key ? !listing.up : key === "id" || key === "scope" || key === "name" || key === "call", by: key }); fillListing(); at(`sort-${key}`).focus(); }, { id: `sort-${key}` })));
   const rows = sorted.slice(0, listing.shown).map((node) => h("tr", {}, h("td", {}, String(node.id)), h("td", {}, scopeName(node.scope)), h("td", {}, node.name), h("th", { scope: "row" }, link(node.id, node.call)),
     h("td", {}, `${node.dtype} ${node.shape}`), h("td", {}, node.value ? amount(node.value) || states(node.value) : ""), h("td", {}, node.delta ? amount(node.delta) || states(node.delta) : D.flow ? "no path" : ""), h("td", {}, inWords(node))));
   const left = nodes.length - rows.length;
-  document.getElementById("listing").replaceChildren(
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "All nodes" }, h("table", { class: "nodes" }, h("caption", {}, `${rows.length} of ${count(nodes.length, "node")}; a heading sorts`), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
-    left > 0 ? h("p", {}, h("button", { type: "button", onclick: () => { listing.shown += Math.min(left, 2000); fillListing(); } }, `Show ${Math.min(left, 2000)} more`)) : "");
+  at("listing").replaceChildren(
+    region("All nodes", h("table", { class: "nodes" }, h("caption", {}, `${rows.length} of ${count(nodes.length, "node")}; a heading sorts`), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
+    left > 0 ? h("p", {}, push(`Show ${Math.min(left, 2000)} more`, () => { listing.shown += Math.min(left, 2000); fillListing(); })) : "");
 }
