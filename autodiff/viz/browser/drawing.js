@@ -158,7 +158,7 @@ function drawArrow(arrow, route) {
 
 // -- the whole ---------------------------------------------------------------------------------------------------------
 
-const drawn = { boxes: [], arrows: [], owner: [], box: new Map(), arrow: new Map(), place: new Map(), width: 1, height: 1 };
+const drawn = { boxes: [], arrows: [], owner: [], shapes: new Map(), curves: new Map(), spots: new Map(), width: 1, height: 1 };
 
 function paint(selection, layout) {
   const frames = layout.frames.map(([id, left, top, right, bottom]) => {
@@ -166,20 +166,20 @@ function paint(selection, layout) {
     group.append(rect(left, top, right - left, bottom - top, null, { rx: 6 }), write(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
     return group;
   });
-  drawn.box.clear(), drawn.arrow.clear(), drawn.place.clear();
+  drawn.shapes.clear(), drawn.curves.clear(), drawn.spots.clear();
   const arrows = [], tags = [];
   selection.arrows.forEach((arrow, n) => {
     const [group, shown] = drawArrow(arrow, layout.routes[n]);
-    arrow.shown = shown;
+    arrow.looks = shown;
     arrows.push(group);
-    drawn.arrow.set(arrow.id, group);
+    drawn.curves.set(arrow.id, group);
     const at = layout.labels[n];
     if (shown.said && at) tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${layout.anchor}`));
   });
   const boxes = selection.boxes.map((box, n) => {
     const group = drawBox(box, layout.boxes[n]);
-    drawn.box.set(box.id, group);
-    drawn.place.set(box.id, layout.boxes[n]);
+    drawn.shapes.set(box.id, group);
+    drawn.spots.set(box.id, layout.boxes[n]);
     return group;
   });
   const layer = (name, all) => svg("g", { class: name }, ...all);
@@ -225,14 +225,14 @@ function open() {
   if (sight.k >= 0.6) return;
   const { width } = stage.getBoundingClientRect();
   const k = Math.min(1, Math.max(0.75, (width - 24) / drawn.width));
-  const first = drawn.place.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0, h: 0 };
+  const first = drawn.spots.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0, h: 0 };
   Object.assign(sight, { k, x: drawn.width * k < width ? (width - drawn.width * k) / 2 : width / 2 - first.x * k, y: Math.min(12, 60 - (first.y - first.h / 2) * k) });
   moved();
 }
 
 /** Bring a box into view, if it is not. */
 function reveal(id) {
-  const place = drawn.place.get(id);
+  const place = drawn.spots.get(id);
   if (!place) return;
   const { width, height } = stage.getBoundingClientRect();
   if (sight.k < 0.6) sight.k = 0.9;
@@ -260,7 +260,7 @@ function legend(layout) {
     [0.1, 0.5, 1].forEach((share, n) => key.append(rect(225 + 62 * n, 18 - WIDEST * share / 2, 26, Math.max(THINNEST, WIDEST * share) + 1, "mark"), write(238 + 62 * n, 37, percent(share), 10, "muted mid")));
     parts.push(key);
   }
-  const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.shown.kind === state);
+  const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.looks.kind === state);
   said.textContent = [
     D.flow ? "Arrows follow the computation. The number on an arrow is the δ that came back along it (of an array the RMS), with its share of Σ‖δᵢ‖ where δ divides." : "Arrows follow the computation.",
     D.flow && nodes.some((node) => !node.delta) ? "Dashed box: no path leads from it to the output." : "",

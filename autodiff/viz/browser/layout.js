@@ -8,7 +8,7 @@ function arrange(boxes, arrows, sizeOf) {
   const index = new Map(boxes.map((box, i) => [box.id, i]));
   const sizes = boxes.map(sizeOf);
   const links = arrows.map((arrow) => [index.get(arrow.tail), index.get(arrow.head)]);
-  const layer = layers(boxes.length, links);
+  const layer = layers(boxes.length, links, beneath(boxes, arrows, index));
   const places = boxes.map((box, i) => ({ layer: layer[i], w: sizes[i].w, h: sizes[i].h, up: [], down: [], x: 0, group: box.path[0] ?? -1 }));
   const chains = links.map(([a, b]) => {
     const turned = layer[a] > layer[b], [top, bottom] = turned ? [b, a] : [a, b], chain = [top];
@@ -35,10 +35,12 @@ function arrange(boxes, arrows, sizeOf) {
 }
 
 /** The layer of each box: below all its inputs; a box without inputs stands just above its first use. */
-function layers(size, links) {
+function layers(size, links, wishes) {
   const after = Array.from({ length: size }, () => []), missing = new Array(size).fill(0), layer = new Array(size).fill(0);
   for (const [a, b] of links) { after[a].push(b); missing[b]++; }
-  const leaves = missing.map((n) => n === 0), done = new Array(size).fill(false);
+  const leaves = missing.map((n) => n === 0);
+  for (const [a, b] of wishes) { after[a].push(b); missing[b]++; }
+  const done = new Array(size).fill(false);
   const ready = missing.flatMap((n, i) => (n ? [] : [i]));
   let left = size, scan = 0;
   while (left) {
@@ -58,6 +60,29 @@ function layers(size, links) {
     if (leaves[i] && below.length) layer[i] = Math.min(...below) - 1;
   }
   return layer;
+}
+
+/** Which boxes are to stand below which others, so that scopes that follow one another stand one below the other: a leaf
+ * of a scope below the last box that feeds the scope from outside and was computed before the leaf is used. */
+function beneath(boxes, arrows, index) {
+  const feeding = new Map(), first = new Map(), found = [], last = (box) => box.members[box.members.length - 1].id;
+  const plain = (box) => box.group < 0 && leaf(box.members[0]);
+  for (const arrow of arrows) {
+    const tail = boxes[index.get(arrow.tail)], head = boxes[index.get(arrow.head)];
+    first.set(tail, Math.min(first.get(tail) ?? Infinity, ...arrow.edges.map((edge) => edge.to)));
+    if (plain(tail)) continue;
+    for (const id of head.path) {
+      if (tail.path.includes(id)) continue;
+      if (!feeding.has(id)) feeding.set(id, []);
+      feeding.get(id).push(tail);
+    }
+  }
+  for (const box of boxes) {
+    if (!plain(box) || !first.has(box)) continue;
+    const before = (feeding.get(box.path[box.path.length - 1]) || []).filter((tail) => last(tail) < first.get(box));
+    if (before.length) found.push([index.get(before.reduce((a, b) => (last(b) > last(a) ? b : a)).id), index.get(box.id)]);
+  }
+  return found;
 }
 
 /** The places of each layer from left to right: those of a scope side by side, near what they are joined to. */

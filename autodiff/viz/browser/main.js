@@ -130,9 +130,9 @@ function togglePaths() {
 function mark() {
   const box = selected(), along = page.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
   const now = page.step ? edges[page.step - 1] : null;
-  for (const [id, group] of drawn.box) group.classList.toggle("chosen", id === page.box);
+  for (const [id, group] of drawn.shapes) group.classList.toggle("chosen", id === page.box);
   for (const arrow of drawn.arrows) {
-    const list = drawn.arrow.get(arrow.id).classList;
+    const list = drawn.curves.get(arrow.id).classList;
     list.toggle("near", Boolean(box) && (arrow.tail === box.id || arrow.head === box.id));
     list.toggle("dim", along ? arrow.edges.reduce((sum, edge) => sum + (along.get(edge.i) || 0), 0) < 0.02 : Boolean(now) && !arrow.edges.some((edge) => edge.i < page.step));
     list.toggle("now", Boolean(now) && arrow.edges.includes(now));
@@ -140,11 +140,11 @@ function mark() {
   }
   if (now) {
     const ids = [boxOf(now.to)?.id, boxOf(now.from)?.id];
-    for (const [id, group] of drawn.box) {
+    for (const [id, group] of drawn.shapes) {
       group.classList.toggle("evaluated", id === ids[0] || id.startsWith(`n${now.to}u`));
       group.classList.toggle("gathering", id === ids[1]);
     }
-  } else for (const group of drawn.box.values()) group.classList.remove("evaluated", "gathering");
+  } else for (const group of drawn.shapes.values()) group.classList.remove("evaluated", "gathering");
 }
 
 // -- the reverse pass --------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ function goToStep(n) {
   let told = "Before the first rule.";
   if (page.step) {
     const { from, to, slot, delta } = edges[page.step - 1], sent = sentTo(nodes[from]), arrived = sent.filter((edge) => edge.i < page.step).length;
-    told = `Call ${page.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
+    told = `Call ${page.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to its argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
     const box = boxOf(from);
     if (box) reveal(box.id);
   }
@@ -189,7 +189,7 @@ function search(said) {
   hits.all = wanted ? nodes.filter((node) => [node.name, node.call, node.op, scopeName(node.scope)].some((part) => part.toLowerCase().includes(wanted))) : [];
   at("found").textContent = wanted ? count(hits.all.length, "hit") : "";
   const found = new Set(hits.all.map((node) => node.id));
-  for (const box of drawn.boxes) drawn.box.get(box.id).classList.toggle("hit", box.members.some((node) => found.has(node.id)));
+  for (const box of drawn.boxes) drawn.shapes.get(box.id).classList.toggle("hit", box.members.some((node) => found.has(node.id)));
 }
 
 function nextHit(way) {

@@ -174,7 +174,7 @@ function chart(parts, whole) {
     made.append(column, svg("circle", { cx: x + step / 2, cy: y(norms[k]), r: Math.min(3, Math.max(1.2, step / 4)), class: "dot" }));
     if (k % every === 0) made.append(write(x + step / 2, bottom + 15, String(k), 11, "muted mid"));
   });
-  made.append(write((left + across) / 2, bottom + 32, "residual branches on the path   ■ projection share   ● norm share", 11, "muted mid"));
+  made.append(write((left + across) / 2, bottom + 32, "residual branches    ■ projection share    ● norm share", 11, "muted mid"));
   return made;
 }
 
@@ -249,7 +249,7 @@ function compared(node) {
 
 // -- the table of all nodes --------------------------------------------------------------------------------------------
 
-const listing = { by: "id", up: true, shown: 100 };
+const listing = { by: "id", up: true, many: 100 };
 const COLUMNS = [
   ["id", "#", (node) => node.id], ["scope", "scope", (node) => scopeName(node.scope)], ["name", "name", (node) => node.name], ["call", "operation", (node) => node.call],
   ["shape", "shape", (node) => node.value?.size ?? 0], ["value", "value", (node) => node.value?.rms ?? -1], ["delta", "δ", (node) => node.delta?.rms ?? -1], ["said", "in words", (node) => node.uses.length],
@@ -272,10 +272,10 @@ function fillListing() {
   const sorted = [...nodes].sort((a, b) => { const [x, y] = [keys.get(a), keys.get(b)]; return sign * (x < y ? -1 : x > y ? 1 : 0) || a.id - b.id; });
   const heads = COLUMNS.map(([key, name]) => h("th", { scope: "col", "aria-sort": listing.by === key ? (listing.up ? "ascending" : "descending") : "none" },
     push(name, () => { Object.assign(listing, { up: listing.by === key ? !listing.up : key === "id" || key === "scope" || key === "name" || key === "call", by: key }); fillListing(); at(`sort-${key}`).focus(); }, { id: `sort-${key}` })));
-  const rows = sorted.slice(0, listing.shown).map((node) => h("tr", {}, h("td", {}, String(node.id)), h("td", {}, scopeName(node.scope)), h("td", {}, node.name), h("th", { scope: "row" }, link(node.id, node.call)),
+  const rows = sorted.slice(0, listing.many).map((node) => h("tr", {}, h("td", {}, String(node.id)), h("td", {}, scopeName(node.scope)), h("td", {}, node.name), h("th", { scope: "row" }, link(node.id, node.call)),
     h("td", {}, `${node.dtype} ${node.shape}`), h("td", {}, node.value ? amount(node.value) || states(node.value) : ""), h("td", {}, node.delta ? amount(node.delta) || states(node.delta) : D.flow ? "no path" : ""), h("td", {}, inWords(node))));
   const left = nodes.length - rows.length;
   at("listing").replaceChildren(
     region("All nodes", h("table", { class: "nodes" }, h("caption", {}, `${rows.length} of ${count(nodes.length, "node")}; a heading sorts`), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
-    left > 0 ? h("p", {}, push(`Show ${Math.min(left, 2000)} more`, () => { listing.shown += Math.min(left, 2000); fillListing(); })) : "");
+    left > 0 ? h("p", {}, push(`Show ${Math.min(left, 2000)} more`, () => { listing.many += Math.min(left, 2000); fillListing(); })) : "");
 }
