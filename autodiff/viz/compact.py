@@ -266,16 +266,16 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
         for row in found["joins"]
     ]  # fmt: skip
     spectra = [
-        {"of": spectrum["node"], "told": clean(spectrum["told"], 400),
+        {"of": spectrum["node"], "told": clean(spectrum["told"], 400), "more": spectrum["more"],
          "parts": [[short(row["projection"], 4), short(row["norm"], 4)] for row in spectrum["rows"]]}
         for spectrum in found["spectra"]
     ]  # fmt: skip
     cuts = found["cuts"]
-    before = [short(x, 4) for x in cuts["before"]]
+    before = [short(x) for x in cuts["before"]]
     changed = []
     for entry in cuts["of"]:
         after = [
-            [None if short(x, 4) == old else short(x, 4) for x, old in zip(entry[way], before, strict=True)]
+            [None if short(x) == old else short(x) for x, old in zip(entry[way], before, strict=True)]
             if way in entry else 0 for way in ("skip", "residual")
         ]  # fmt: skip
         changed.append([entry["row"], *after])

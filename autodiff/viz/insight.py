@@ -12,8 +12,8 @@ from ..graph import Graph
 
 JOINS = 64
 """So many joins are cut at most; each takes two sweeps."""
-SWEPT = 400_000
-"""And so many that the sweeps visit no more than this many nodes together."""
+SWEPT = 300_000
+"""How many nodes the sweeps for all cuts may visit together; as many those for the path depth."""
 TARGETS = 48
 """Inputs whose gradient is followed through every cut. Forks come on top of them."""
 PARTS = 8
@@ -55,7 +55,7 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     told = []
     if start is not None:
         name = _introduced(flow.graph, homes, joins, start)
-        told += [tell_spectrum(spectra[0]["rows"], name), *_tell_paths(spectra[0]["rows"])]
+        told += [_tell_spectrum(spectra[0], name), *_tell_paths(spectra[0])]
         told += _tell_cuts(cuts, joins, start, name)
     if len(trend) > 1:
         told.append(trend.told)
@@ -81,16 +81,27 @@ def _rms(flow: GradientFlow, v: int) -> float | None:
 
 
 def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
-    """The spectrum of every target from one set of sweeps; the same numbers as :meth:`GradientFlow.spectrum` gives."""
+    """The spectrum of every target from one set of sweeps; the same numbers as :meth:`GradientFlow.spectrum` gives.
+
+    A very deep net is not swept to its end: what is left of δ is then its last part, marked by ``more``.
+    """
     rows: dict[int, list[dict[str, Any]]] = {v: [] for v in targets}
+    rest = {v: flow.delta[v] for v in targets}
+    room = max(8, SWEPT // len(flow.graph))
     tables = by_branches(flow.graph, flow.values, flow.seeds, find_joins(flow.graph), flow.contributions)
+    more = False
     for k, table in enumerate(tables):
+        more = k == room
         for v in targets:
-            if table[v] is None:
+            part = rest[v] if more else table[v]
+            if part is None:
                 rows[v].append({"branches": k, "norm": 0.0, "projection": 0.0, "norm_share": 0.0, "cosine": math.nan})
                 continue
-            (share,) = divide([table[v]], flow.delta[v])["terms"]
-            rows[v].append({"branches": k, "norm": norm(table[v]), **share})
+            (share,) = divide([part], flow.delta[v])["terms"]
+            rows[v].append({"branches": k, "norm": norm(part), **share})
+            rest[v] = rest[v] - part
+        if more:
+            break
     found = []
     for v in targets:
         while len(rows[v]) > 1 and rows[v][-1]["norm"] == 0:
@@ -98,8 +109,19 @@ def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
         whole = sum(row["norm"] for row in rows[v])
         for row in rows[v]:
             row["norm_share"] = row["norm"] / whole if whole else math.nan
-        found.append({"node": v, "told": tell_spectrum(Rows(rows[v]), label(flow.graph, v)), "rows": Rows(rows[v])})
+        unswept = more and len(rows[v]) == room + 1
+        found.append({"node": v, "rows": Rows(rows[v]), "more": unswept})
+        found[-1]["told"] = _tell_spectrum(found[-1], label(flow.graph, v))
     return found
+
+
+def _tell_spectrum(spectrum: dict[str, Any], name: str) -> str:
+    """A spectrum in a sentence, whether it was swept to its end or not."""
+    rows = spectrum["rows"]
+    if not spectrum["more"]:
+        return tell_spectrum(rows, name)
+    told = f"Of the δ of {name} {percent(rows[0]['projection'])} came through skips alone, "
+    return told + f"and {percent(rows[-1]['projection'])} through {len(rows) - 1} residual branches or more."
 
 
 def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]:
@@ -121,8 +143,9 @@ def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]
     return {"targets": targets, "before": before, "of": found, "left_out": len(rows) - len(chosen)}
 
 
-def _tell_paths(rows: Rows) -> list[str]:
+def _tell_paths(spectrum: dict[str, Any]) -> list[str]:
     """Which paths carry a δ: its three longest parts."""
+    rows = spectrum["rows"][:-1] if spectrum["more"] else spectrum["rows"]
     longest = sorted((row for row in rows if row["norm"]), key=lambda row: -row["norm"])[:3]
     if len(longest) < 2:
         return []

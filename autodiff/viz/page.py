@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import hashlib
 import html
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -40,8 +41,13 @@ def assemble(whole: Mapping[str, Any], theme: str = "auto") -> str:
         "POLICY": policy, "TITLE": html.escape(str(whole["title"])), "THEME": theme, "STYLE": style,
         "DATA": to_page_json(dict(whole)), "SCRIPT": script,
     }  # fmt: skip
-    pieces = _file("page.html").split("@@")  # text, key, text, key, …, text: what is put in is not looked at again
+    pieces = page_skeleton().split("@@")  # text, key, text, key, …, text: what is put in is not looked at again
     return "".join(parts[piece] if n % 2 else piece for n, piece in enumerate(pieces))
+
+
+def page_skeleton() -> str:
+    """The page without what is put into it, and without indentation."""
+    return re.sub(r"\n\s*(?=<)", "\n", _file("page.html"))
 
 
 def page_script() -> str:

@@ -63,8 +63,17 @@ def table(page, selector):
     )
 
 
-def said(x, digits):
-    return number(x, digits)
+def until(page, what):
+    """Wait for the page; playwright's own way of waiting for an expression is evaluation, which the policy forbids."""
+    for _ in range(100):
+        if page.evaluate(what):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"it never came about that {what}")
+
+
+def rms(x):
+    return float(np.sqrt(np.mean(np.square(x))))
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------
@@ -115,7 +124,9 @@ def test_boxes_of_a_layout_made_in_the_page_do_not_overlap(visit):
     page.select_option("#view", "1")
     page.focus("#stage")
     for scope in ("s1", "s4"):
-        page.locator(f"#{scope}").click()
+        page.keyboard.press("Escape")
+        while page.locator(f"#{scope}.chosen").count() == 0:
+            page.keyboard.press("Shift+ArrowRight")
         page.keyboard.press("c")
     assert page.input_value("#view") == "mixed"
     assert "layout of this page" in page.inner_text("#legend")
@@ -154,24 +165,24 @@ def test_too_large_a_graph_opens_collapsed_or_near_its_output(visit):
 
 def test_zoom_move_and_fit(visit):
     page = visit(residual_net(6))
-    page.wait_for_function("document.getElementById('world').hasAttribute('transform')")
+    until(page, "document.getElementById('world').hasAttribute('transform')")
     place = "document.getElementById('world').getCTM()"
     scale = page.evaluate(f"{place}.a")
     page.focus("#stage")
     page.keyboard.press("+")
-    page.wait_for_function(f"{place}.a > {scale} * 1.2")
+    until(page, f"{place}.a > {scale} * 1.2")
     page.keyboard.press("-")
     page.mouse.move(300, 500)
     page.mouse.wheel(0, -200)
-    page.wait_for_function(f"{place}.a > {scale} * 1.2")
+    until(page, f"{place}.a > {scale} * 1.2")
     before = page.evaluate(f"[{place}.e, {place}.f]")
     page.mouse.down()
     page.mouse.move(360, 530, steps=4)
     page.mouse.up()
-    page.wait_for_function(f"Math.abs({place}.e - {before[0]} - 60) < 1 && Math.abs({place}.f - {before[1]} - 30) < 1")
+    until(page, f"Math.abs({place}.e - {before[0]} - 60) < 1 && Math.abs({place}.f - {before[1]} - 30) < 1")
     page.keyboard.press("0")
     stage = page.locator("#stage").bounding_box()
-    page.wait_for_function(f"document.getElementById('world').getBoundingClientRect().height <= {stage['height']}")
+    until(page, f"document.getElementById('world').getBoundingClientRect().height <= {stage['height']}")
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
@@ -186,10 +197,9 @@ def test_the_inspector_has_numpys_numbers(visit):
         page.locator(f"#listing tbody tr:nth-child({v + 1}) button").click()
         rows = {row[0]: row[1:] for row in table(page, "#panel-node .numbers")}
         x, d = flow.values[v], flow[v]
-        rms = [float(np.sqrt(np.mean(np.square(part)))) for part in (x, d)]
-        assert rows["RMS"] == [said(part, 6) for part in rms]
-        assert rows["least"] == [said(float(np.min(part)), 6) for part in (x, d)]
-        assert rows["greatest"] == [said(float(np.max(part)), 6) for part in (x, d)]
+        assert rows["RMS"] == [number(rms(part), 6) for part in (x, d)]
+        assert rows["least"] == [number(float(np.min(part)), 6) for part in (x, d)]
+        assert rows["greatest"] == [number(float(np.max(part)), 6) for part in (x, d)]
         assert rows["elements"] == [str(np.size(x))] * 2
         sent = table(page, "#panel-node .contributions")
         shares = flow.shares(v)["terms"]
@@ -198,16 +208,16 @@ def test_the_inspector_has_numpys_numbers(visit):
         for row, term in zip(sent, real, strict=False):
             assert f"({term['consumer']})" in row[0]
             assert row[1] == str(term["position"])
-            assert [row[2], row[3]] == [f"{said(100 * term[key], 3)} %" for key in ("projection", "norm_share")]
-            assert row[4] == said(term["cosine"], 3)
-            assert row[5] == said(float(np.sqrt(np.mean(term["contribution"] ** 2))), 6)
+            assert [row[2], row[3]] == [f"{number(100 * term[key], 3)} %" for key in ("projection", "norm_share")]
+            assert row[4] == number(term["cosine"], 3)
+            assert row[5] == number(rms(term["contribution"]), 6)
 
 
 def test_the_histogram_is_numpys(visit):
     flow = residual_net(2)
     page = visit(flow)
     counted = data(page)["nodeColumns"]["histogram"]
-    assert counted.keys() == {str(v) for v in range(len(flow.graph)) if np.size(flow[v]) > 1}
+    assert counted.keys() == {str(v) for v in range(len(flow.graph)) if np.ptp(flow[v]) > 0}
     for v, counts in counted.items():
         assert counts == np.histogram(flow[int(v)], 16)[0].tolist()
     page.select_option("#view", "0")
@@ -222,17 +232,17 @@ def test_the_joins_the_depth_and_the_cuts_are_the_flows(visit):
     joins, rows = flow.joins(), table(page, "#panel-joins .joins")
     assert [row[0] for row in rows] == [f"block{n + 1}" for n in range(5)]
     for join, row in zip(joins, rows, strict=True):
-        assert row[1:4] == [f"{said(100 * join['skip_share'], 3)} %", f"{said(100 * join['residual_share'], 3)} %",
-                            said(join["cosine"], 3)]  # fmt: skip
+        assert row[1:4] == [f"{number(100 * join['skip_share'], 3)} %", f"{number(100 * join['residual_share'], 3)} %",
+                            number(join["cosine"], 3)]  # fmt: skip
         assert row[-1] == join["kind"]
         u = flow.graph.inputs[join["join"]][join["skip"]]
         left = flow.cut((u, join["join"], join["skip"]))
-        assert row[5] == f"×{said(np.linalg.norm(left['x']) / np.linalg.norm(flow['x']), 3)}"
+        assert row[5] == f"×{number(np.linalg.norm(left['x']) / np.linalg.norm(flow['x']), 3)}"
     spectrum = flow.spectrum("x")
     page.click("#tab-depth")
     assert page.inner_text("#panel-depth .said") == spectrum.told
     assert [row[:3] for row in table(page, "#panel-depth")] == [
-        [str(row["branches"]), *(f"{said(100 * float(f'{row[key]:.4g}'), 3)} %" for key in ("projection", "norm_share"))]
+        [str(row["branches"]), *(f"{number(100 * float(f'{row[key]:.4g}'), 3)} %" for key in ("projection", "norm_share"))]
         for row in spectrum
     ]
     page.click("#tab-cuts")
@@ -243,10 +253,10 @@ def test_the_joins_the_depth_and_the_cuts_are_the_flows(visit):
         left = flow.cut((u, join["join"], join[way]))
         for row in table(page, "#panel-cuts .cuts"):
             v = int(re.search(r"\((\d+)\)$", row[0])[1])
-            before, after = (float(np.sqrt(np.mean(one[v] ** 2))) for one in (flow, left))
-            assert row[1] == said(before, 3)
+            before, after = rms(flow[v]), rms(left[v])
+            assert row[1] == number(before, 3)
             shown = row[column].split("  ")[0].split(" (")[0]
-            assert shown == (said(after, 3) if left.has_path(v) else "no path")
+            assert shown == (number(after, 3) if left.has_path(v) else "no path")
 
 
 def test_the_sentences_stand_on_top(visit):
@@ -317,7 +327,7 @@ def test_the_table_sorts_and_says_everything(visit):
     assert [int(row[0]) for row in rows] == list(range(len(flow.graph)))
     page.click("#sort-delta")
     order = [int(row[0]) for row in table(page, "#listing")]
-    sizes = [float(f"{np.sqrt(np.mean(flow[v] ** 2)):.6g}") for v in order]
+    sizes = [float(f"{rms(flow[v]):.6g}") for v in order]
     assert sizes == sorted(sizes, reverse=True)
     assert page.locator("#listing th[aria-sort=descending]").count() == 1
     page = visit(nets.states_flow())
@@ -338,7 +348,7 @@ def test_compare_with_another_page_and_with_json(visit, tmp_path):
         page.set_input_files("#other", str(path))
         page.wait_for_selector("#panel-compare tbody tr")
         rows = table(page, "#panel-compare .compared")
-        assert len(rows) == len(flow.graph) - sum(factor == 1 for factor in expected.values())
+        assert len(rows) == len(flow.graph)
         for row in rows:
             v = int(re.search(r"\((\d+)\)$", row[0])[1])
             shown = float(row[3][1:].replace("−", "-"))
@@ -346,7 +356,7 @@ def test_compare_with_another_page_and_with_json(visit, tmp_path):
     path = tmp_path / "junk.json"
     path.write_text('{"format": "<b>else</b>"}', encoding="utf-8")
     page.set_input_files("#other", str(path))
-    page.wait_for_function("document.querySelector('#panel-compare .said').textContent.includes('neither')")
+    until(page, "document.querySelector('#panel-compare .said').textContent.includes('neither')")
 
 
 # -- safety ------------------------------------------------------------------------------------------------------------
@@ -356,7 +366,7 @@ def test_hostile_names_are_text(visit):
     page = visit(flow_of(PAYLOADS), title="</title><script>alert(1)</script>")
     page.select_option("#view", "0")
     assert page.evaluate("document.title") == clean("</title><script>alert(1)</script>", 100)
-    for n in range(1, 2 * len(PAYLOADS), 9):
+    for n in range(1, len(PAYLOADS), 9):
         page.locator(f"#listing tbody tr:nth-child({n}) button").click()
     for key in ("joins", "depth", "cuts", "compare"):
         page.click(f"#tab-{key}")

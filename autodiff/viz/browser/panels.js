@@ -154,7 +154,7 @@ function fillDepth(n = 0) {
   if (!spectra.length) return panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, "There is no residual branch to count."));
   const spectrum = spectra[n], parts = spectrum.parts.map((part) => part.map(real)), whole = parts.reduce((sum, part) => sum + part[1], 0);
   const choice = h("select", { id: "target", onchange: (event) => { fillDepth(Number(event.target.value)); at("target").focus(); } }, spectra.map((other, i) => h("option", { value: i, selected: i === n }, longLabel(nodes[other.of]))));
-  const rows = parts.map(([projection, size], k) => row(String(k), bar(projection), bar(whole ? size / whole : null), number(size)));
+  const rows = parts.map(([projection, size], k) => row(spectrum.more && k === parts.length - 1 ? `${k} or more` : String(k), bar(projection), bar(whole ? size / whole : null), number(size)));
   panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, h("label", {}, "δ of ", choice)), h("p", { class: "said" }, spectrum.told), chart(parts, whole),
     h("p", {}, "Exact: the δ is split by how many residual branches its paths take, and the parts sum to it."),
     region("Parts", table("Parts of the δ", ["residual branches", "projection share", "norm share", "norm"], rows)));
