@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..flows import GradientFlow, Rows, divide, find_joins, norm, scopes, statistics
 from ..flows.routes import by_branches
 from ..flows.told import percent, tell_spectrum
@@ -99,7 +101,8 @@ def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
                 continue
             (share,) = divide([part], flow.delta[v])["terms"]
             rows[v].append({"branches": k, "norm": norm(part), **share})
-            rest[v] = rest[v] - part
+            with np.errstate(invalid="ignore", over="ignore"):  # inf − inf is told by its value
+                rest[v] = rest[v] - part
         if more:
             break
     found = []

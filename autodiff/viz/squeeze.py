@@ -30,6 +30,11 @@ WORDS = frozenset("""
     clearInterval document getComputedStyle matchMedia parseInt requestAnimationFrame setInterval
 """.split())
 """What JavaScript and a browser give their names."""
+PROPERTIES = frozenset("""
+    active arrows band cosine curves group head inputs looks members owner path paths projection residualShare rounded
+    rows said skipShare spots tail uses whole
+""".split())
+"""Properties of the script's own objects, which nothing in the data and nothing that it asks of a browser is called."""
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
 
@@ -126,6 +131,7 @@ def _names(pieces: list[str]) -> dict[str, str]:
         shorthand = bool(open_) and open_[-1] == "{" and before in ("{", ",") and after in (",", "}")
         if before in (".", "?.") or (before in ("{", ",") and after == ":") or shorthand:
             kept.add(piece)
+    kept -= PROPERTIES
     letters = string.ascii_letters
     every = (*letters, *map("".join, itertools.product(letters, letters)))
     free = (name for name in every if name not in own and name not in WORDS)

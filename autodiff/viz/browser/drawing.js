@@ -158,28 +158,40 @@ function drawArrow(arrow, route) {
 
 // -- the whole ---------------------------------------------------------------------------------------------------------
 
+/** What can be out of sight: an element, where it is, whether it is shown. */
+let placed = [];
+const bounds = (points) => { const xs = points.map(([x]) => x), ys = points.map(([, y]) => y); return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]; };
+
 const drawn = { boxes: [], arrows: [], owner: [], shapes: new Map(), curves: new Map(), spots: new Map(), width: 1, height: 1 };
 
 function paint(selection, layout) {
+  drawn.shapes.clear(), drawn.curves.clear(), drawn.spots.clear();
+  const arrows = [], tags = [];
+  placed = [];
+  const put = (element, frame) => placed.push({ element, frame, on: true });
   const frames = layout.frames.map(([id, left, top, right, bottom]) => {
     const group = svg("g", { "data-kind": "scope", "data-scope": id, class: "scope" });
     group.append(rect(left, top, right - left, bottom - top, null, { rx: 6 }), write(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
+    put(group, [left, top, right, bottom]);
     return group;
   });
-  drawn.shapes.clear(), drawn.curves.clear(), drawn.spots.clear();
-  const arrows = [], tags = [];
   selection.arrows.forEach((arrow, n) => {
     const [group, shown] = drawArrow(arrow, layout.routes[n]);
     arrow.looks = shown;
     arrows.push(group);
+    put(group, bounds(layout.routes[n]));
     drawn.curves.set(arrow.id, group);
     const at = layout.labels[n];
-    if (shown.said && at) tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${layout.anchor}`));
+    if (!shown.said || !at) return;
+    tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${layout.anchor}`));
+    put(arrow.tag, [at[0], at[1], ...at]);
   });
   const boxes = selection.boxes.map((box, n) => {
     const group = drawBox(box, layout.boxes[n]);
     drawn.shapes.set(box.id, group);
     drawn.spots.set(box.id, layout.boxes[n]);
+    const { x, y, w, h } = layout.boxes[n];
+    put(group, [x - w / 2, y - h / 2, x + w / 2, y + h / 2]);
     return group;
   });
   const layer = (name, all) => svg("g", { class: name }, ...all);
@@ -193,12 +205,18 @@ function paint(selection, layout) {
 const sight = { x: 0, y: 0, k: 1 };
 let asked = 0;
 
-/** Put the transform in force, once a frame. */
+/** Put the transform in force, once a frame, and leave out what is out of sight. */
 function settleSight() {
   asked = 0;
   world.setAttribute("transform", `translate(${short(sight.x)} ${short(sight.y)}) scale(${sight.k.toPrecision(5)})`);
   stage.classList.toggle("far", sight.k < 0.42);
   stage.classList.toggle("afar", sight.k < 0.2);
+  const { width, height } = stage.getBoundingClientRect(), far = 80; // letters are laid out anew at every scale: only those in sight
+  const left = (-far - sight.x) / sight.k, top = (-far - sight.y) / sight.k, right = (width + far - sight.x) / sight.k, bottom = (height + far - sight.y) / sight.k;
+  for (const item of placed) {
+    const [a, b, c, d] = item.frame, on = c > left && a < right && d > top && b < bottom;
+    if (on !== item.on) item.element.style.display = (item.on = on) ? "" : "none";
+  }
 }
 function moved() {
   if (!asked) asked = requestAnimationFrame(settleSight);

@@ -49,6 +49,7 @@ function show() {
   at("view").value = page.near ? "near" : view >= 0 ? String(view) : "mixed";
   at("counts").textContent = `${count(nodes.length, "node")}, ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}.`;
   mark();
+  moved();
   return true;
 }
 
@@ -325,7 +326,7 @@ on("view", "change", (event) => {
   } else if (change(new Set(D.views[Number(wanted)].closed))) open();
 });
 addEventListener("resize", moved);
-addEventListener("beforeprint", fit);
+addEventListener("beforeprint", () => { fit(); settleSight(); });
 
 // -- the beginning -----------------------------------------------------------------------------------------------------
 
