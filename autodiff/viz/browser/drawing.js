@@ -215,7 +215,7 @@ function settleSight() {
   const left = (-far - sight.x) / sight.k, top = (-far - sight.y) / sight.k, right = (width + far - sight.x) / sight.k, bottom = (height + far - sight.y) / sight.k;
   for (const item of placed) {
     const [a, b, c, d] = item.frame, on = c > left && a < right && d > top && b < bottom;
-    if (on !== item.on) item.element.style.display = (item.on = on) ? "" : "none";
+    if (on !== item.on) item.element.classList.toggle("gone", !(item.on = on));
   }
 }
 function moved() {
