@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from . import __version__
-from .cli import check, doctor, draw, operations
+from .cli import check, doctor, draw, explore, operations
 from .demo import EPOCHS, QUICK_EPOCHS
 from .demo import run as run_demo
 from .errors import AutodiffError, CheckError
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     _demo(commands)
     _draw(commands)
+    _explore(commands)
     _check(commands)
     _ops(commands)
     _doctor(commands)
@@ -81,6 +82,16 @@ def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _target(p)
     draw.options(p)
     p.set_defaults(run=draw.run)
+
+
+def _explore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    p = _command(
+        commands, "explore", "write a page on which the graph and its δ can be explored in a browser, without a network",
+        "explore model.py:loss --args 2.0 3.0", "explore model.py:loss --args 'f8[3,4]' 'f8[4]' -o page.html",
+    )  # fmt: skip
+    _target(p)
+    explore.options(p)
+    p.set_defaults(run=explore.run)
 
 
 def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

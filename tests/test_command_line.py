@@ -97,10 +97,10 @@ def refused(capsys, *argv):
 def test_without_arguments_it_prints_help(capsys):
     assert main([]) == DONE
     said = capsys.readouterr().out
-    assert all(command in said for command in ("demo", "draw", "check", "ops", "doctor"))
+    assert all(command in said for command in ("demo", "draw", "explore", "check", "ops", "doctor"))
 
 
-@pytest.mark.parametrize("command", ["demo", "draw", "check", "ops", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "draw", "explore", "check", "ops", "doctor"])
 def test_every_command_has_examples(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -148,6 +148,18 @@ def test_draw_names_its_file_after_the_function(capsys, model):
     assert main(["draw", "model.py:paths"]) == DONE
     assert capsys.readouterr().out == "paths.svg\n"
     assert (model.parent / "paths.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_explore_writes_a_page(capsys, model):
+    assert main(["explore", "model.py:paths", "--title", "Two <ways>", "--theme", "dark"]) == DONE
+    assert capsys.readouterr().out == "paths.html\n"
+    text = (model.parent / "paths.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<title>Two &lt;ways&gt;</title>" in text
+    assert 'data-theme="dark"' in text
+    assert "10.5" in text
+    assert main(["explore", "model.py:paths", "-o", "page.svg"]) == REFUSED
+    assert "-o page.html" in capsys.readouterr().err
 
 
 def test_draw_starts_from_ones_where_the_result_is_no_number_and_says_so(capsys, model):

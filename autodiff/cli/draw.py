@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import CommandError, message
+from ..flows import GradientFlow
 from ..graph import Graph
 from ..transforms import trace
 from ..viz.options import DIRECTIONS, ENGINES, THEMES, Options
-from .target import arguments, load, read
+from .target import Target, arguments, load, read
 
 _PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes")
 
@@ -36,6 +37,13 @@ def options(p: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Trace, sweep, draw, and print where the picture is."""
     target = load(given.target)
+    out = given.out or Path(f"{target.name.rpartition('.')[2]}.svg")
+    swept(target, given).draw(out, **picture_options(given))
+    print(out)
+
+
+def swept(target: Target, given: argparse.Namespace) -> GradientFlow:
+    """The flow through the graph of a function, with the arguments and seeds of the command line."""
     graph = trace(target.function)(*arguments(target, given.args, given.random_seed))
     if not graph.arguments:
         raise CommandError(
@@ -45,15 +53,13 @@ def run(given: argparse.Namespace) -> None:
                 "give floats: --args 2.0 instead of --args 2",
             )
         )
-    seed = seeds(graph, given.seed, given.random_seed, target.name)
-    out = given.out or Path(f"{target.name.rpartition('.')[2]}.svg")
-    graph.backward(seed).draw(out, **picture_options(given))
-    print(out)
+    flow: GradientFlow = graph.backward(seeds(graph, given.seed, given.random_seed, target.name))
+    return flow
 
 
 def picture_options(given: argparse.Namespace) -> dict[str, Any]:
     """What was asked of the picture; numbers among names are depths and nodes."""
-    wanted = {key: getattr(given, key) for key in _PICTURE if getattr(given, key) is not None}
+    wanted = {key: getattr(given, key) for key in _PICTURE if getattr(given, key, None) is not None}
     for key in ("collapse", "focus"):
         if key in wanted:
             wanted[key] = [int(text) if text.isdecimal() else text for text in wanted[key]]

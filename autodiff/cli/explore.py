@@ -1,0 +1,32 @@
+"""``explore``: the flow of a function in a user's file as an interactive page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import CommandError, message
+from ..viz.options import THEMES, Options
+from .draw import picture_options, swept
+from .target import load
+
+
+def options(p: argparse.ArgumentParser) -> None:
+    """What the command takes besides the function and its arguments."""
+    p.add_argument("-o", "--out", metavar="OUT", type=Path, help="page to write [FUNCTION.html]")
+    p.add_argument("--title", help="what stands above it [the function's name]")
+    p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="open with these as one box; a number is a depth")
+    p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
+    p.add_argument("--seed", nargs="+", metavar="ARG", help="the δ of each output, as for --args [ones]")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Trace, sweep, write the page, and print where it is."""
+    target = load(given.target)
+    out = given.out or Path(f"{target.name.rpartition('.')[2]}.html")
+    if out.suffix.lower() != ".html":
+        raise CommandError(
+            message(f"{out} does not end in .html", "explore writes a page; draw writes pictures", f"-o {out.stem}.html")
+        )
+    swept(target, given).draw(out, **picture_options(given))
+    print(out)
