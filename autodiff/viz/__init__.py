@@ -3,8 +3,9 @@
 One document of plain data (:mod:`~autodiff.viz.picture`) feeds every format. What is drawn of it is selected
 (:mod:`~autodiff.viz.view`), written into boxes (:mod:`~autodiff.viz.face`), laid out by Graphviz in a child process
 (:mod:`~autodiff.viz.engine`) or by the built-in layout (:mod:`~autodiff.viz.layout`), composed with title and legend
-(:mod:`~autodiff.viz.scene`) and written as svg, or as png or pdf, which show the very same scene. An interactive page (:mod:`~autodiff.viz.page`) is
-laid out by the same engines and holds everything else that is known of a flow.
+(:mod:`~autodiff.viz.scene`) and written as svg, or as png or pdf, which show the very same scene. An
+interactive page (:mod:`~autodiff.viz.page`) is laid out by the same engines and holds everything else that is known of
+a flow.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import PictureError
 from ..flows import GradientFlow, flat
 from ..graph import Graph
+from .face import ordinary
 from .insight import insight
 from .layout import Layout
 from .lettering import clean
@@ -24,7 +25,6 @@ from .options import Options
 from .picture import document, finite
 from .scene import lay_out, measure
 from .theme import Scale
-from .face import ordinary
 from .view import View, select
 
 FORMAT = "autodiff page"
@@ -43,6 +43,7 @@ class Texts:
         self.number: dict[str, int] = {"": 0}
 
     def __call__(self, text: object, limit: int = 48) -> int:
+        """The number of a text, as it may stand in a picture."""
         return self.number.setdefault(clean(text, limit), len(self.number))
 
 
@@ -151,7 +152,7 @@ def _numbers(s: dict[str, Any] | None) -> Any:
 
 
 def histogram(delta: Any, s: dict[str, Any]) -> list[int] | None:
-    """How many of the finite elements of δ lie in each of sixteen equal parts of its range; of complex ones the moduli."""
+    """How many finite elements of δ lie in each of sixteen equal parts of its range; of complex ones the moduli."""
     if s["min"] is None or s["min"] == s["max"]:
         return None
     x = flat(delta)
@@ -275,8 +276,8 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
     changed = []
     for entry in cuts["of"]:
         after = [
-            [None if short(x) == old else short(x) for x, old in zip(entry[way], before, strict=True)]
-            if way in entry else 0 for way in ("skip", "residual")
+            [_left(x, old) for x, old in zip(entry[way], cuts["before"], strict=True)] if way in entry else 0
+            for way in ("skip", "residual")
         ]  # fmt: skip
         changed.append([entry["row"], *after])
     trend = [[texts(row["block"]), short(row["delta"])] for row in found["trend"]]
@@ -285,3 +286,8 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
         "cutTable": {"targets": cuts["targets"], "before": before, "of": changed, "leftOut": cuts["left_out"]},
         "start": found["start"],
     }  # fmt: skip
+
+
+def _left(after: float | None, before: float | None) -> float | None:
+    """What a cut leaves, as briefly as can be: 0 where it changes nothing, −1 where no path is left, −2 for a zero."""
+    return 0 if after == before else -2 if after == 0 else short(after, 5)

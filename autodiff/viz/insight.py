@@ -1,4 +1,4 @@
-"""What a page says beyond the picture, computed before it is written: path depth, cuts, and sentences to be read first."""
+"""What a page says beyond the picture, computed before it is written: path depth, cuts, sentences to be read first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOINS = 64
 """So many joins are cut at most; each takes two sweeps."""
 SWEPT = 300_000
 """How many nodes the sweeps for all cuts may visit together; as many those for the path depth."""
-TARGETS = 48
+TARGETS = 40
 """Inputs whose gradient is followed through every cut. Forks come on top of them."""
 PARTS = 8
 """Parts of spectra that are kept, for each node of the graph."""
@@ -36,7 +36,7 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     -------
     dict
         ``joins``: as :meth:`~autodiff.GradientFlow.joins`, each with its scope's name as ``block`` and the RMS of δ of
-        its fork; ``spectra``: for forks and inputs their number, sentence and parts; ``cuts``: the RMS of δ of the targets
+        its fork; ``spectra``: for forks and inputs their number, sentence and parts; ``cuts``: RMS of δ of the targets
         before and after the skip or the residual branch of a join is cut; ``trend``: by block, from the output back;
         ``told``: the sentences; ``start``: the node that the first sentence is about, None where there is no join.
     """

@@ -64,7 +64,8 @@ def page_style() -> str:
     """The style sheet, with the colours of the static picture for a light and a dark page."""
     colours = {role: f"light-dark({LIGHT[role]},{DARK[role]})" for role in LIGHT}
     colours |= {f"cividis{n}": colour for n, colour in enumerate(CIVIDIS)}
-    return squeeze_style(f":root{{{''.join(f'--{name}:{colour};' for name, colour in colours.items())}}}{_file('page.css')}")
+    variables = "".join(f"--{name}:{colour};" for name, colour in colours.items())
+    return squeeze_style(f":root{{{variables}}}{_file('page.css')}")
 
 
 def _file(name: str) -> str:

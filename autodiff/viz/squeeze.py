@@ -23,17 +23,19 @@ PIECE = re.compile(
     re.DOTALL,
 )
 """One piece of a script outside templates. A regular expression can only follow these signs in our scripts."""
-WORDS = frozenset("""
+GIVEN = """
     async await break case catch const continue default delete do else false finally for function if in instanceof let
     new null of return switch throw true try typeof undefined void while
     Array Boolean DOMParser Infinity JSON Map Math NaN Number Object Promise Set String TypeError addEventListener
     clearInterval document getComputedStyle matchMedia parseInt requestAnimationFrame setInterval
-""".split())
+"""
+WORDS = frozenset(GIVEN.split())
 """What JavaScript and a browser give their names."""
-PROPERTIES = frozenset("""
+OWN = """
     active arrows band cosine curves group head inputs looks members owner path paths projection residualShare rounded
     rows said skipShare spots tail uses whole
-""".split())
+"""
+PROPERTIES = frozenset(OWN.split())
 """Properties of the script's own objects, which nothing in the data and nothing that it asks of a browser is called."""
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
@@ -114,7 +116,7 @@ def _joined(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _names(pieces: list[str]) -> dict[str, str]:
-    """Short names for the script's own: for every word that is nowhere a property, and that the script itself declares."""
+    """Short names for the script's own: for every word that is neither given nor a property of something else."""
     own: Counter[str] = Counter()
     kept = set(WORDS)
     open_: list[str] = []

@@ -267,6 +267,6 @@ const joins = (D.joinRows || []).map(([join, fork, skip, residual, kind, norm, s
 const cuts = D.cutTable || { targets: [], before: [], of: [], leftOut: 0 };
 /** The RMS of δ of each target after a cut: [join, way, after]. */
 for (const [n, skip, residual] of cuts.of) {
-  const fill = (after) => (after ? after.map((x, i) => (x === null ? cuts.before[i] : x)).map(real) : null);
+  const fill = (after) => (after ? after.map((x, i) => (x === 0 ? cuts.before[i] : x === -2 ? 0 : x)) : null);
   joins[n].cut = { skip: fill(skip), residual: fill(residual) };
 }
