@@ -164,7 +164,7 @@ def test_squeezing_keeps_what_a_script_says():
         '"fourth":/[/"\']x/g.test("//")};for(const[d,e]of[[1,2]])Math.max(d- -e,second,c.third,c?.fourth,...[a(3)]);\n'
     )  # fmt: skip
     assert squeeze_style("a { b : c; }\n/* d */ @media (x: y) { e f > g { h: i j; } }") == (
-        "a{b : c}@media (x:y){e f > g{h:i j}}\n"
+        "a{b : c}@media (x: y){e f > g{h:i j}}\n"
     )
 
 
