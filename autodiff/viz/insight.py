@@ -153,7 +153,8 @@ def _tell_paths(spectrum: dict[str, Any]) -> list[str]:
     if len(longest) < 2:
         return []
     parts = [
-        f"{percent(row['projection'])} through {row['branches'] or 'no'} residual branch{'es' * (row['branches'] != 1)}"
+        f"{percent(row['projection'])}{' (opposing)' * (row['projection'] < 0)} through {row['branches'] or 'no'} "
+        f"residual branch{'es' * (row['branches'] != 1)}"
         for row in longest
     ]  # fmt: skip
     return [f"The paths that carry most of it: {', '.join(parts)}."]

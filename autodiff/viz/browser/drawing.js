@@ -165,6 +165,7 @@ const bounds = (points) => { const xs = points.map(([x]) => x), ys = points.map(
 const drawn = { boxes: [], arrows: [], owner: [], shapes: new Map(), curves: new Map(), spots: new Map(), width: 1, height: 1 };
 
 function paint(selection, layout) {
+  at("tip").hidden = true;
   drawn.shapes.clear(), drawn.curves.clear(), drawn.spots.clear();
   const arrows = [], tags = [];
   placed = [];
@@ -183,8 +184,8 @@ function paint(selection, layout) {
     drawn.curves.set(arrow.id, group);
     const at = layout.labels[n];
     if (!shown.said || !at) return;
-    tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${layout.anchor}`));
-    put(arrow.tag, [at[0], at[1], ...at]);
+    tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${at[2] ?? layout.anchor}`));
+    put(arrow.tag, [at[0], at[1], at[0], at[1]]);
   });
   const boxes = selection.boxes.map((box, n) => {
     const group = drawBox(box, layout.boxes[n]);
@@ -241,10 +242,11 @@ function fit() {
 function open() {
   fit();
   if (sight.k >= 0.6) return;
-  const { width } = stage.getBoundingClientRect();
-  const k = Math.min(1, Math.max(0.75, (width - 24) / drawn.width));
-  const first = drawn.spots.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0, h: 0 };
-  Object.assign(sight, { k, x: drawn.width * k < width ? (width - drawn.width * k) / 2 : width / 2 - first.x * k, y: Math.min(12, 60 - (first.y - first.h / 2) * k) });
+  const { width, height } = stage.getBoundingClientRect();
+  const k = Math.min(1, Math.max(0.75, Math.min(width / drawn.width, height / drawn.height)));
+  const first = drawn.spots.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0 };
+  const begin = (room, whole, at) => (whole * k < room ? (room - whole * k) / 2 : Math.min(12, Math.max(room - whole * k - 12, room / 3 - at * k)));
+  Object.assign(sight, { k, x: begin(width, drawn.width, first.x), y: begin(height, drawn.height, first.y) });
   moved();
 }
 

@@ -148,24 +148,26 @@ function settle(row, wish, room) {
   return found;
 }
 
+/** Where arrows touch a side of their boxes: in the order of where they come from or go to, at most so far apart. */
+function ports(ends, places, most) {
+  const at = new Map(), found = [];
+  ends.forEach(([box, next], n) => at.set(box, [...(at.get(box) || []), [n, places[next].x]]));
+  for (const [box, all] of at) {
+    all.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+    const { x, w } = places[box], step = Math.min(most, w / all.length);
+    all.forEach(([n], k) => { found[n] = x + (k - (all.length - 1) / 2) * step; });
+  }
+  return found;
+}
+
 /** Boxes, curves, labels and the frames of open scopes, moved so that everything is right of and below the corner. */
 function finish(boxes, arrows, places, chains) {
   const head = 8, bend = (a, b) => (b - a) * 0.45;
-  const ports = new Map();
-  arrows.forEach((arrow, n) => {
-    const chain = chains[n], last = chain[chain.length - 1];
-    if (!ports.has(last)) ports.set(last, []);
-    ports.get(last).push([n, places[chain[chain.length - 2]].x]);
-  });
-  const tips = [];
-  for (const [at, coming] of ports) {
-    coming.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
-    const { x, w } = places[at];
-    coming.forEach(([n], k) => { tips[n] = x - w / 2 + (w * (k + 0.5)) / coming.length; });
-  }
+  const tips = ports(chains.map((chain) => [chain[chain.length - 1], chain[chain.length - 2]]), places, Infinity);
+  const starts = ports(chains, places, 50);
   const routes = chains.map((chain, n) => {
     const first = places[chain[0]], last = places[chain[chain.length - 1]];
-    const stops = [[first.x, first.y + first.h / 2], ...chain.slice(1, -1).map((i) => [places[i].x, places[i].y]), [tips[n], last.y - last.h / 2 - head]];
+    const stops = [[starts[n], first.y + first.h / 2], ...chain.slice(1, -1).map((i) => [places[i].x, places[i].y]), [tips[n], last.y - last.h / 2 - head]];
     const route = [stops[0]];
     for (let k = 1; k < stops.length; k++) {
       const [[u, v], [x, y]] = [stops[k - 1], stops[k]];
@@ -173,9 +175,9 @@ function finish(boxes, arrows, places, chains) {
     }
     return [...route, [tips[n], last.y - last.h / 2]];
   });
-  const labels = routes.map((route) => {
-    const [a, b] = [route[0], route[3]];
-    return [a[0] + (b[0] - a[0]) * 0.3 + 4, a[1] + (b[1] - a[1]) * 0.42];
+  const labels = routes.map(([a, b, c, d], n) => {
+    const along = (i) => 0.125 * a[i] + 0.375 * (b[i] + c[i]) + 0.125 * d[i], left = starts[n] < places[chains[n][0]].x;
+    return [along(0) + (left ? -5 : 5), along(1), left ? "end" : ""];
   });
   const frames = new Map();
   boxes.forEach((box, i) => {
@@ -192,7 +194,7 @@ function finish(boxes, arrows, places, chains) {
   const move = ([x, y]) => [x - left, y - top];
   return {
     boxes: boxes.map((_, i) => ({ x: places[i].x - left, y: places[i].y - top, w: places[i].w, h: places[i].h })),
-    routes: routes.map((route) => route.map(move)), labels: labels.map(move), anchor: "",
+    routes: routes.map((route) => route.map(move)), labels: labels.map(([x, y, anchor]) => [...move([x, y]), anchor]), anchor: "",
     frames: shapes.map(([id, a, b, c, d]) => [id, ...move([a, b]), ...move([c, d])]),
     width: xs.reduce((a, b) => Math.max(a, b), -Infinity) - left + 10, height: ys.reduce((a, b) => Math.max(a, b), -Infinity) - top + 10,
     engine: "layout of this page",
