@@ -86,7 +86,7 @@ def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _explore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = _command(
-        commands, "explore", "write a page on which the graph and its δ can be explored in a browser, without a network",
+        commands, "explore", "write a page on which the graph and its δ can be explored in a browser",
         "explore model.py:loss --args 2.0 3.0", "explore model.py:loss --args 'f8[3,4]' 'f8[4]' -o page.html",
     )  # fmt: skip
     _target(p)

@@ -26,7 +26,7 @@ def run(given: argparse.Namespace) -> None:
     out = given.out or Path(f"{target.name.rpartition('.')[2]}.html")
     if out.suffix.lower() != ".html":
         raise CommandError(
-            message(f"{out} does not end in .html", "this command writes a page", f"-o {out.stem}.html; draw for the rest")
+            message(f"{out} does not end in .html", "this command writes a page", f"-o {out.stem}.html")
         )
     swept(target, given).draw(out, **picture_options(given))
     print(out)

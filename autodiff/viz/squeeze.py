@@ -53,9 +53,9 @@ def squeeze_script(script: str) -> str:
         piece = short.get(text, text)
         before = found[-1][-1] if found else "\n"
         if space == "\n":
-            if not (before in "{([,;\n" or piece[0] in ")].?:&|" and piece != "..."):
+            if before not in "{([,;\n" and (piece[0] not in ")].?:&|" or piece == "..."):
                 found.append("\n")
-        elif space and ((_wordlike(before) and _wordlike(piece[0])) or (before == piece[0] and before in "+-")):
+        elif space and ((_wordlike(before) and _wordlike(piece[0])) or before + piece[0] in ("++", "--")):
             found.append(" ")
         found.append(piece)
         space = ""
@@ -84,7 +84,7 @@ def _pieces(script: str) -> Iterator[tuple[str, str]]:
 
 
 def _joined(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The same with declarations that follow one another as one: ``const a = 1; const b = 2;`` has one const too many."""
+    """The same with declarations that follow one another as one: in ``const a = 1; const b = 2;`` is one too many."""
     starts = [""]  # the first word of the statement that stands open at each depth
     ended = ""  # the first word of the statement that the last piece ended
     for kind, piece in pieces:

@@ -523,7 +523,8 @@ def test_a_graph_without_a_flow_has_a_page(visit):
 
 
 FRAMES = """async (count) => {
-    const stage = document.getElementById("stage"), {left, top, width, height} = stage.getBoundingClientRect(), times = [];
+    const stage = document.getElementById("stage"), times = [];
+    const {left, top, width, height} = stage.getBoundingClientRect();
     let last = performance.now();
     for (let n = 0; n < count; n++) {
         stage.dispatchEvent(new WheelEvent("wheel", {deltaY: n < count / 2 ? -60 : 60, clientX: left + width / 2,
