@@ -149,7 +149,8 @@ def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]
 def _tell_paths(spectrum: dict[str, Any]) -> list[str]:
     """Which paths carry a δ: its three longest parts."""
     rows = spectrum["rows"][:-1] if spectrum["more"] else spectrum["rows"]
-    longest = sorted((row for row in rows if row["norm"]), key=lambda row: -row["norm"])[:3]
+    known = (row for row in rows if row["norm"] > 0 and math.isfinite(row["projection"]))
+    longest = sorted(known, key=lambda row: -row["norm"])[:3]
     if len(longest) < 2:
         return []
     parts = [

@@ -156,7 +156,7 @@ function goToStep(n) {
   let told = "Before the first rule.";
   if (page.step) {
     const { from, to, slot, delta } = edges[page.step - 1], sent = sentTo(nodes[from]), arrived = sent.filter((edge) => edge.i < page.step).length;
-    told = `Call ${page.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta)} to its argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
+    told = `Call ${page.step} of ${sweep}: ${longLabel(nodes[to])} (${to}) sends ${amount(delta) || states(delta) || "nothing"} to its argument ${slot}, ${longLabel(nodes[from])} (${from}): ${arrived} of ${count(sent.length, "contribution")} arrived.`;
     const box = boxOf(from);
     if (box) reveal(box.id);
   }
