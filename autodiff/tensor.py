@@ -218,7 +218,7 @@ class Tensor(Traced):
                          )  # fmt: skip
         return np.array(value, dtype=dtype)
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
         np.zeros(0).__array_namespace__(api_version=api_version)  # NumPy's error, where it is not a version
         return type(self).namespace_hook
 
@@ -441,6 +441,9 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
+        if isinstance(plain(self), np.generic) and getattr(index, "dtype", None) != bool:
+            # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
+            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
         if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value

@@ -10,11 +10,11 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..makers import at, elementwise
 from ..ops.elementwise import POSITIVE
 from . import jets
+from . import ufuncs as special
 
 NEAR = (-1.5, 3.0)
 """Where erfcx stays within the shortest floats."""
@@ -164,6 +164,19 @@ exprel_derivative: Any = elementwise(
     name="exprel_derivative", examples=(at((3, 4)), at(()), at((3, 4), order=2)), formulas=("δx = δy·exprel⁽ⁿ⁺¹⁾(x)",),
 )  # fmt: skip
 
+box_cox: Any = elementwise(
+    lambda u, p, *, order=1: u ** (order + 1) * _exprel_of_product(u, p, order),
+    lambda d, y, u, p, *, order=1: d * (u**order * np.exp(p * u)),
+    lambda d, y, u, p, *, order=1: d * box_cox(u, p, order=order + 1),
+    name="box_cox", examples=(at((3, 4), (3, 4)), at((3, 1), (4,), order=2)),
+    formulas=("δu = δy·uⁿ·exp(pu)", "δp = δy·∂ⁿ⁺¹((exp(pu) − 1) / p) / ∂pⁿ⁺¹"), note="∂ⁿ((exp(pu) − 1) / p) / ∂pⁿ",
+)  # fmt: skip
+
+
+def _exprel_of_product(u: Any, p: Any, order: int) -> Any:
+    return in_double(_exprel_derivative)(u * p, order=order)
+
+
 # -- the incomplete gamma and beta functions by their parameters -------------------------------------------------------
 
 
@@ -235,16 +248,14 @@ def _beta_density_by(a: Any, b: Any, x: Any, i: int, j: int) -> Any:
 
 
 gammainc_by_a: Any = elementwise(
-    in_double(lambda a, x, *, order=1: np.where(x == 0, 0.0, jets.lower_gamma(a, x, order))),
+    in_double(lambda a, x, *, order=1: jets.lower_gamma(a, x, order)),
     lambda d, y, a, x, *, order=1: d * gammainc_by_a(a, x, order=order + 1),
     lambda d, y, a, x, *, order=1: d * _gamma_density_by_a(a, x, order),
     name="gammainc_by_a", smooth=(POSITIVE,), examples=(at((2,), (2,)), at((), (2,), order=2)),
     formulas=("δa = δy·∂ⁿ⁺¹P(a, x) / ∂aⁿ⁺¹", "δx = δy·∂ⁿ(xᵃ⁻¹·e⁻ˣ / Γ(a)) / ∂aⁿ"),
 )  # fmt: skip
 betainc_by_shapes: Any = elementwise(
-    in_double(
-        lambda a, b, x, *, i=1, j=0: np.where((x == 0) | (x == 1), 0.0, jets.lower_beta(a, b, x, i, j))
-    ),
+    in_double(lambda a, b, x, *, i=1, j=0: jets.lower_beta(a, b, x, i, j)),
     lambda d, y, a, b, x, *, i=1, j=0: d * betainc_by_shapes(a, b, x, i=i + 1, j=j),
     lambda d, y, a, b, x, *, i=1, j=0: d * betainc_by_shapes(a, b, x, i=i, j=j + 1),
     lambda d, y, a, b, x, *, i=1, j=0: d * _beta_density_by(a, b, x, i, j),

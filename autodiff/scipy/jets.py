@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-STEPS = 20_000
+from . import ufuncs as special
+
+STEPS = 2000
 """After so many terms what has not converged is nan."""
+
+LARGEST = 1e5
+"""Beyond it a parameter would need more terms than that: some five times its root."""
 
 _EPS = float(np.finfo(float).eps)
 
@@ -149,10 +153,12 @@ def beta_weight(a: Any, b: Any, x: Any) -> Any:
 
 def lower_gamma(a: Any, x: Any, order: int) -> Any:
     """The derivative of this order, 1 or higher, by a of P(a, x), the regularized lower incomplete gamma function."""
-    near = x < a + 1
-    y = np.full(a.shape, np.nan)
+    ends = (x == 0) | np.isposinf(x)
+    y = np.where(ends, 0.0, np.nan)
+    known = ~ends & (a > 0) & (a <= LARGEST) & (x > 0)
+    near, far = known & (x < a + 1), known & (x >= a + 1)
     y[near] = _gamma_series(a[near], x[near], order)
-    y[~near] = -_gamma_fraction(a[~near], x[~near], order)
+    y[far] = -_gamma_fraction(a[far], x[far], order)
     return y * math.factorial(order)
 
 
@@ -184,10 +190,12 @@ def _gamma_fraction(a: Any, x: Any, order: int) -> Any:
 
 def lower_beta(a: Any, b: Any, x: Any, i: int, j: int) -> Any:
     """The derivative of order i by a and j by b, not both 0, of Iₓ(a, b), the regularized incomplete beta function."""
-    near = x < (a + 1) / (a + b + 2)
-    y = np.full(a.shape, np.nan)
+    ends, turn = (x == 0) | (x == 1), (a + 1) / (a + b + 2)
+    y = np.where(ends, 0.0, np.nan)
+    known = (a > 0) & (a <= LARGEST) & (b > 0) & (b <= LARGEST) & (x > 0) & (x < 1)
+    near, far = known & (x < turn), known & (x >= turn)
     y[near] = _beta_fraction(a[near], b[near], x[near], i, j)
-    y[~near] = -_beta_fraction(b[~near], a[~near], 1 - x[~near], j, i)
+    y[far] = -_beta_fraction(b[far], a[far], 1 - x[far], j, i)
     return y * math.factorial(i) * math.factorial(j)
 
 

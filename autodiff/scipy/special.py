@@ -25,7 +25,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special as _scipy
 
 from ..graph import OPERATIONS
 from ..makers import REAL, at, composite, flat, op, refuse
@@ -35,6 +34,7 @@ from ..ops import nn as _nn
 from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked
 from ..ops.reduce import restored
 from . import derivatives as _d
+from . import ufuncs as _scipy
 from .derivatives import counts as _counts
 from .derivatives import real_only as _real_only
 from .drop_in import drop_in

@@ -25,12 +25,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special as _sc
 from scipy import stats as _scipy
 
 from ..errors import NoRuleError, message
 from ..op import as_array, plain
 from ..tensor import has_history
+from . import ufuncs as _sc
 from .drop_in import drop_in, has_tensor
 
 LOG_ROOT_TWO_PI = math.log(2 * math.pi) / 2
