@@ -347,12 +347,12 @@ def _variance(name: str, plain: Any) -> Any:
             ddof = correction
         a = _converted(a, dtype)
         if (where is True or where is np._NoValue) and (mean is None or mean is np._NoValue):
-            return apply(simple, (a,), _given(axis=axis, keepdims=keepdims, ddof=ddof or None))
+            return _converted(apply(simple, (a,), _given(axis=axis, keepdims=keepdims, ddof=ddof or None)), dtype)
         c = a - (np.mean(a, axis=axis, keepdims=True, where=where) if mean is None or mean is np._NoValue else mean)
         squares = _selected(np.real(c * np.conj(c)) if c.dtype.kind == "c" else c * c, where, 0)
         n = np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
         y = _averaged(squares, _given(axis=axis, keepdims=keepdims), n)
-        return y if name == "var" else np.where(y == 0, 0, np.sqrt(np.where(y == 0, 1, y)))
+        return _converted(y if name == "var" else np.where(y == 0, 0, np.sqrt(np.where(y == 0, 1, y))), dtype)
 
     return composite(plain)(composition)
 

@@ -317,7 +317,7 @@ def cov(
     if n <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
     centred = rows - np.mean(rows, axis=1, keepdims=True)
-    return np.squeeze(np.matmul(centred, np.conj(np.transpose(centred))) * np.true_divide(1, max(n, 0)))
+    return np.squeeze(np.matmul(centred, np.conj(np.transpose(centred))) * float(np.true_divide(1, max(n, 0))))
 
 
 @composite(np.corrcoef)
