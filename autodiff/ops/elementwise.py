@@ -102,10 +102,6 @@ deg2rad = elementwise(np.deg2rad, lambda d, y, x: np.deg2rad(d), bounded=True, f
 radians = elementwise(np.radians, lambda d, y, x: np.radians(d), bounded=True, formulas=("δx = δy·π / 180",))
 rad2deg = elementwise(np.rad2deg, lambda d, y, x: np.rad2deg(d), bounded=True, formulas=("δx = δy·180 / π",))
 degrees = elementwise(np.degrees, lambda d, y, x: np.degrees(d), bounded=True, formulas=("δx = δy·180 / π",))
-nextafter = elementwise(
-    np.nextafter, lambda d, y, a, b: d, lambda d, y, a, b: nothing(d), bounded=True,
-    smooth=(POSITIVE, NEGATIVE), formulas=("δa = δy", "0 (b only says on which side)"),
-)  # fmt: skip
 
 
 @composite(np.divmod)
@@ -160,6 +156,7 @@ power_log: Any = elementwise(
 
 _POWER_EDGES = (
     ((0.0, 2.0), (0.0, 0.0)), ((0.0, 1.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, -np.inf)), ((0.0, 0.5), (np.inf, 0.0)),
+    ((1.0, 0.0), (0.0, 0.0)), ((np.inf, 0.0), (0.0, np.inf)),
     ((-2.0, 3.0), (12.0, np.nan)), ((-2.0, -1.0), (-0.25, np.nan)), ((23.0, 0.0), (0.0, math.log(23.0))),
 )  # fmt: skip
 _POWER_FORMULAS = ("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a")
