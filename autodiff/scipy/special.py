@@ -31,7 +31,7 @@ from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
 from ..op import Op, plain
 from ..ops import nn as _nn
-from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked
+from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked, power_log
 from ..ops.reduce import restored
 from . import derivatives as _d
 from . import ufuncs as _scipy
@@ -158,7 +158,8 @@ def _student_by_degrees(v: Any, t: Any) -> Any:
     w, u = np.where(near & (t != 0), t * t / whole, 0.5), np.where(near, 0.5, v / whole)
     inner = _d.betainc_by_shapes(0.5, v / 2, w, i=0, j=1) / 2 - _d.beta_density(0.5, v / 2, w) * w / whole
     outer = _d.betainc_by_shapes(v / 2, 0.5, u) / 2 + _d.beta_density(v / 2, 0.5, u) * (1 - u) / whole
-    return np.where(t == 0, 0, np.sign(t) / 2 * np.where(near, inner, -outer))
+    at_zero = t * (_student_density(v, 0.0) * (_d.psi_gap(v / 2, 0.5) - 1 / v) / 2)
+    return np.where(t == 0, at_zero, np.sign(t) / 2 * np.where(near, inner, -outer))
 
 
 elementwise(
@@ -204,9 +205,16 @@ def _mills(x: Any) -> Any:
 elementwise(
     _scipy.ndtr, lambda d, y, x: d * (np.exp(x * x * -0.5) / ROOT_TWO_PI), formulas=("δx = δy·exp(−x²/2) / √2π",)
 )
+def _hazard(x: Any) -> Any:
+    """The normal density over Φ, without 0 / 0 far below zero and without inf far above it."""
+    left = x < 0
+    density = np.exp(x * x * -0.5) / ROOT_TWO_PI
+    return np.where(left, 1 / _mills(np.where(left, x, 0)), density / np.where(left, 1, _scipy.ndtr(x)))
+
+
 elementwise(
-    _scipy.log_ndtr, lambda d, y, x: d / _mills(x), formulas=("δx = δy·exp(−x²/2) / √2π / Φ(x)",),
-    edges=((np.inf, 0.0),),
+    _scipy.log_ndtr, lambda d, y, x: d * (1 / _mills(x) if x.dtype.kind == "c" else _hazard(x)),
+    formulas=("δx = δy·exp(−x²/2) / √2π / Φ(x)",), edges=((np.inf, 0.0),),
     note="the limit",
 )  # fmt: skip
 elementwise(
@@ -324,7 +332,7 @@ elementwise(
 elementwise(_scipy.cosm1, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 elementwise(_scipy.exprel, lambda d, y, x: d * _d.exprel_derivative(x), formulas=("δx = δy·exprel′(x)",))
 elementwise(
-    _scipy.powm1, lambda d, y, a, b: d * (b * np.power(a, b - 1)), lambda d, y, a, b: d * _scipy.xlogy(y + 1, a),
+    _scipy.powm1, lambda d, y, a, b: d * (b * np.power(a, b - 1)), lambda d, y, a, b: d * power_log(a, b, order=1),
     smooth=(POSITIVE, REAL), formulas=("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a"),
 )  # fmt: skip
 
@@ -374,8 +382,9 @@ elementwise(
 # -- losses and transformations of Box and Cox -------------------------------------------------------------------------
 
 elementwise(
-    _scipy.huber, lambda d, y, s, r: masked(d * np.maximum(np.absolute(r) - s, 0), s >= 0),
-    lambda d, y, s, r: masked(d * np.clip(r, -s, s), s >= 0), smooth=((0.1, 0.9), (1.1, 3.0)),
+    _scipy.huber, lambda d, y, s, r: masked(d * np.where(np.absolute(r) > s, np.absolute(r) - s, 0), s >= 0),
+    lambda d, y, s, r: masked(d * np.where(np.absolute(r) > s, np.sign(r) * s, r), s >= 0),
+    smooth=((0.1, 0.9), (1.1, 3.0)),
     formulas=("δs = δy·max(|r| − s, 0)", "δr = δy·r, within ±s"),
     edges=(((2.0, 2.0), (0.0, 2.0)), ((1.0, 0.0), (0.0, 0.0))),
     note="the quadratic part reaches to delta itself; flat in x where delta is 0",
@@ -388,15 +397,15 @@ elementwise(
 )  # fmt: skip
 elementwise(
     _scipy.boxcox, lambda d, y, x, p: d * np.power(x, p - 1),
-    lambda d, y, x, p: d * (np.square(np.log(x)) * _d.exprel_derivative(p * np.log(x))),
-    smooth=(POSITIVE, REAL), formulas=("δx = δy·xᵖ⁻¹", "δp = δy·ln² x·exprel′(p·ln x)"),
+    lambda d, y, x, p: d * _d.box_cox(np.log(x), p),
+    smooth=(POSITIVE, REAL), formulas=("δx = δy·xᵖ⁻¹", "δp = δy·(xᵖ·ln x − y) / p"),
     edges=(((2.0, 0.0), (0.5, math.log(2.0) ** 2 / 2)),),
     note="the limit at λ = 0",
 )  # fmt: skip
 elementwise(
-    _scipy.boxcox1p, lambda d, y, x, p: d * np.power(1 + x, p - 1),
-    lambda d, y, x, p: d * (np.square(np.log1p(x)) * _d.exprel_derivative(p * np.log1p(x))),
-    smooth=(UNIT, REAL), formulas=("δx = δy·(1 + x)ᵖ⁻¹", "δp = δy·ln²(1 + x)·exprel′(p·ln(1 + x))"),
+    _scipy.boxcox1p, lambda d, y, x, p: d * np.exp(_scipy.xlog1py(p - 1, x)),
+    lambda d, y, x, p: d * _d.box_cox(np.log1p(x), p),
+    smooth=(UNIT, REAL), formulas=("δx = δy·(1 + x)ᵖ⁻¹", "δp = δy·((1 + x)ᵖ·ln(1 + x) − y) / p"),
 )  # fmt: skip
 elementwise(
     _scipy.inv_boxcox, lambda d, y, x, p: d * (y / (1 + p * x)),

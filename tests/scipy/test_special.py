@@ -262,7 +262,8 @@ CALLS = {
     "lambertw": (lambda x: special.lambertw(x, 0).real, lambda x: scipy_special.lambertw(x, 0).real, (N,)),
     "comb": (special.comb, scipy_special.comb, (N, K)),
     "comb with repetition": (
-        lambda n, k: special.comb(n, k, repetition=True), lambda n, k: scipy_special.comb(n, k, repetition=True), (N, K),
+        lambda n, k: special.comb(n, k, repetition=True),
+        lambda n, k: scipy_special.comb(n, k, repetition=True), (N, K),
     ),
     "perm": (special.perm, scipy_special.perm, (N, K)),
     "spherical_jn": (lambda z: special.spherical_jn(2, z), lambda z: scipy_special.spherical_jn(2, z), (N,)),
