@@ -12,7 +12,7 @@ import numpy as np
 
 from ..makers import at, composite, op, refuse
 from ..op import apply, plain
-from .reduce import grouped, restored
+from .reduce import axes_of, grouped, restored
 
 _GIVEN = np._NoValue
 
@@ -218,6 +218,7 @@ def nanmedian(
     Sorting puts nan last; how many numbers there are differs from group to group, so places are chosen by a mask.
     """
     refuse("nanmedian", out=out)
+    axis = axes_of(axis, a.ndim)
     rows = np.sort(grouped(a, axis), axis=-1)
     n = np.sum(np.logical_not(np.isnan(rows)), axis=-1, keepdims=True)
     _warned(n == 0, "All-NaN slice encountered")

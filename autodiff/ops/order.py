@@ -10,7 +10,7 @@ from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
 from ..op import Op, apply, as_array, plain
 from .index import along, scatter
-from .reduce import grouped, restored
+from .reduce import axes_of, grouped, restored
 from .shape import whole
 
 
@@ -175,6 +175,7 @@ ranked = op(
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle of the sorted elements, or the mean of the two middle ones; nan where there is a nan."""
     refuse("median", out=out)
+    axis = axes_of(axis, a.ndim)
     rows = grouped(a, axis)
     n = rows.shape[-1]
     if n == 0:

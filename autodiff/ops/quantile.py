@@ -15,7 +15,7 @@ import numpy as np
 from ..makers import at, composite, flat, refuse
 from ..op import Traced, apply, as_array, plain
 from .order import ranked, sort
-from .reduce import grouped, restored
+from .reduce import axes_of, grouped, restored
 from .signal import pick
 
 FEW = 16
@@ -141,9 +141,8 @@ def _weights_of(weights: Any, a: Any, axis: Any) -> Any:
     """Weights for each element, grouped as the elements are; NumPy has already approved of them."""
     weights = as_array(weights)
     if weights.shape != a.shape:
-        axes = [i % a.ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
-        weights = np.transpose(weights, [int(i) for i in np.argsort(axes)])
-        weights = np.reshape(weights, tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+        weights = np.transpose(weights, [int(i) for i in np.argsort(axis)])
+        weights = np.reshape(weights, tuple(n if i in axis else 1 for i, n in enumerate(a.shape)))
     return grouped(np.broadcast_to(weights, a.shape), axis)
 
 
@@ -157,8 +156,9 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
     ) -> Any:  # fmt: skip
         refuse(name, out=out)
         a, held = as_array(a), plain(as_array(q))
+        given, axis = axis, axes_of(axis, a.ndim)
         if weights is not None:  # NumPy's errors, where it has any
-            plain_function(np.zeros(a.shape, a.dtype), held, axis, method=method, weights=plain(as_array(weights)))
+            plain_function(np.zeros(a.shape, a.dtype), held, given, method=method, weights=plain(as_array(weights)))
         if a.size == 0:
             return plain_function(np.zeros(a.shape, a.dtype), held, axis, method=method, keepdims=keepdims)
         dtype = plain_function(np.zeros(1, a.dtype), q if type(q) in (int, float) else held, method=method).dtype

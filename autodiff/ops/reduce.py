@@ -32,6 +32,11 @@ def _reduced(ndim: int, axis: Any) -> set[int]:
     return {a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
+def axes_of(axis: Any, ndim: int) -> Any:
+    """The axis or axes as a tuple counted from the front, None for all; NumPy's errors where there are no such axes."""
+    return None if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
+
+
 def count(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements are reduced to one."""
     return math.prod(shape[i] for i in _reduced(len(shape), axis)) if shape else 1

@@ -88,7 +88,7 @@ SORTS = [
     ("partition", {"kth": np.array([1, 2]), "kind": "introselect"}), ("argpartition", {"kth": 2, "axis": None}),
     ("argpartition", {"kth": [0, 2], "axis": 0, "kind": "introselect"}), ("argsort", {"kind": "stable", "axis": None}),
     ("argsort", {"axis": 0, "stable": True}), ("sort_complex", {}), ("median", {"axis": (0, 1), "keepdims": True}),
-    ("median", {"axis": -1, "overwrite_input": True}), ("median", {"axis": (1,)}), ("nanmedian", {"axis": 0}),
+    ("median", {"axis": -1, "overwrite_input": True}), ("median", {"axis": [1, 0]}), ("nanmedian", {"axis": 0}),
     ("nanmedian", {"axis": (0, 1), "keepdims": True}), ("nanmedian", {"axis": -1, "overwrite_input": True}),
     ("nanmedian", {}), ("unique", {"axis": 0, "return_inverse": True}), ("unique", {"equal_nan": False}),
     ("unique", {"return_index": True, "return_counts": True, "return_inverse": True}), ("unique_all", {}),
@@ -205,6 +205,8 @@ def test_numpys_own_errors():
         (lambda x: np.sort(x, kind="fast"), "kind"), (lambda x: np.sort(x, kind="stable", stable=True), "same time"),
         (lambda x: np.trim_zeros(x, "fx"), "trim"), (lambda x: np.sort(x, 2), "axis 2"),
         (lambda x: np.unique(x, axis=2), "axis 2"),
+        (lambda x: np.median(x, axis=2), "axis 2"), (lambda x: np.median(x, axis=(0, -2)), "repeated"),
+        (lambda x: np.nanmedian(x, axis=-3), "axis -3"),
     ]:  # fmt: skip
         with pytest.raises((ValueError, np.exceptions.AxisError), match=error):
             ad.vjp(f, x)
