@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..makers import at, bilinear, composite, op, refuse
-from ..op import Op, Traced, apply, plain
+from ..makers import at, bilinear, composite, op
+from ..op import Op, Traced, apply, as_array, plain
 from .index import along
 
 # -- interpolation -----------------------------------------------------------------------------------------------------
@@ -300,12 +300,31 @@ def _rows(x: Any, dtype: Any, rowvar: Any) -> Any:
     return np.reshape(x, (1, -1)) if x.ndim < 2 else x if rowvar else np.transpose(x)
 
 
+def _frequencies(fweights: Any, aweights: Any, n: int) -> Any:
+    """The product of both kinds of weights, or None; NumPy's own errors."""
+    found: Any = None
+    for name, weights in (("fweights", fweights), ("aweights", aweights)):
+        if weights is None:
+            continue
+        w = as_array(weights)
+        w = w if w.dtype == float else w.astype(float)
+        if name == "fweights" and not np.all(plain(w) == np.around(plain(w))):
+            raise TypeError("fweights must be integer")
+        if w.ndim > 1:
+            raise RuntimeError(f"cannot handle multidimensional {name}")
+        if w.shape[0] != n:
+            raise RuntimeError(f"incompatible numbers of samples and {name}")
+        if np.any(plain(w) < 0):
+            raise ValueError(f"{name} cannot be negative")
+        found = w if found is None else found * w
+    return found
+
+
 @composite(np.cov)
 def cov(
     m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    refuse("cov", fweights=fweights, aweights=aweights)
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     if dtype is None:
@@ -313,11 +332,24 @@ def cov(
     rows = _rows(m, dtype, rowvar)
     if y is not None:  # one row stays a row, as in NumPy
         rows = np.concatenate([rows, _rows(y, dtype, rowvar or np.shape(y)[:1] == (1,))], axis=0)
-    n = rows.shape[1] - ((0 if bias else 1) if ddof is None else ddof)
-    if n <= 0:
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    w = _frequencies(fweights, aweights, rows.shape[1])
+    if w is None:
+        centre, n = np.mean(rows, axis=1, keepdims=True), rows.shape[1] - ddof
+    else:
+        total = np.sum(w)
+        centre = np.sum(rows * w, axis=1, keepdims=True) / total
+        n = total - ddof * (1 if aweights is None else np.sum(w * aweights) / total)
+    if plain(n) <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
-    centred = rows - np.mean(rows, axis=1, keepdims=True)
-    return np.squeeze(np.matmul(centred, np.conj(np.transpose(centred))) * float(np.true_divide(1, max(n, 0))))
+        n = 0.0
+    centred = _cast(rows - centre, dtype)  # the dtype of what NumPy computes in place
+    c = np.matmul(centred, np.conj(np.transpose(centred if w is None else centred * w)))
+    return np.squeeze(_cast(c * np.true_divide(1, n), c.dtype))
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 @composite(np.corrcoef)
