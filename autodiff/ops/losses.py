@@ -133,8 +133,9 @@ def _bce_of(x: Any, t: Any) -> Any:
 
 def _bce_slope(x: Any, t: Any) -> Any:
     """σ(x) − t, which for t near 1 is taken as (1 − t) − σ(−x): nothing cancels where the loss is nearly zero."""
-    sign = np.where(t > 0.5, -1, 1).astype(x.dtype)
-    return sign * _sigmoid(sign * x) + np.where(t > 0.5, 1 - t, -t)
+    near_one = (t > 0.5).astype(x.dtype)
+    sign = 1 - 2 * near_one
+    return sign * _sigmoid(sign * x) + (near_one - t)
 
 
 _bce_reverse = in_blocks(lambda d, x, t: d * _bce_slope(x, t))
