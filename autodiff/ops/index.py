@@ -174,8 +174,9 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         return np.take(arr, indices)
     if indices.ndim != arr.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
     grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
-    return arr[tuple(indices if i == axis % arr.ndim else g for i, g in enumerate(grid))]
+    return arr[tuple(indices if i == axis else g for i, g in enumerate(grid))]
 
 
 @composite(np.compress)

@@ -198,7 +198,7 @@ def matrix_transpose(x: Any, /) -> Any:
 
 @composite(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    axis %= a.ndim
+    axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
     start += a.ndim if start < 0 else 0
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
