@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
 from ..op import as_array, plain
 from .flat import stop_gradient
@@ -153,6 +154,13 @@ def _met(p: Any, z: Any) -> Any:
 def _over_slope(x: Any, p: Any, z: Any) -> Any:
     """The quotient x / p′(z); nan where roots meet, unless x is zero."""
     met = _met(stop_gradient(p), stop_gradient(z))
+    if np.any(plain(met)):
+        warn(
+            DegenerateWarning,
+            "roots: δ is nan where roots meet, as far as rounding can tell",
+            "they part infinitely fast when the coefficients move",
+            "differentiate where they are apart, or write it in the coefficients: the sum of all roots is -p[1] / p[0]",
+        )
     return np.where(met, np.where(x == 0, 0, np.nan), x / np.where(met, 1, np.polyval(np.polyder(p), z)))
 
 

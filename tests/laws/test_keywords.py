@@ -25,8 +25,9 @@ RAISED = (TypeError, ValueError, IndexError, AttributeError, np.linalg.LinAlgErr
 UNSPECIFIED = (np.empty_like,)
 """Functions that promise a shape and a dtype, and no numbers."""
 
-SHAPED_BY_VALUES = (np.trim_zeros,)
-"""Functions that cannot be evaluated beside the point: a zero that is moved is no longer trimmed."""
+SHAPED_BY_VALUES = (np.trim_zeros, np.nextafter)
+"""Functions that cannot be evaluated beside the point: a zero that is moved is no longer trimmed, and what is flat by
+decision moves with its argument all the same."""
 
 
 def is_floating(x):

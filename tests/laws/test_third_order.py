@@ -1,7 +1,5 @@
 """Law 3 once more for pointwise operations: the derivative of the second derivative, where they are smooth."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -23,6 +21,6 @@ def second(f, xs, modes, rng):
 @pytest.mark.parametrize("op", POINTWISE, ids=lambda op: op.name)
 def test_third_order(op):
     case = cases(op)[0]
-    case = case._replace(args=tuple(np.ravel(x)[:2] for x in case.args))
-    for modes in itertools.product(("forward", "reverse"), repeat=2):
+    case = case._replace(args=tuple(np.ravel(x)[0] for x in case.args))
+    for modes in (("forward", "reverse"), ("reverse", "forward")):
         assert check_grads(second(case.f, case.xs, modes, case.rng("third")), case.xs, order=1, rtol=1e-5)
