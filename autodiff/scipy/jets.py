@@ -45,10 +45,10 @@ def variable(like: Any, value: Any, by_a: float = 0.0, by_b: float = 0.0) -> Any
 
 def times(p: Any, q: Any) -> Any:
     """The product of two jets."""
-    y = np.zeros_like(p)
-    for i, j in _places(p):
-        for k, m in itertools.product(range(i + 1), range(j + 1)):
-            y[i, j] += p[k, m] * q[i - k, j - m]
+    y = p[0, 0] * q
+    for k, m in _places(p):
+        if k or m:
+            y[k:, m:] += p[k, m] * q[: len(q) - k, : q.shape[1] - m]
     return y
 
 
