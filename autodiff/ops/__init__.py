@@ -6,6 +6,7 @@ from . import (
     contract,
     conv,
     convolution,
+    determinant,
     eigen,
     elementwise,
     emath,
@@ -42,8 +43,8 @@ from . import (
 )
 
 __all__ = [
-    "attention", "choice", "contract", "conv", "convolution", "eigen", "elementwise", "emath", "fft", "flat",
-    "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
+    "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "elementwise", "emath", "fft",
+    "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
     "normalisation", "order", "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused",
     "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
 ]  # fmt: skip
