@@ -16,11 +16,11 @@ import numpy as np
 
 from . import ufuncs as special
 
-STEPS = 2000
+STEPS = 4000
 """After so many terms what has not converged is nan."""
 
 LARGEST = 1e5
-"""Beyond it a parameter would need more terms than that: some five times its root."""
+"""Beyond it a parameter would need more terms than that: some ten times its root."""
 
 _EPS = float(np.finfo(float).eps)
 
