@@ -46,7 +46,7 @@ def _norm(x, ord=2):
 
 
 def _var(x, where=None, ddof=0):
-    part = [v for v, on in zip(np.ravel(x), np.ravel(where) if where is not None else itertools.repeat(True)) if on]
+    part = list(np.ravel(x) if where is None else np.ravel(x)[np.ravel(where)])
     mean = sum(part) / len(part)
     return sum((v - mean) ** 2 for v in part) / (len(part) - ddof)
 
@@ -92,7 +92,7 @@ SPACE = SimpleNamespace(
     std=lambda x, **settings: mpmath.sqrt(_var(x, **settings)),
     ptp=lambda x: np.max(x) - np.min(x),
     median=lambda x: sum(sorted(x)[(len(x) - 1) // 2 : len(x) // 2 + 1]) / (2 - len(x) % 2),
-    linalg=SimpleNamespace(norm=lambda x, ord=2: _norm(x, ord) if x.ndim == 1 else mp.nan),
+    linalg=SimpleNamespace(norm=lambda x, *ord: _norm(x, *ord) if x.ndim == 1 else mp.nan),
 )  # fmt: skip
 """As much of NumPy as the expressions need, in arbitrary precision."""
 
@@ -120,7 +120,7 @@ class Truth:
         """Whether a value is the derivative, or, where there is none, between the one-sided ones."""
         low, high = min(self.sides), max(self.sides)
         if np.isnan(value) or (np.isinf(value) and np.isinf(low) and np.isinf(high)):
-            return not np.isnan(value) and (value == low or value == high)
+            return not np.isnan(value) and value in (low, high)
         slack = self.slack * (1.0 + max(abs(low), abs(high))) if np.isfinite([low, high]).all() else 0.0
         return low - slack <= value <= high + slack
 
@@ -166,7 +166,9 @@ def _one_sided(value, order, signs):
     slope = totals / STEP ** len(order)
     for sign in signs:
         slope *= sign
-    return float(mp.sign(slope) * mp.inf) if abs(slope) > mp.mpf(10) ** 15 else float(slope) if abs(slope) > 1e-30 else 0.0
+    if abs(slope) > mp.mpf(10) ** 15:
+        return float(mp.sign(slope) * mp.inf)
+    return float(slope) if abs(slope) > 1e-30 else 0.0
 
 
 class Measured(Truth):
