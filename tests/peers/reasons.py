@@ -72,8 +72,8 @@ REASONS = (
     (r"np\.linalg\.norm\(x, 0\.5\)", ANY, ANY,
      "√|xᵢ| at 0 goes off to infinity on both sides: 0 is their mean", CHOICE),
     (r"np\.linalg\.norm\(x\) \*\* 2", "xx", ANY,
-     "the chain rule goes through the corner of the norm, where its slope is lost; np.sum(x * x) says the same without it",
-     None),
+     "the chain rule goes through the corner of the norm, where its slope is lost; np.sum(x * x) says the same "
+     "without it", None),
     (r"np\.linalg\.norm\(x.*", ANY, ANY, "the corner of a cone: 0 is the middle of all slopes; 0/0 elsewhere",
      "autodiff, PyTorch"),
     (r"np\.linalg\.slogdet\(.*", ANY, ANY, "the logarithm of a determinant that is zero has no derivative", CHOICE),
