@@ -241,6 +241,8 @@ def test_mpmath_agrees_at_special_points(op):
     assert not wrong, f"{op.name}: (by, point, got, true)\n" + "\n".join(map(str, wrong[:20]))
 
 
-def test_most_pointwise_operations_have_an_exact_oracle():
-    known = [op.name for op in POINTWISE if op.name in TRUTH]
-    assert len(known) >= 0.7 * len(POINTWISE), sorted({op.name for op in POINTWISE} - set(known))
+def test_most_of_numpys_pointwise_operations_have_an_exact_oracle():
+    """What is SciPy's is held against mpmath in tests of its own."""
+    numpys = [op for op in POINTWISE if any(getattr(np, f.__name__, None) is f for f in op.numpy)]
+    known = [op.name for op in numpys if op.name in TRUTH]
+    assert len(known) >= 0.7 * len(numpys), sorted({op.name for op in numpys} - set(known))
