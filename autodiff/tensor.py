@@ -21,7 +21,6 @@ from .graph import OPERATIONS
 from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
 
-
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
 

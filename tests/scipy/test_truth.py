@@ -16,7 +16,7 @@ from autodiff.testing import cases
 from tests.laws.test_special_points import partials
 
 pytest.importorskip("scipy.special")
-import autodiff.scipy.special  # noqa: E402, F401 its rules enter the registry
+import autodiff.scipy.special  # noqa: F401 its rules enter the registry
 
 LEFT, SMALL, MIDDLE, LARGE = (-30.5, -7.3, -2.6, -0.4), (1e-8, 0.03), (0.4, 1.3, 2.7), (8.2, 35.0)
 POSITIVE, REAL = (*SMALL, *MIDDLE, *LARGE), (*LEFT, *SMALL, *MIDDLE, *LARGE)
