@@ -188,11 +188,8 @@ class Tensor(Traced):
         if call is None:
             _load_rules(ufunc)
             call = UFUNCS.get(ufunc)
-        if method == "__call__":
-            if call is not None:
-                if kwargs:
-                    return _ufunc_with_settings(ufunc, call, args, kwargs)
-                return call(*args)
+        if method == "__call__" and call is not None:
+            return _ufunc_with_settings(ufunc, call, args, kwargs) if kwargs else call(*args)
         return _ufunc_method(ufunc, method, args, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -440,7 +437,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(plain(self), np.generic) and getattr(index, "dtype", None) != bool:
+        if isinstance(plain(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -597,7 +594,7 @@ class Tensor(Traced):
 
 
 def _load_rules(ufunc: np.ufunc) -> None:
-    """Load the rules for the library that a ufunc is from. Without a tensor in its functions nothing of it is loaded."""
+    """Load the rules for the library that a ufunc is from: nothing of it is loaded before one of its ufuncs is met."""
     for library, room in LIBRARIES.items():
         if getattr(sys.modules.get(library), ufunc.__name__, None) is ufunc:
             importlib.import_module(room, __package__)
