@@ -167,14 +167,25 @@ def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -
     return restored(d, x.shape, axis, keepdims) * np.transpose(moved, back)
 
 
-def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    """δxⱼ is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁.
+def _may_divide(y: Any) -> bool:
+    """Whether these running products are all so far from 0 and infinity that a division by any factor is harmless."""
+    if type(y) is not np.ndarray or not y.size:  # of a tensor the answer would hold for these values only
+        return False
+    size, small = np.abs(y), np.finfo(y.dtype).tiny ** 0.25
+    return bool(np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
 
-    The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
+
+def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
+    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division.
+
+    Then it is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁. The recurrence is solved by doubling: after
+    each step sⱼ covers twice as many terms, so log₂ n steps do.
     """
     shape = x.shape
     if axis is None or x.ndim == 0:
         x, y, d, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), np.reshape(d, (-1,)), 0
+    if _may_divide(y):
+        return np.reshape(np.flip(np.cumsum(np.flip(d * y, axis), axis=axis), axis) / x, shape)
     x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
     n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
     while step < n:

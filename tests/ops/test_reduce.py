@@ -207,6 +207,35 @@ def test_second_derivative_of_a_running_product(n, rng):
     np.testing.assert_allclose(ad.hessian(lambda x: np.sum(np.cumprod(x)))(x), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble, np.complex64, np.complex128])
+def test_a_running_product_with_and_without_a_division(dtype, axis, rng):
+    def pulled(x):
+        y, pull = ad.vjp(lambda x: np.cumprod(x, axis=axis), x)
+        return pull(seed.reshape(y.shape))[0]
+
+    x, seed = (rng.uniform(0.5, 1.5, (7, 9)) * (-1) ** rng.integers(0, 2, (7, 9)) for _ in range(2))
+    x, seed = (a * np.exp(1j * a) if np.dtype(dtype).kind == "c" else a for a in (x, seed))
+    x, seed = x.astype(dtype), seed.astype(dtype)
+    divided, (multiplied, _) = pulled(x), ad.vjp(pulled, x)  # under an outer trace no value is looked at
+    assert divided.dtype == multiplied.dtype == dtype
+    tolerance = 64 * np.finfo(dtype).eps
+    np.testing.assert_allclose(divided, multiplied, rtol=tolerance, atol=tolerance * np.abs(multiplied).max())
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1e-200, 1e-200, 1e200], [2.0, 1.0, 0.0]),
+        ([1e200, 1e200, 1e-200], [1e200, 1e200, np.inf]),
+        ([2.0, np.inf], [np.inf, 2.0]),
+    ],
+)
+def test_running_product_beyond_the_range(x, expected):
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(ad.grad(lambda x: np.sum(np.cumprod(x)))(np.array(x)), expected)
+
+
 # -- dtypes, shapes, refusals ------------------------------------------------------------------------------------------
 
 
