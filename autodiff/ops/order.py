@@ -16,26 +16,28 @@ from .shape import whole
 
 def _shared(d: Any, y: Any) -> Any:
     """The mean of d over each group of equal elements of the sorted rows y; nans are equal."""
-    nan = y != y
-    first = np.ones(y.shape, bool)
-    first[..., 1:] = (y[..., 1:] != y[..., :-1]) & ~(nan[..., 1:] & nan[..., :-1])
-    if first.all():
+    tied = y[..., 1:] == y[..., :-1]
+    if np.any(y[..., -1:] != y[..., -1:]):  # nans stand last
+        nan = y != y
+        tied |= nan[..., 1:] & nan[..., :-1]
+    if not tied.any():
         return d
-    group = np.cumsum(first).reshape(y.shape) - 1
-    total = np.zeros(group.flat[-1] + 1, d.dtype)
-    np.add.at(total, group, d)
-    return (total[group] / np.bincount(group.ravel())[group]).astype(d.dtype)
+    first = np.ones(y.shape, bool)
+    first[..., 1:] = ~tied
+    starts = np.flatnonzero(first)
+    count = np.diff(starts, append=y.size)
+    return np.repeat((np.add.reduceat(np.ravel(d), starts) / count).astype(d.dtype), count).reshape(y.shape)
 
 
 def _arrange(t: Any, x: Any, *, axis: int = -1) -> Any:
-    order = np.argsort(np.moveaxis(x, axis, -1), axis=-1, kind="stable")
+    order = np.argsort(np.moveaxis(x, axis, -1), axis=-1)
     rows, sorted_x = (np.take_along_axis(np.moveaxis(a, axis, -1), order, axis=-1) for a in (t, x))
     return np.moveaxis(_shared(rows, sorted_x), -1, axis)
 
 
 def _unarrange(d: Any, x: Any, *, axis: int = -1) -> Any:
     rows = np.moveaxis(x, axis, -1)
-    order = np.argsort(rows, axis=-1, kind="stable")
+    order = np.argsort(rows, axis=-1)
     shared = _shared(np.moveaxis(d, axis, -1), np.take_along_axis(rows, order, axis=-1))
     found = np.empty_like(shared)
     np.put_along_axis(found, order, shared, axis=-1)
