@@ -222,8 +222,19 @@ logaddexp2 = elementwise(
 
 
 def _one_minus_square(x: Any) -> Any:
-    """1 − x² without cancellation; only a constant is subtracted, so on a branch cut the sign of a zero survives."""
-    return -((x - 1) * (x - -1))
+    """Without cancellation. On a cut of the plane a zero keeps its sign if only constants are subtracted."""
+    return -((x - 1) * (x - -1)) if x.dtype.kind == "c" else (1 - x) * (1 + x)
+
+
+one_minus_square: Any = elementwise(
+    _one_minus_square, lambda d, y, x: d * (-2 * x),  # by the product rule ∞ − ∞ would come of it at ±1
+    name="one_minus_square", numpy=(), formulas=("δx = −δy·2x",), note="1 − x²",
+)  # fmt: skip
+root_of_square_minus_one: Any = elementwise(
+    lambda x: np.sqrt(x - 1) * np.sqrt(x - -1), lambda d, y, x: d * (x / y),
+    name="root_of_square_minus_one", numpy=(), smooth=(ABOVE_ONE,), formulas=("δx = δy·x / y",),
+    note="√(x − 1)·√(x + 1), with the branch cut of arccosh",
+)  # fmt: skip
 
 
 def _root_of_one_plus_square(x: Any) -> Any:
@@ -246,11 +257,13 @@ sin = elementwise(np.sin, lambda d, y, x: d * np.cos(x), formulas=("δx = δy·c
 cos = elementwise(np.cos, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 tan = elementwise(np.tan, lambda d, y, x: d * (1 + y * y), smooth=((-1.3, 1.3),), formulas=("δx = δy·(1 + y²)",))
 arcsin = elementwise(
-    np.arcsin, lambda d, y, x: d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = δy / √(1 − x²)",)
-)
+    np.arcsin, lambda d, y, x: d / np.sqrt(one_minus_square(x)), smooth=(UNIT,), formulas=("δx = δy / √(1 − x²)",),
+    edges=((1.0, np.inf), (-1.0, np.inf)), note="an infinite slope is infinite",
+)  # fmt: skip
 arccos = elementwise(
-    np.arccos, lambda d, y, x: -d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",)
-)
+    np.arccos, lambda d, y, x: -d / np.sqrt(one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",),
+    edges=((1.0, -np.inf), (-1.0, -np.inf)), note="an infinite slope is infinite",
+)  # fmt: skip
 arctan = elementwise(np.arctan, _over_one_plus_square, formulas=("δx = δy / (1 + x²)",))
 arctan2 = elementwise(
     np.arctan2, lambda d, y, a, b: _turn(d, b, a, b), lambda d, y, a, b: _turn(-d, a, a, b),
@@ -265,11 +278,11 @@ arcsinh = elementwise(
     np.arcsinh, lambda d, y, x: d / _root_of_one_plus_square(x), formulas=("δx = δy / √(1 + x²)",)
 )
 arccosh = elementwise(
-    np.arccosh, lambda d, y, x: d / (np.sqrt(x - 1) * np.sqrt(x - -1)), smooth=(ABOVE_ONE,),
-    formulas=("δx = δy / (√(x − 1)·√(x + 1))",),
+    np.arccosh, lambda d, y, x: d / root_of_square_minus_one(x), smooth=(ABOVE_ONE,),
+    formulas=("δx = δy / (√(x − 1)·√(x + 1))",), edges=((1.0, np.inf),), note="an infinite slope is infinite",
 )  # fmt: skip
 arctanh = elementwise(
-    np.arctanh, lambda d, y, x: d / _one_minus_square(x), smooth=(UNIT,), formulas=("δx = δy / (1 − x²)",)
+    np.arctanh, lambda d, y, x: d / one_minus_square(x), smooth=(UNIT,), formulas=("δx = δy / (1 − x²)",)
 )
 
 # sinc: derivatives of every order as one operation, because their closed forms cancel near zero

@@ -70,6 +70,8 @@ TRUTH = {
     "arcsinh": mpmath.asinh,
     "arccosh": mpmath.acosh,
     "arctanh": mpmath.atanh,
+    "one_minus_square": lambda x: 1 - x * x,
+    "root_of_square_minus_one": lambda x: mpmath.sqrt(x * x - 1),
     "sinc": mpmath.sincpi,
     "deg2rad": mpmath.radians,
     "radians": mpmath.radians,

@@ -282,6 +282,20 @@ def test_at_the_origin_nothing_is_divided_by_zero(f, partials):
     assert hessian == ((0.0, 0.0), (0.0, 0.0))
 
 
+@pytest.mark.parametrize("f", [np.arcsin, np.arccos, np.arccosh, np.arctanh])
+@pytest.mark.parametrize("end", [1.0, -1.0])
+def test_at_the_end_of_its_domain_an_inverse_function_is_infinitely_steep_and_curved(f, end):
+    """Of the sign that both have beside it."""
+    if f is np.arccosh and end < 0:
+        return
+    x, beside = np.array([end]), np.array([np.nextafter(end, 3.0 if f is np.arccosh else 0.0)])
+    with np.errstate(divide="ignore"):
+        for order in (1, 2):
+            want = np.copysign(np.inf, derivative(f, order)(beside))
+            np.testing.assert_array_equal(derivative(f, order)(x), want)
+            np.testing.assert_array_equal(forward(derivative(f, order - 1), x), want)
+
+
 def test_an_infinite_delta_does_not_pass_a_branch_that_was_not_taken():
     """sqrt has slope inf at 0; what maximum, clip, where and relu did not take stays at zero all the same."""
     x = np.array([-1.0, 4.0])

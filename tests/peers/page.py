@@ -63,7 +63,7 @@ def agree(a, b):
         return np.zeros(np.shape(a), bool)
     rtol = 1e-10 if np.asarray(a).dtype in (np.float64, np.complex128) else 1e-4
     with np.errstate(all="ignore"):
-        near = np.abs(a - b) <= rtol * np.maximum(1.0, np.abs(a))
+        near = np.isfinite(a - b) & (np.abs(a - b) <= rtol * np.maximum(1.0, np.abs(a)))  # ∞ and −∞ are not near
     return near | (a == b) | (np.isnan(a) & np.isnan(b))
 
 

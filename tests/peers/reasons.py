@@ -21,6 +21,7 @@ REASONS = (
     (r"np\.arccosh\(x\)", ANY, "−.*", "outside its domain arccosh is nan, and so is its derivative", "autodiff"),
     (r"np\.arc(sin|cos|cosh|tanh)\(x\)", "xx", ANY,
      "at the end of the domain the second derivative is infinite; a factor 1 − x² taken apart forms ∞ − ∞", None),
+    (r"np\.sqrt\(x\)", ANY, "−0", "the root of −0 is −0, and what is divided by it has its sign", CHOICE),
     (r"np\.cbrt\(x\)", "xx", ANY, "infinite, with another sign on each side", None),
     (r"np\.(abs|fabs)\(.*", ANY, ANY, "the kink of |x|: 0 is the mean of the slopes on both sides", None),
     (r"np\.sinc\(x\)", ANY, ANY, "0/0 and cancellation near 0 are taken out by the series", None),

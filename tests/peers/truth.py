@@ -1,6 +1,7 @@
 """What is true at a point: one-sided derivatives in many digits, by evaluating the expression alone."""
 
 import itertools
+import math
 from types import SimpleNamespace
 
 import mpmath
@@ -153,22 +154,35 @@ def true_derivative(text, args, order):
 
 
 def _one_sided(value, order, signs):
-    """A derivative by differences that go off to one side, so small that they are exact to a double."""
+    """A derivative by differences that go off to one side, so small that they are exact to a double.
+
+    One that is infinite is so large that no other is, or, if it grows only as a logarithm, larger still for the
+    square of the step.
+    """
+    slope = _difference(value, order, signs, STEP)
+    if slope is None:
+        return None
+    if abs(slope) > mp.mpf(10) ** 15:
+        return float(mp.sign(slope) * mp.inf)
+    if abs(slope) > abs(mp.log(STEP)) / 2:
+        closer = _difference(value, order, signs, STEP**2)
+        if closer is not None and abs(closer) > 1.5 * abs(slope):
+            return float(mp.sign(slope) * mp.inf)
+    return float(slope) if abs(slope) > 1e-30 else 0.0
+
+
+def _difference(value, order, signs, step):
+    """The quotient of differences of one step; None where one of the values is none."""
     totals = mp.mpf(0)
     for taken in itertools.product((0, 1), repeat=len(order)):
         shifts = {}
         for at, sign, on in zip(order, signs, taken, strict=True):
-            shifts[at] = shifts.get(at, 0) + sign * on * STEP
+            shifts[at] = shifts.get(at, 0) + sign * on * step
         y = value(shifts)
         if not isinstance(y, mp.mpf) or not mpmath.isfinite(y):
             return None
         totals += (-1) ** (len(order) - sum(taken)) * y
-    slope = totals / STEP ** len(order)
-    for sign in signs:
-        slope *= sign
-    if abs(slope) > mp.mpf(10) ** 15:
-        return float(mp.sign(slope) * mp.inf)
-    return float(slope) if abs(slope) > 1e-30 else 0.0
+    return totals / step ** len(order) * math.prod(signs)
 
 
 class Measured(Truth):
