@@ -28,6 +28,7 @@ from . import (
     pad,
     polynomial,
     pool,
+    precision,
     quantile,
     ranges,
     recurrent,
@@ -45,6 +46,6 @@ from . import (
 __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "elementwise", "emath", "fft",
     "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
-    "normalisation", "order", "pad", "polynomial", "pool", "quantile", "ranges", "recurrent", "reduce", "refused",
-    "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
+    "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent", "reduce",
+    "refused", "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
 ]  # fmt: skip
