@@ -198,8 +198,15 @@ log10 = elementwise(
 )
 log1p = elementwise(np.log1p, lambda d, y, x: d / (1 + x), smooth=(UNIT,), formulas=("δx = δy / (1 + x)",))
 
+
+def _sigmoid_of(x: Any) -> Any:
+    """1 / (1 + exp(−x)), or exp(x) / (1 + exp(x)) where x < 0, so that no exponential is of a positive number."""
+    t = np.exp(np.minimum(x, -x))
+    return (np.exp(np.minimum(x, 0)) if t.dtype.kind == "c" else np.maximum(t, x > 0)) / (1 + t)
+
+
 sigmoid: Any = elementwise(
-    lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x))),  # no exponential of a positive number
+    _sigmoid_of,
     lambda d, y, x: d * (y * sigmoid(-x)),  # 1 − y would cancel where y is nearly 1
     name="sigmoid", formulas=("δx = δy·y·(1 − y)",),
 )  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import DtypeError, SettingError, message
 from ..makers import at, elementwise, op
+from ..op import Traced
 from .elementwise import above, gap, shared
 from .elementwise import sigmoid as _sigmoid
 from .reduce import guard_groups, restored
@@ -139,8 +140,18 @@ def _elu_slope(x: Any, alpha: float) -> Any:
     return np.where(x > 0, 1, left)
 
 
+def _two_sides(x: Any) -> tuple[Any, Any]:
+    """σ(x) and σ(−x), of plain real numbers with one exponential."""
+    if isinstance(x, Traced) or x.dtype.kind == "c":
+        return _sigmoid(x), _sigmoid(-x)
+    t = np.exp(np.minimum(x, -x))
+    total = 1 + t
+    return np.maximum(t, x > 0) / total, np.maximum(t, x < 0) / total
+
+
 def _silu_slope(x: Any) -> Any:
-    return _sigmoid(x) * (1 + x * _sigmoid(-x))
+    right, left = _two_sides(x)
+    return right * (1 + x * left)
 
 
 def _mish_slope(x: Any) -> Any:
@@ -157,7 +168,8 @@ def _cubic(x: Any) -> Any:
 
 def _gelu_tanh_slope(x: Any) -> Any:
     u = _cubic(x)
-    return _sigmoid(u) * (1 + x * _sigmoid(-u) * (_RATE + (3 * 0.044715 * _RATE) * (x * x)))
+    right, left = _two_sides(u)
+    return right * (1 + x * left * (_RATE + (3 * 0.044715 * _RATE) * (x * x)))
 
 
 # The distribution function of the normal distribution. For a > 0
