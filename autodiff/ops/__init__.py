@@ -38,6 +38,7 @@ from . import (
     signal,
     singular,
     sparse,
+    spread,
     ufuncs,
     window,
     writes,
@@ -47,5 +48,5 @@ __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "elementwise", "emath", "fft",
     "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
     "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent", "reduce",
-    "refused", "shape", "signal", "singular", "sparse", "ufuncs", "window", "writes",
+    "refused", "shape", "signal", "singular", "sparse", "spread", "ufuncs", "window", "writes",
 ]  # fmt: skip
