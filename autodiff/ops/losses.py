@@ -38,18 +38,18 @@ def _wide(x: Any) -> Any:
     return np.result_type(x.dtype, np.float32)
 
 
-def _exponentials(x: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
-    """Exp(x − max x) with a zero at the label, the sum of it, what stood at the label, and max x − x[label].
+def _exponentials(x: Any, labels: Any, e: Any) -> tuple[Any, Any, Any]:
+    """Into e exp(x − max x) with a zero at the label; the sum of it, what stood at the label, and max x − x[label].
 
     The sum without the label keeps its digits where the label is nearly certain; 1 − p would lose them.
     """
     here = np.arange(len(x)), labels
     top = np.max(x, axis=1)
-    e = np.subtract(x, np.where(np.isfinite(top), top, 0)[:, None], dtype=_wide(x))
+    np.subtract(x, np.where(np.isfinite(top), top, 0)[:, None], out=e, dtype=e.dtype)
     np.exp(e, out=e)
     hit = e[here]
     e[here] = 0
-    return e, np.sum(e, axis=1), hit, top - x[here]
+    return np.sum(e, axis=1), hit, top - x[here]
 
 
 def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
@@ -57,20 +57,21 @@ def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
     y = np.zeros(labels.size, _wide(x))
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of nothing but −inf has no softmax
         for part, scores, given in _rows(x, labels, axis):
-            _, rest, hit, gap = _exponentials(scores, given)
+            rest, hit, gap = _exponentials(scores, given, np.empty(scores.shape, y.dtype))
             y[part] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
     return np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
 
 
 def _delta_of(x: Any, w: Any, labels: Any, *, axis: int = -1) -> Any:
     moved = np.moveaxis(x, axis, -1)
-    y, w = np.zeros((labels.size, moved.shape[-1]), np.result_type(_wide(x), w)), np.ravel(w)
+    y, w = np.empty((labels.size, moved.shape[-1]), np.result_type(_wide(x), w)), np.ravel(w)
     with np.errstate(invalid="ignore"):
         for part, scores, given in _rows(x, labels, axis):
-            e, rest, hit, _ = _exponentials(scores, given)
+            e = y[part]
+            rest, hit, _ = _exponentials(scores, given, e)
             scale = w[part] / (rest + hit)
-            np.multiply(e, scale[:, None], out=y[part])
-            y[part][np.arange(len(given)), given] = -rest * scale
+            e *= scale[:, None]
+            e[np.arange(len(given)), given] = -rest * scale
     y = np.moveaxis(np.reshape(y, moved.shape), -1, axis)
     return y.astype(np.result_type(x, w, np.float16), copy=False)
 

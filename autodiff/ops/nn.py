@@ -48,7 +48,7 @@ def _within(x: Any, bound: float) -> Any:
     return np.clip(x, -bound, bound)
 
 
-_BLOCK = 8192
+_BLOCK = 1 << 15
 """As many elements as stay in the cache from one step of a formula to the next."""
 
 
