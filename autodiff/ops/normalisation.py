@@ -11,20 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..errors import SettingError, message
+from ..errors import SettingError, ShapeError, message
 from ..makers import at, op
 from ..op import Traced, as_array, plain
 from ..rules import unbroadcast
 from .elementwise import away_from_zero
 from .nn import refuse_complex
+from .precision import floating, number, wide, widened
 
 # -- the mathematics ---------------------------------------------------------------------------------------------------
-
-
-def _wide(x: Any) -> Any:
-    """In at least single precision: the squares of half precision overflow."""
-    return x.astype(np.result_type(x.dtype, np.float32), copy=False)
 
 
 def _mean(x: Any, axis: tuple[int, ...]) -> Any:
@@ -55,8 +52,24 @@ def _joined(x: Any, axis: tuple[int, ...]) -> Any:
 def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any]:
     """Both z and 1/s; where s is 0, which takes eps = 0, both are 0."""
     z = x - _mean(x, axis) if centred else x
-    r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + eps))
+    held = plain(z)
+    with np.errstate(over="ignore", under="ignore"):
+        square = _mean_product(held, held, axis) + eps
+    lost = (square == 0) | np.isinf(square)
+    if np.any(lost):
+        return _standard_of_extremes(z, axis, eps, lost)
+    r = 1 / np.sqrt(square if z is held else _mean_product(z, z, axis) + eps)
     return z * r, r
+
+
+def _standard_of_extremes(z: Any, axis: tuple[int, ...], eps: float, lost: Any) -> tuple[Any, Any]:
+    """The same where squares overflow or vanish: of z divided by its largest element, which leaves z/s as it is."""
+    size = np.max(np.abs(plain(z)), axis=axis, keepdims=True, initial=0)
+    size = np.where(lost & (size > 0) & np.isfinite(size), size, 1)
+    z = z / size
+    with np.errstate(over="ignore", under="ignore"):
+        r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + (math.sqrt(eps) / size) ** 2))
+    return z * r, r / size
 
 
 def _projected(g: Any, z: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
@@ -107,7 +120,7 @@ def _reverse(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
     """The textbook's δx, δw and δb, those of them that are wanted."""
-    z, r = _standard(_wide(x), axis, eps, centred)
+    z, r = _standard(widened(x), axis, eps, centred)
     dx = _projected(_scaled(d, weight), z, r, axis, centred) if wanted[0] else None
     dw = unbroadcast(d * z, np.shape(weight)) if wanted[1:] and wanted[1] else None
     db = unbroadcast(d, np.shape(bias)) if wanted[2:] and wanted[2] else None
@@ -146,7 +159,7 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         y = np.empty(shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
         for cut in _cuts(shape, axes):
             w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
-            part = _scaled(_standard(_wide(flat[cut]), axes, eps, centred)[0], w)
+            part = _scaled(_standard(widened(flat[cut]), axes, eps, centred)[0], w)
             y[cut] = part if b is None else part + b
         return np.reshape(y, x.shape)
 
@@ -157,10 +170,10 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         return tuple((_reverse if traced else _reverse_in_blocks)(d, x, weight, bias, axis, eps, centred, wanted))
 
     def of_x(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
-        return _scaled(_projected(t, *_standard(_wide(x), axis, eps, centred), axis, centred), weight)
+        return _scaled(_projected(t, *_standard(widened(x), axis, eps, centred), axis, centred), weight)
 
     def of_weight(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
-        return _standard(_wide(x), axis, eps, centred)[0] * t
+        return _standard(widened(x), axis, eps, centred)[0] * t
 
     def of_bias(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         return t
@@ -203,16 +216,41 @@ _group_norm = _normalisation(
 # -- as they are called ------------------------------------------------------------------------------------------------
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def _epsilon(name: str, eps: Any) -> float:
+    found = number(name, "eps", eps)
+    if not found >= 0:
+        raise SettingError(message(f"{name}: eps={eps!r}", "it is added to a variance", "eps=1e-5, or 0"))
+    return found
+
+
+def _axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes counted from the front, in order."""
-    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+    if axis is None:
+        what, instead = f"{name}: axis=None", "axis=tuple(range(x.ndim)) for all, axis=-1 for the last"
+        raise SettingError(message(what, "the shape of the weight goes by the axes, so they are named", instead))
+    return tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
-def _laid(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """A weight or bias with one axis for each of these of x, laid along them."""
-    if parameter is None or axes == tuple(range(x.ndim - len(axes), x.ndim)):
+def _laid(name: str, what: str, parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """A parameter with one axis for each of these of x, laid along them."""
+    if parameter is None:
+        return None
+    parameter, shape = as_array(parameter), tuple(x.shape[a] for a in axes)
+    if parameter.shape != shape:
+        raise ShapeError(
+            message(
+                f"{name}: a {what} of shape {parameter.shape} for x of shape {x.shape}",
+                "it has one axis for each of the axes that it belongs to, as long as that of x",
+                f"shape {shape}",
+            )
+        )
+    if axes == tuple(range(x.ndim - len(axes), x.ndim)):
         return parameter
     return np.reshape(parameter, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+
+
+def _parameters(name: str, weight: Any, bias: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    return _laid(name, "weight", weight, x, axes), _laid(name, "bias", bias, x, axes)
 
 
 def _normalised(operation: Any, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float) -> Any:
@@ -239,6 +277,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, axis: Any = -1, eps
     -------
     array with the shape of x
 
+    Raises
+    ------
+    ShapeError
+        Where a weight or bias does not have the lengths of these axes of x.
+
     References
     ----------
     Ba, Kiros and Hinton, "Layer normalization", 2016.
@@ -251,9 +294,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, axis: Any = -1, eps
     array([[-1.,  1.],
            [ 0.,  0.]])
     """
-    x = as_array(x)
-    axes = _axes(axis, x.ndim)
-    return _normalised(_layer_norm, x, _laid(weight, x, axes), _laid(bias, x, axes), axes, eps)
+    x, eps = floating(x), _epsilon("layer_norm", eps)
+    axes = _axes("layer_norm", axis, x.ndim)
+    return _normalised(_layer_norm, x, *_parameters("layer_norm", weight, bias, x, axes), axes, eps)
 
 
 def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> Any:
@@ -273,6 +316,11 @@ def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> A
     -------
     array with the shape of x
 
+    Raises
+    ------
+    ShapeError
+        Where a weight does not have the lengths of these axes of x.
+
     References
     ----------
     Zhang and Sennrich, "Root mean square layer normalization", 2019.
@@ -284,9 +332,9 @@ def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> A
     >>> ad.nn.rms_norm(np.array([1.0, -7.0]), eps=0.0)
     array([ 0.2, -1.4])
     """
-    x = as_array(x)
-    axes = _axes(axis, x.ndim)
-    return _normalised(_rms_norm, x, _laid(weight, x, axes), None, axes, eps)
+    x, eps = floating(x), _epsilon("rms_norm", eps)
+    axes = _axes("rms_norm", axis, x.ndim)
+    return _normalised(_rms_norm, x, *_parameters("rms_norm", weight, None, x, axes), axes, eps)
 
 
 def group_norm(
@@ -314,7 +362,9 @@ def group_norm(
     Raises
     ------
     SettingError
-        Where the groups do not divide the channels.
+        Where the groups do not divide the channels, and where `axis` is that of the batch.
+    ShapeError
+        Where a weight or bias does not have one number a channel.
 
     References
     ----------
@@ -327,9 +377,13 @@ def group_norm(
     >>> ad.nn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    x = as_array(x)
-    place = axis % x.ndim
+    x, eps = floating(x), _epsilon("group_norm", eps)
+    place = normalize_axis_index(axis, x.ndim)
+    if place == 0:
+        what = f"group_norm: axis={axis} of shape {x.shape}"
+        raise SettingError(message(what, "axis 0 is the batch, of which each is taken alone", "axis=1, or x[None]"))
     channels = x.shape[place]
+    weight, bias = (_laid("group_norm", what, p, x, (place,)) for what, p in (("weight", weight), ("bias", bias)))
     if num_groups < 1 or channels % num_groups:
         raise SettingError(
             message(
@@ -373,12 +427,15 @@ def batch_norm(
     -------
     y : array with the shape of x
     running : pair of arrays
-        Constants: no derivative passes through them. When not training, those that were given.
+        Constants: no derivative passes through them. In at least single precision; they do not raise the precision of
+        y, which is that of x, weight and bias. When not training, those that were given.
 
     Raises
     ------
     SettingError
-        Where running statistics are needed and not given.
+        Where running statistics are needed and not given, or are no pair.
+    ShapeError
+        Where statistics, a weight or a bias do not have one number a channel.
 
     References
     ----------
@@ -396,13 +453,14 @@ def batch_norm(
     >>> ad.nn.batch_norm(x, (np.ones(1), np.ones(1)), training=False, eps=0.0)[0].ravel()
     array([0., 2.])
     """
-    x = as_array(x)
-    place = (axis % x.ndim,)
-    weight, bias = _laid(weight, x, place), _laid(bias, x, place)
+    x, eps, momentum = floating(x), _epsilon("batch_norm", eps), number("batch_norm", "momentum", momentum)
+    place = (normalize_axis_index(axis, x.ndim),)
+    weight, bias = _parameters("batch_norm", weight, bias, x, place)
+    along = None if running is None else _statistics(running, x, place)
     if training:
         axes = tuple(i for i in range(x.ndim) if i not in place)
-        return _normalised(_batch_norm, x, weight, bias, axes, eps), _moved(running, plain(x), axes, momentum)
-    if running is None:
+        return _normalised(_batch_norm, x, weight, bias, axes, eps), _moved(along, plain(x), axes, momentum)
+    if along is None:
         raise SettingError(
             message(
                 "batch_norm: no running statistics",
@@ -410,18 +468,32 @@ def batch_norm(
                 "pass running=(mean, variance) as training returned them, or training=True",
             )
         )
-    mean, variance = (_laid(s, x, place) for s in running)
-    scale = 1 / np.sqrt(variance + eps)
-    y = (x - mean) * (scale if weight is None else scale * weight)
-    return y if bias is None else y + bias, running
+    dtype = np.result_type(*(p.dtype for p in (x, weight, bias) if p is not None))
+    mean, variance = along
+    mean, scale = (s.astype(wide(dtype), copy=False) for s in (mean, 1 / np.sqrt(variance + eps)))
+    y = (widened(x) - mean) * (scale if weight is None else scale * weight)
+    return (y if bias is None else y + bias).astype(dtype, copy=False), running
+
+
+def _statistics(running: Any, x: Any, place: tuple[int, ...]) -> tuple[Any, Any]:
+    """Mean and variance of each channel, laid along x, in at least single precision."""
+    if not isinstance(running, (tuple, list)) or len(running) != 2:
+        what = f"batch_norm: running is {type(running).__name__}{f' of {len(running)}' * hasattr(running, '__len__')}"
+        raise SettingError(message(what, "it is a pair", "running=(mean, variance), as training returned them"))
+    mean, variance = (
+        _laid("batch_norm", what, widened(floating(s)), x, place)
+        for what, s in zip(("running mean", "running variance"), running, strict=True)
+    )
+    return mean, variance
 
 
 def _moved(running: Any, x: Any, axes: tuple[int, ...], momentum: float) -> tuple[Any, Any]:
     """Running statistics after one more batch."""
+    x = widened(x)
     mean = np.mean(x, axis=axes)
     variance = np.var(x, axis=axes, ddof=1 if x.size > mean.size else 0)
     if running is None:
         return mean, variance
-    old = (plain(s) for s in running)
+    old = (np.reshape(plain(s), mean.shape) for s in running)
     mean, variance = ((1 - momentum) * s + momentum * new for s, new in zip(old, (mean, variance), strict=True))
     return mean, variance
