@@ -196,7 +196,8 @@ def _orders_of_exponential(i: int, j: int, log: Any) -> Any:
 
 def _gamma_density(a: Any, x: Any) -> Any:
     inside = jets.gamma_weight(a, x) * a / np.where(x > 0, x, 1.0)
-    return np.where(x > 0, inside, np.exp(special.xlogy(a - 1, x) - x) * special.rgamma(a))
+    edge = np.exp(special.xlogy(a - 1, x) - x) * special.rgamma(a)
+    return np.where(x == np.inf, 0.0, np.where(x > 0, inside, edge))
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
@@ -214,7 +215,7 @@ def _by_shape(slope: Any, y: Any) -> Any:
 gamma_density: Any = elementwise(
     in_double(_gamma_density),
     lambda d, y, a, x: d * _by_shape(np.log(x) - special.psi(a), y),
-    lambda d, y, a, x: d * (y * ((a - 1 - x) / x)),
+    lambda d, y, a, x: d * (y * np.where(x == np.inf, -1.0, (a - 1 - x) / x)),
     name="gamma_density", smooth=(POSITIVE,), formulas=("δa = δy·y·(ln x − ψ(a))", "δx = δy·y·(a − 1 − x) / x"),
     note="xᵃ⁻¹·e⁻ˣ / Γ(a)",
 )  # fmt: skip

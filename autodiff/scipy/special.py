@@ -145,10 +145,12 @@ _incomplete_beta(_scipy.betainc, _scipy.betaincinv, 1)
 _incomplete_beta(_scipy.betaincc, _scipy.betainccinv, -1)
 
 
-
 def _student_density(v: Any, t: Any) -> Any:
-    """(1 + t²/v)^−(v + 1)/2 / √v·B(½, v/2)."""
-    return np.exp(np.log1p(t * t / v) * -0.5 * (v + 1) - _scipy.betaln(0.5, v / 2)) / np.sqrt(v)
+    """(1 + t²/v)^−(v + 1)/2 / √v·B(½, v/2), and for an infinite v the normal one."""
+    normal = np.isinf(v)
+    n = np.where(normal, 1.0, v)
+    y = np.exp(np.log1p(t * t / n) * -0.5 * (n + 1) - _scipy.betaln(0.5, n / 2)) / np.sqrt(n)
+    return np.where(normal, np.exp(t * t * -0.5) / ROOT_TWO_PI, y)
 
 
 def _student_by_degrees(v: Any, t: Any) -> Any:
