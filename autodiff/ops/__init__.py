@@ -8,6 +8,7 @@ from . import (
     convolution,
     determinant,
     eigen,
+    einsum,
     elementwise,
     emath,
     fft,
@@ -45,8 +46,8 @@ from . import (
 )
 
 __all__ = [
-    "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "elementwise", "emath", "fft",
-    "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
+    "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum", "elementwise", "emath",
+    "fft", "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
     "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent", "reduce",
     "refused", "shape", "signal", "singular", "sparse", "spread", "ufuncs", "window", "writes",
 ]  # fmt: skip
