@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, refuse
 from ..op import apply
-from ..rules import Update, names_once, unbroadcast
+from ..rules import Update, add_at, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ def _scatter(v: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     if names_once(index):
         buffer[index] = v
     else:
-        np.add.at(buffer, index, v)
+        add_at(buffer, index, v)
     return buffer
 
 
