@@ -13,6 +13,7 @@ from . import (
     emath,
     fft,
     flat,
+    gelu,
     histogram,
     index,
     join,
@@ -38,6 +39,7 @@ from . import (
     shape,
     signal,
     singular,
+    softmax,
     sparse,
     spread,
     ufuncs,
@@ -47,7 +49,7 @@ from . import (
 
 __all__ = [
     "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum", "elementwise", "emath",
-    "fft", "flat", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn", "norm",
-    "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent", "reduce",
-    "refused", "shape", "signal", "singular", "sparse", "spread", "ufuncs", "window", "writes",
+    "fft", "flat", "gelu", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn",
+    "norm", "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent",
+    "reduce", "refused", "shape", "signal", "singular", "softmax", "sparse", "spread", "ufuncs", "window", "writes",
 ]  # fmt: skip

@@ -15,8 +15,9 @@ from ..makers import at, elementwise, op
 from ..op import as_array, plain
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
-from .nn import in_blocks, log_softmax, refuse_complex, relu, softmax
+from .nn import in_blocks, refuse_complex, relu
 from .reduce import guard_groups
+from .softmax import log_softmax, softmax
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
 

@@ -30,7 +30,7 @@ from ..graph import OPERATIONS
 from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
 from ..op import Op, plain
-from ..ops import nn as _nn
+from ..ops import softmax as _exponentials
 from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked, power_log
 from ..ops.reduce import restored
 from . import derivatives as _d
@@ -613,13 +613,13 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
 @drop_in(_scipy.softmax)
 def softmax(x: Any, axis: Any = None) -> Any:
     """Exponentials divided by their sum along an axis, without overflow."""
-    return _nn.softmax(x, axis=axis)
+    return _exponentials.softmax(x, axis=axis)
 
 
 @drop_in(_scipy.log_softmax)
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of :func:`softmax`, accurate where that underflows."""
-    return _nn.log_softmax(x, axis=axis)
+    return _exponentials.log_softmax(x, axis=axis)
 
 
 def _portions(y: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -661,7 +661,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     array([0.5, 0.5])
     """
     if b is None and not return_sign:
-        return _nn.logsumexp(a, axis=axis, keepdims=keepdims)
+        return _exponentials.logsumexp(a, axis=axis, keepdims=keepdims)
     shape = np.broadcast_shapes(np.shape(a), np.shape(1.0 if b is None else b))
     spread = (np.broadcast_to(x, shape or (1,)) for x in (a, 1.0 if b is None else b))
     y, sign = _weighted(*spread, axis=axis, keepdims=keepdims)
