@@ -2,6 +2,7 @@
 
 from . import (
     attention,
+    branches,
     choice,
     contract,
     conv,
@@ -48,8 +49,9 @@ from . import (
 )
 
 __all__ = [
-    "attention", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum", "elementwise", "emath",
-    "fft", "flat", "gelu", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq", "mapping", "nans", "nn",
-    "norm", "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile", "ranges", "recurrent",
-    "reduce", "refused", "shape", "signal", "singular", "softmax", "sparse", "spread", "ufuncs", "window", "writes",
+    "attention", "branches", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum",
+    "elementwise", "emath", "fft", "flat", "gelu", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq",
+    "mapping", "nans", "nn", "norm", "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile",
+    "ranges", "recurrent", "reduce", "refused", "shape", "signal", "singular", "softmax", "sparse", "spread", "ufuncs",
+    "window", "writes",
 ]  # fmt: skip

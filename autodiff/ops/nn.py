@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DtypeError, message
 from ..makers import at, elementwise
 from ..op import Traced
-from .elementwise import above, shared
+from .branches import above, shared
 from .elementwise import sigmoid as _sigmoid
 
 _EVERYWHERE = 2e4

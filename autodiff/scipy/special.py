@@ -31,7 +31,8 @@ from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
 from ..op import Op, plain
 from ..ops import softmax as _exponentials
-from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked, power_log
+from ..ops.branches import masked
+from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, power_log
 from ..ops.reduce import restored
 from . import derivatives as _d
 from . import ufuncs as _scipy
