@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
@@ -111,25 +112,23 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
 
 
 def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
-    """`apply` for a product of which one operand may be a constant sparse matrix."""
+    """`apply` for an operator of which one operand may be a constant sparse matrix."""
     if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
-        return (ops.sparse.times if op.name == "multiply" else ops.sparse.product)(*args)
+        return ops.sparse.OPERATORS[op.name](*args)
     return apply(op, args, params)
 
 
-def _asked_by_sparse() -> bool:
-    """Whether a product of ``scipy.sparse`` is asking for an array.
-
-    To an object of which NumPy knows nothing it would answer NotImplemented, and so leave the product to the tensor.
-    """
-    code = sys._getframe(2).f_code
-    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
+def _asked_by_sparse() -> str | None:
+    """The method of a sparse matrix of ``scipy.sparse`` that is asking for an array, if that is who asks."""
+    frame = sys._getframe(2)
+    name, inside = frame.f_code.co_name, os.path.join("scipy", "sparse") in frame.f_code.co_filename
+    return name if inside and name != "__init__" and ops.sparse.is_sparse(frame.f_locals.get("self")) else None
 
 
 def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
-    through = _beside_sparse if name in ("multiply", "matmul") else apply
+    through = _beside_sparse if name in ops.sparse.OPERATORS else apply
     if op.kind == "elementwise":
         return binary_path(op, through)
 
@@ -203,8 +202,10 @@ class Tensor(Traced):
         return function(*bare[0], **bare[1])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if has_history(self) and _asked_by_sparse():
-            return np.array(None, object)
+        if has_history(self) and (method := _asked_by_sparse()) is not None:
+            if method == "_matmul_dispatch":  # to what NumPy knows nothing of it answers NotImplemented: our turn
+                return np.array(None, object)
+            raise ops.sparse.refused(f"scipy.sparse: {method.strip('_')} of a matrix and a tensor")
         if has_history(self) and (asking := _asking()) is not None:
             name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
             raise _lost(self, f"{name}(x)", REFUSED[asking])
