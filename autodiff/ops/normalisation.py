@@ -73,9 +73,13 @@ def _standard_of_extremes(z: Any, axis: tuple[int, ...], eps: float, lost: Any) 
 
 
 def _projected(g: Any, z: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
-    """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx."""
-    along = z * _mean_product(z, g, axis)
-    return (g - _mean(g, axis) - along) * r if centred else (g - along) * r
+    """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx, in one array."""
+    found = z * -_mean_product(z, g, axis)
+    found += g
+    if centred:
+        found -= _mean(g, axis)
+    found *= r
+    return found
 
 
 def _scaled(g: Any, weight: Any) -> Any:
@@ -160,7 +164,10 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         for cut in _cuts(shape, axes):
             w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
             part = _scaled(_standard(widened(flat[cut]), axes, eps, centred)[0], w)
-            y[cut] = part if b is None else part + b
+            if b is None:
+                y[cut] = part
+            else:
+                np.add(part, b, out=y[cut])
         return np.reshape(y, x.shape)
 
     def joint(
