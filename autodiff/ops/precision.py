@@ -27,6 +27,15 @@ def floating(x: Any) -> Any:
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 
+def alike(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two arrays of floats: whole numbers in the dtype of the other, whose precision they are not to raise."""
+    a, b = as_array(a), as_array(b)
+    if a.dtype.kind not in "fc" and b.dtype.kind in "fc":
+        a = a.astype(b.dtype)
+    a = floating(a)
+    return a, b if b.dtype.kind in "fc" else b.astype(a.dtype)
+
+
 def number(name: str, key: str, setting: Any) -> float:
     """A setting as Python's float, which leaves the precision of arrays alone where NumPy's own would raise it.
 

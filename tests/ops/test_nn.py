@@ -259,3 +259,49 @@ def test_activations_of_arrays_of_any_size(rng, name):
         np.testing.assert_allclose(y[:, i], [f(v) for v in x[:, i]], rtol=4e-16)
     assert f(np.zeros((0, 3))).shape == (0, 3)
     assert type(f(0.5)) is np.float64
+
+
+MANY = 70000  # more than the largest number of half precision, 65504
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums_over_many_halves_do_not_overflow(axis):
+    x = np.zeros((MANY, 1) if axis == 0 else (1, MANY), np.float16)
+    spread, log = np.float16(1 / MANY), np.float16(np.log(MANY))
+    assert (nn.softmax(x, axis) == spread).all()
+    assert (nn.log_softmax(x, axis) == -log).all()
+    value, pullback = ad.vjp(lambda x: nn.logsumexp(x, axis=axis), x)
+    assert value[0] == log
+    assert value.dtype == np.float16
+    assert (pullback(np.ones_like(value))[0] == spread).all()
+    assert ad.jvp(lambda x: nn.logsumexp(x, axis=axis), (x,), (np.ones_like(x),))[1][0] == 1
+    seed = np.ones_like(x)
+    for f in (nn.softmax, nn.log_softmax):
+        along = ad.jvp(lambda x, f=f: f(x, axis), (x,), (seed,))[1]
+        for d in (ad.vjp(lambda x, f=f: f(x, axis), x)[1](seed)[0], along):
+            assert d.dtype == np.float16
+            np.testing.assert_allclose(d, 0, atol=2e-3)  # all alike change nothing
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_half_precision_is_the_rounding_of_single(rng, name):
+    f, x = getattr(nn, name), rng.standard_normal((4, 50)).astype(np.float16)
+    y, pullback = ad.vjp(f, x)
+    want, exact = ad.vjp(f, x.astype(float))
+    seed = rng.standard_normal(np.shape(want)).astype(np.float16)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, want, rtol=1e-3)
+    np.testing.assert_allclose(pullback(seed)[0], exact(seed.astype(float))[0], rtol=5e-3, atol=3e-3)
+    second = ad.hvp(lambda x: np.sum(f(x) ** 2), (x,), (np.ones_like(x),))[1]
+    assert second.dtype == np.float16
+    assert np.isfinite(second).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_whole_numbers_are_taken_as_floats(name, dtype):
+    x = np.array([1, 0, 1]).astype(dtype)
+    y = getattr(nn, name)(x)
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y, getattr(nn, name)(x.astype(float)))
+    np.testing.assert_array_equal(y, getattr(nn, name)(x.tolist()))
