@@ -95,6 +95,14 @@ psi_gap: Any = elementwise(
     formulas=("δa = δy·(ψ⁽ⁿ⁺¹⁾(a + b) − ψ⁽ⁿ⁺¹⁾(a))", "δb = δy·ψ⁽ⁿ⁺¹⁾(a + b)"), note="ψ⁽ⁿ⁾(a + b) − ψ⁽ⁿ⁾(a)",
 )  # fmt: skip
 
+# -- the bell ----------------------------------------------------------------------------------------------------------
+
+gaussian: Any = elementwise(
+    lambda x: np.exp(-x * x), lambda d, y, x: d * (np.where(y == 0, 0, -2 * x) * y),
+    name="gaussian", formulas=("δx = −δy·2xy",), edges=((np.inf, 0.0), (-np.inf, 0.0)),
+    note="exp(−x²), and 0 with all its derivatives at both infinities",
+)  # fmt: skip
+
 # -- erfcx, dawsn: recurrence, and far out the asymptotic series differentiated term by term ---------------------------
 
 
@@ -268,8 +276,20 @@ betainc_by_shapes: Any = elementwise(
 # -- ln(1 + x) / x -----------------------------------------------------------------------------------------------------
 
 
+FAR = 100.0
+"""From here on closed forms no longer cancel, and SciPy's ₂F₁ begins to lose digits: x·10⁻¹⁸ of itself."""
+
+
 def log1p_over(x: Any, order: int) -> Any:
-    """The derivative of this order of ln(1 + x) / x, through x = 0: (−1)ⁿ·n!/(n + 1)·₂F₁(n + 1, n + 1; n + 2; −x)."""
-    n = float(order)
+    """The derivative of this order of L(x) = ln(1 + x) / x, through x = 0.
+
+    It is (−1)ⁿ·n! / (n + 1)·₂F₁(n + 1, n + 1; n + 2; −x), far out by x·L⁽ⁿ⁾ + n·L⁽ⁿ⁻¹⁾ = −(n − 1)! / (−1 − x)ⁿ.
+    """
+    n, far = float(order), x > FAR
     factor = (-1.0) ** order * math.factorial(order) / (n + 1)
-    return factor * special.hyp2f1(n + 1, n + 1, n + 2, -x)
+    near = factor * special.hyp2f1(n + 1, n + 1, n + 2, -np.where(far, 0, x))
+    z = np.where(far, x, 1)
+    y = np.log1p(z) / z
+    for k in range(1, order + 1):
+        y = -(math.factorial(k - 1) / (-1 - z) ** k + k * y) / z
+    return np.where(far, y, near)

@@ -312,3 +312,81 @@ def test_several_results_at_once():
         second = ad.elementwise_grad(ad.elementwise_grad(lambda x, k=k: special.airy(x)[k]))(x)
         np.testing.assert_allclose(second, x * scipy_special.airy(x)[k], rtol=1e-14)
     np.testing.assert_allclose(ad.elementwise_grad(lambda x: special.sici(x)[1])(x), np.cos(x) / x, rtol=1e-14)
+
+
+# -- ends of the domains, poles and limits -----------------------------------------------------------------------------
+
+
+def choices(n, k):
+    return mpmath.gamma(n + 1) * mpmath.rgamma(k + 1) * mpmath.rgamma(n - k + 1)
+
+
+BEYOND = [
+    (special.spence, lambda x: mpmath.polylog(2, 1 - x), (1e16,), 0),
+    (special.spence, lambda x: mpmath.polylog(2, 1 - x), (1e10,), 0),
+    (special.spence, lambda x: mpmath.polylog(2, 1 - x), (102.0,), 0),
+    (special.ellipk, mpmath.ellipk, (-1e16,), 0),
+    (special.ellipk, mpmath.ellipk, (-1e10,), 0),
+    (special.ellipk, mpmath.ellipk, (-101.0,), 0),
+    (special.inv_boxcox, lambda x, p: (1 + p * x) ** (1 / p), (1e17, 0.5), 1),
+    (special.inv_boxcox, lambda x, p: (1 + p * x) ** (1 / p), (1e10, 3.0), 1),
+    (special.binom, choices, (2.0, 5.0), 0),
+    (special.binom, choices, (2.0, 5.0), 1),
+    (special.binom, choices, (3.0, 5.0), 0),
+    (special.binom, choices, (3.0, -2.0), 0),
+    (special.binom, choices, (3.0, -2.0), 1),
+    (lambda x: special.shichi(x)[0], mpmath.shi, (1e-9,), 0),
+    (lambda x: special.shichi(x)[0], mpmath.shi, (-0.7,), 0),
+    (lambda x: special.shichi(x)[0], mpmath.shi, (1.3,), 0),
+    (special.log_ndtr, lambda x: mpmath.log(mpmath.erfc(-x / mpmath.sqrt(2)) / 2), (-2e9,), 0),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "at", "k"), BEYOND)
+@pytest.mark.parametrize("order", [1, 2])
+def test_beyond(ours, theirs, at, k, order):
+    # 1e-14: a second derivative that is 0 by the symmetry of its terms
+    with np.errstate(all="ignore"):
+        found = slope(ours, *at, k=k, order=order)
+    with mpmath.workdps(120):
+        numbers = [mpmath.mpf(x) for x in at]
+        h = mpmath.mpf(10) ** -30 * max(1, abs(numbers[k]))
+        x = numbers[k]
+
+        def f(x):
+            return theirs(*numbers[:k], x, *numbers[k + 1 :])
+
+        true = (f(x + h) - f(x - h)) / (2 * h) if order == 1 else (f(x + h) - 2 * f(x) + f(x - h)) / h**2
+    assert found == pytest.approx(float(true), rel=2e-12, abs=1e-14 if ours is special.binom else 0)
+
+
+INF = np.inf
+LIMITS = [
+    (special.rgamma, INF, (0.0, 0.0)), (lambda x: special.shichi(x)[0], 0.0, (1.0, 0.0)),
+    (special.erf, INF, (0.0, 0.0)), (special.erf, -INF, (0.0, 0.0)), (special.erfc, INF, (0.0, 0.0)),
+    (special.ndtr, INF, (0.0, 0.0)), (special.ndtr, -INF, (0.0, 0.0)), (special.log_ndtr, INF, (0.0, 0.0)),
+    (special.log_ndtr, -INF, (INF, -1.0)), (special.log_ndtr, -1e200, (1e200, -1.0)),
+    (special.logit, 0.0, (INF, -INF)), (special.logit, 1e-300, (1e300, -INF)), (special.logit, 1.0, (INF, INF)),
+    (lambda x: special.gammainc(2.5, x), INF, (0.0, 0.0)), (lambda x: special.gammaincc(0.5, x), INF, (0.0, 0.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "at", "want"), LIMITS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_limits(f, at, want):
+    assert tuple(slope(f, at, order=n) for n in (1, 2)) == pytest.approx(want, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("a", [[INF, 1.0], [-INF, -INF], [INF, INF], [-INF, 1.0], [2.0, 1.0]])
+def test_logsumexp_with_weights_of_1_is_that_without(a):
+    a, ones = np.array(a), np.ones(2)
+    found = ad.grad(lambda a, b: special.logsumexp(a, b=b), argnums=(0, 1))(a, ones)
+    want = ad.grad(special.logsumexp)(a)
+    for one in found:
+        np.testing.assert_allclose(one, want, rtol=1e-14)
+
+
+def test_logsumexp_of_nothing_but_zero_weights():
+    by_a, by_b = ad.grad(lambda a, b: special.logsumexp(a, b=b), argnums=(0, 1))(np.array([1.0, 2.0]), np.zeros(2))
+    np.testing.assert_array_equal(by_a, 0.0)
+    np.testing.assert_array_equal(by_b, INF)
