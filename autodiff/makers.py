@@ -109,17 +109,22 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
 
 
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
-    """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count."""
-    if np.isfinite(term).all():
+    """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count.
+
+    What is finite stays as it is: a zero times a number is a zero already, and still depends on d.
+    """
+    finite = np.isfinite(term)
+    if finite.all():
         return term
-    return np.where(d == 0, np.zeros((), term.dtype), term)
+    return np.where((d == 0) & ~finite, np.zeros((), term.dtype), term)
 
 
 def guard_whole(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """Zero where the whole of d is zero; all that can be said of an operation that mixes its elements."""
-    if np.isfinite(term).all() or np.any(d != 0):
+    finite = np.isfinite(term)
+    if finite.all() or np.any(d != 0):
         return term
-    return np.zeros_like(term)
+    return np.where(finite, term, np.zeros((), term.dtype))
 
 
 def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:

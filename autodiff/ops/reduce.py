@@ -55,19 +55,21 @@ def _kept_first(ndim: int, axis: Any) -> tuple[int, ...]:
 
 def guard_groups(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every group of reduced elements whose δ is zero, whatever was saved for it."""
-    if np.isfinite(term).all():
+    finite = np.isfinite(term)
+    if finite.all():
         return term
     d = restored(d, args[k].shape, params.get("axis"), params.get("keepdims", False))
-    return np.where(d == 0, np.zeros((), term.dtype), term)
+    return np.where((d == 0) & ~finite, np.zeros((), term.dtype), term)
 
 
 def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every element of a running product that reaches no δ but zeros."""
-    if np.isfinite(term).all():
+    finite = np.isfinite(term)
+    if finite.all():
         return term
     axis = params.get("axis")
-    reached = np.cumsum(np.flip(d != 0, axis), axis=axis)
-    return np.where(np.reshape(np.flip(reached, axis), term.shape) == 0, np.zeros((), term.dtype), term)
+    reached = np.reshape(np.flip(np.cumsum(np.flip(d != 0, axis), axis=axis), axis), term.shape)
+    return np.where((reached == 0) & ~finite, np.zeros((), term.dtype), term)
 
 
 # -- keywords that are said in other operations ------------------------------------------------------------------------

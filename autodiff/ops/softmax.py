@@ -73,10 +73,11 @@ def _log_softmax_along(t: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
 
 def _guard_rows(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in each row whose δ is zero throughout."""
-    if np.isfinite(term).all():
+    finite = np.isfinite(term)
+    if finite.all():
         return term
     reached = np.any(d != 0, axis=params.get("axis", -1), keepdims=True)
-    return np.where(reached, term, np.zeros((), term.dtype))
+    return np.where(reached | finite, term, np.zeros((), term.dtype))
 
 
 _softmax = op(
