@@ -12,12 +12,16 @@ from ..errors import SettingError, message
 from ..makers import elementwise
 from .elementwise import sigmoid
 from .nn import in_blocks, refuse_complex, sloped, two_sides, within
+from .precision import floating, widened
+
+# Bounds beyond which an exponential is zero: the smallest numbers are e^−11433 in quadruple precision, the widest. Half
+# precision holds their squares, up to 65504.
 
 _CUBIC = 60.0
-"""Where exp(−x³/14) is zero in every precision, and the square of x is a number that half precision holds."""
+"""Where u = √(8/π)·(x + 0.044715·x³), of which the form by a tanh takes σ(−u), is 15508."""
 
 _GAUSSIAN = 200.0
-"""The same for exp(−x²/2)."""
+"""Where x²/2 is 20000."""
 
 # -- by a tanh ---------------------------------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ def _single(x: Any) -> Any:
     """Real numbers in at least single precision, and the dtype that the result has."""
     x = np.asarray(x)
     refuse_complex("gelu", x)
-    return x.astype(np.result_type(x, np.float32), copy=False), x.dtype if x.dtype.kind == "f" else np.float64
+    return widened(x), x.dtype if x.dtype.kind == "f" else np.float64
 
 
 def _gelu_of(x: Any) -> Any:
@@ -168,4 +172,6 @@ def gelu(x: Any, approximate: str = "none") -> Any:
                 'approximate="none", which is exact, or approximate="tanh"',
             )
         )
+    x = floating(x)
+    refuse_complex("gelu", x)
     return forms[approximate](x)

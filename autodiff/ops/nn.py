@@ -14,12 +14,13 @@ import numpy as np
 
 from ..errors import DtypeError, message
 from ..makers import at, elementwise
-from ..op import Traced
+from ..op import Traced, as_array
 from .branches import above, shared
 from .elementwise import sigmoid as _sigmoid
+from .precision import floating, number
 
 _EVERYWHERE = 2e4
-"""Where exp(−x) is zero in every precision; a number that half precision holds."""
+"""Beyond it exp(−x) is zero: the smallest numbers are e^−11433 in quadruple precision, the widest; half holds 65504."""
 
 
 def refuse_complex(name: str, *xs: Any) -> None:
@@ -32,6 +33,13 @@ def refuse_complex(name: str, *xs: Any) -> None:
                 "pass np.real(x), np.imag(x) or np.abs(x)",
             )
         )
+
+
+def _ordered(name: str, x: Any) -> Any:
+    """The array, refused where it is of complex numbers, of which none is larger than another."""
+    x = as_array(x)
+    refuse_complex(name, x)
+    return x
 
 
 def within(x: Any, bound: float) -> Any:
@@ -74,7 +82,7 @@ _relu = elementwise(
     formulas=("δx = δy where x > 0, δy / 2 at 0, else 0",), note="at 0 as maximum(x, 0) and clip(x, 0, None) have it",
 )  # fmt: skip
 _leaky_relu = elementwise(
-    lambda x, *, negative_slope=0.01: np.where(x > 0, x, negative_slope * x)[()],
+    lambda x, *, negative_slope=0.01: _leaky_of(x, negative_slope),
     lambda d, y, x, *, negative_slope=0.01: d * _three(x, 1.0, (1 + negative_slope) / 2, negative_slope),
     name="leaky_relu", masks=True, smooth=((-3.0, -0.1),), edges=((0.0, 0.505), (-2.0, 0.01), (np.inf, 1.0)),
     examples=(at((3, 4)), at((2, 3), negative_slope=0.3), at((2, 3), draw=lambda rng, shape: rng.uniform(1, 2, shape))),
@@ -111,6 +119,11 @@ _mish = elementwise(
     edges=((0.0, 0.6), (-np.inf, 0.0), (np.inf, 1.0)),
     note="the limits",
 )  # fmt: skip
+
+
+def _leaky_of(x: Any, slope: float) -> Any:
+    """Without a slope the other branch is 0, and not 0·inf, also at −inf."""
+    return np.where(x > 0, x, slope * x)[()] if slope else np.maximum(x, 0)
 
 
 def _three(x: Any, right: float, middle: float, left: float) -> Any:
@@ -157,7 +170,7 @@ def relu(x: Any) -> Any:
     >>> ad.elementwise_grad(ad.nn.relu)(np.array([-1.0, 0.0, 2.0]))
     array([0. , 0.5, 1. ])
     """
-    return _relu(x)
+    return _relu(_ordered("relu", x))
 
 
 def relu6(x: Any) -> Any:
@@ -170,7 +183,7 @@ def relu6(x: Any) -> Any:
     >>> ad.nn.relu6(np.array([-1.0, 2.0, 7.0]))
     array([0., 2., 6.])
     """
-    return np.clip(x, 0, 6)
+    return np.clip(_ordered("relu6", x), 0, 6)
 
 
 def hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
@@ -183,7 +196,8 @@ def hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
     >>> ad.elementwise_grad(ad.nn.hardtanh)(np.array([-2.0, -1.0, 0.5]))
     array([0. , 0.5, 1. ])
     """
-    return np.clip(x, low, high)
+    low, high = (float(bound) if isinstance(bound, float) else bound for bound in (low, high))  # np.float64 is one
+    return np.clip(_ordered("hardtanh", x), low, high)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
@@ -196,7 +210,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     >>> ad.nn.leaky_relu(np.array([-1.0, 2.0]), negative_slope=0.5)
     array([-0.5,  2. ])
     """
-    return _leaky_relu(x, negative_slope=negative_slope)
+    slope = number("leaky_relu", "negative_slope", negative_slope)
+    return _leaky_relu(_ordered("leaky_relu", x), negative_slope=slope)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
@@ -213,7 +228,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> ad.nn.elu(np.array([-1e4, 0.0, 2.0]))
     array([-1.,  0.,  2.])
     """
-    return _elu(x, alpha=alpha)
+    return _elu(_ordered("elu", x), alpha=number("elu", "alpha", alpha))
 
 
 def _selu_constants() -> tuple[float, float]:
@@ -243,7 +258,7 @@ def selu(x: Any) -> Any:
     >>> ad.grad(ad.nn.selu)(1.0)
     np.float64(1.05070098735548)
     """
-    return _SELU_SCALE * _elu(x, alpha=_SELU_ALPHA)
+    return _SELU_SCALE * _elu(_ordered("selu", x), alpha=_SELU_ALPHA)
 
 
 def silu(x: Any) -> Any:
@@ -255,7 +270,7 @@ def silu(x: Any) -> Any:
     >>> ad.grad(ad.nn.silu)(0.0)
     np.float64(0.5)
     """
-    return _silu(x)
+    return _silu(floating(x))
 
 
 swish = silu
@@ -274,7 +289,7 @@ def mish(x: Any) -> Any:
     >>> ad.grad(ad.nn.mish)(0.0)
     np.float64(0.6)
     """
-    return _mish(x)
+    return _mish(floating(x))
 
 
 def sigmoid(x: Any) -> Any:
@@ -286,7 +301,7 @@ def sigmoid(x: Any) -> Any:
     >>> ad.grad(ad.nn.sigmoid)(0.0)
     np.float64(0.25)
     """
-    return _sigmoid(x)
+    return _sigmoid(floating(x))
 
 
 def log_sigmoid(x: Any) -> Any:
@@ -298,7 +313,7 @@ def log_sigmoid(x: Any) -> Any:
     >>> ad.nn.log_sigmoid(-1000.0)
     np.float64(-1000.0)
     """
-    return _log_sigmoid(x)
+    return _log_sigmoid(floating(x))
 
 
 def tanh(x: Any) -> Any:
@@ -322,4 +337,4 @@ def softplus(x: Any) -> Any:
     >>> ad.grad(ad.nn.softplus)(0.0)
     np.float64(0.5)
     """
-    return _softplus(x)
+    return _softplus(floating(x))

@@ -234,6 +234,55 @@ def test_leaky_relu_without_a_slope_masks_as_relu_does():
     np.testing.assert_array_equal(ad.grad(f)(np.array([0.0, 4.0])), [0.0, 0.25])
 
 
+def test_leaky_relu_without_a_slope_is_relu_at_infinity():
+    x = np.array([-np.inf, -1.0, 0.0, np.inf])
+    y, pullback = ad.vjp(lambda x: nn.leaky_relu(x, 0.0), x)
+    np.testing.assert_array_equal(y, [0, 0, 0, np.inf])
+    np.testing.assert_array_equal(pullback(np.ones(4))[0], [0, 0, 0.5, 1])
+    assert np.isnan(nn.leaky_relu(np.nan, 0.0))
+
+
+REAL = {"relu": nn.relu, "relu6": nn.relu6, "hardtanh": nn.hardtanh, "leaky_relu": nn.leaky_relu, "elu": nn.elu,
+        "selu": nn.selu, "gelu": nn.gelu, "gelu tanh": lambda x: nn.gelu(x, "tanh")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_orders_numbers_refuses_complex_ones(name):
+    f, z = REAL[name], np.array([1 + 1j, -2j])
+    for call in (lambda: f(z), lambda: f([1j]), lambda: f(1j), lambda: ad.vjp(f, z)):
+        with pytest.raises(ad.errors.DtypeError, match=f"{name.partition(' ')[0]} of complex numbers"):
+            call()
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, s: nn.leaky_relu(x, s), lambda x, s: nn.elu(x, s), lambda x, s: nn.hardtanh(x, -s, s),
+], ids=["leaky_relu", "elu", "hardtanh"])  # fmt: skip
+def test_settings_do_not_raise_the_precision(f):
+    x = np.array([-2.0, 0.5, 3.0], np.float32)
+    y, pullback = ad.vjp(lambda x: f(x, np.float64(0.3)), x)
+    assert y.dtype == pullback(y)[0].dtype == np.float32
+    np.testing.assert_array_equal(y, f(x, 0.3))
+
+
+@pytest.mark.parametrize(("f", "words"), [
+    (lambda s: nn.leaky_relu(-1.0, s), "leaky_relu: negative_slope is a tensor"),
+    (lambda s: nn.elu(-1.0, s), "elu: alpha is a tensor"),
+])  # fmt: skip
+def test_settings_are_no_tensors(f, words):
+    with pytest.raises(ad.errors.SettingError, match=words):
+        ad.grad(f)(0.5)
+    assert ad.grad(lambda high: nn.hardtanh(2.0, -1.0, high))(1.5) == 1  # bounds are arguments of np.clip
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_small_whole_numbers_do_not_wrap(name, dtype):
+    f, x = ACTIVATIONS[name][0], np.array([0, 1, 5, 200, -128]).astype(dtype)
+    np.testing.assert_allclose(f(x), f(x.astype(float)), rtol=1e-15)
+    np.testing.assert_allclose(nn.sigmoid(x), nn.sigmoid(x.astype(float)), rtol=1e-15)
+    np.testing.assert_allclose(nn.softplus(x), nn.softplus(x.astype(float)), rtol=1e-15)
+
+
 def test_selu_keeps_mean_and_variance_of_normal_numbers():
     with mpmath.workdps(20):
         moments = [mpmath.quad(lambda x, n=n: mpmath.mpf(float(nn.selu(float(x)))) ** n * mpmath.npdf(x), [-9, 0, 9])
