@@ -280,20 +280,13 @@ diagflat = linear(
     formulas=("δx = the diagonal of δy in the shape of x",),
 )
 
-tril = linear(
-    np.tril,
-    lambda d, y, x, *, k=0: unbroadcast(np.tril(d, k), x.shape),
-    numpy=(np.tril,),
-    masks=True,
-    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
-    formulas=("δx = the lower triangle of δy",),
-)
 
-triu = linear(
-    np.triu,
-    lambda d, y, x, *, k=0: unbroadcast(np.triu(d, k), x.shape),
-    numpy=(np.triu,),
-    masks=True,
-    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
-    formulas=("δx = the upper triangle of δy",),
-)
+def _triangle(f: Any, which: str) -> Any:
+    return linear(
+        f, lambda d, y, x, *, k=0: unbroadcast(f(d, k), x.shape),
+        numpy=(f,), masks=True, formulas=(f"δx = the {which} triangle of δy",),
+        examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
+    )  # fmt: skip
+
+
+tril, triu = _triangle(np.tril, "lower"), _triangle(np.triu, "upper")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, linear, refuse
-from ..op import Traced, apply
+from ..op import apply, plain
 from ..rules import unbroadcast
 from .index import along, scatter
 
@@ -59,23 +59,16 @@ squeeze = linear(
 )
 
 
-def _memory(x: Any) -> Any:
-    """The array that a tensor holds: where an order is said by the layout in memory, that layout decides."""
-    while isinstance(x, Traced):
-        x = x.value
-    return x
-
-
 @composite(np.reshape)
 def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     settings: dict[str, Any] = {"shape": whole(newshape if shape is None else shape)}
-    if order == "A":
-        flags = _memory(a).flags
+    if order == "A":  # the layout in memory decides
+        flags = plain(a).flags
         order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
     if order != "C":
         settings["order"] = order
     if copy is False:
-        np.reshape(_memory(a), settings["shape"], order, copy=False)  # NumPy's error where it cannot be a view
+        np.reshape(plain(a), settings["shape"], order, copy=False)  # NumPy's error where it cannot be a view
     y = apply(reshape, (a,), settings)
     return np.copy(y) if copy else y
 
@@ -83,7 +76,7 @@ def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any
 @composite(np.ravel)
 def ravel(a: Any, order: Any = "C") -> Any:
     if order == "K":
-        strides = [-abs(n) for n in _memory(a).strides]
+        strides = [-abs(n) for n in plain(a).strides]
         by_stride = sorted(range(a.ndim), key=strides.__getitem__)
         if by_stride != list(range(a.ndim)):
             a = np.transpose(a, by_stride)
@@ -91,7 +84,7 @@ def ravel(a: Any, order: Any = "C") -> Any:
     return np.reshape(a, (-1,), order=order)
 
 
-def _at_least(ndim: int, plain: Any) -> Any:
+def _at_least(ndim: int, function: Any) -> Any:
     """np.atleast_1d and its kind: a vector is a row of a matrix, and the middle axis of a cube."""
 
     def one(x: Any) -> Any:
@@ -105,7 +98,7 @@ def _at_least(ndim: int, plain: Any) -> Any:
     def composition(*arys: Any) -> Any:
         return one(arys[0]) if len(arys) == 1 else tuple(map(one, arys))
 
-    return composite(plain)(composition)
+    return composite(function)(composition)
 
 
 atleast_1d = _at_least(1, np.atleast_1d)
