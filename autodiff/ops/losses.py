@@ -490,8 +490,7 @@ def kl_divergence(
     """
     log_q, targets = alike(log_predictions, targets)
     _same_targets("kl_divergence", targets.shape, log_q.shape)
-    if isinstance(axis, str):
-        raise SettingError(_no_axis("kl_divergence", axis))
+    _refuse_names("kl_divergence", axis)
     p = np.exp(targets) if log_targets else targets
     there = p != 0
     log_p = np.where(there, targets, 0) if log_targets else np.log(np.where(there, targets, 1))
@@ -530,14 +529,17 @@ def _refuse_swapped(name: str, scores: Any, labels: Any) -> None:
 
 def _place(name: str, axis: Any, ndim: int) -> int:
     """The axis along which the classes stand, counted from the front."""
+    _refuse_names(name, axis)
     if not hasattr(axis, "__index__"):
-        raise SettingError(_no_axis(name, axis))
+        raise SettingError(message(f"{name}: axis={axis!r}", "the classes stand along one axis", "its number: axis=-1"))
     return normalize_axis_index(axis, ndim)
 
 
-def _no_axis(name: str, axis: Any) -> str:
-    instead = f"reduction={axis!r}, by its name" if isinstance(axis, str) else "the number of an axis: axis=-1"
-    return message(f"{name}: axis={axis!r}", "the third argument is the axis along which the classes stand", instead)
+def _refuse_names(name: str, axis: Any) -> None:
+    """A reduction given by its place stands where the axis does."""
+    if isinstance(axis, str):
+        why = "the third argument is the axis along which the classes stand"
+        raise SettingError(message(f"{name}: axis={axis!r}", why, f"reduction={axis!r}, by its name"))
 
 
 def _at_labels(
