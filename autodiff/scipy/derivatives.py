@@ -148,6 +148,44 @@ dawsn_derivative: Any = elementwise(
     name="dawsn_derivative", examples=(at((3, 4)), at(()), at((3, 4), order=2)), formulas=("δx = δy·dawsn⁽ⁿ⁺¹⁾(x)",),
 )  # fmt: skip
 
+# -- e⁻ˣ·I(x) and eˣ·K(x): differences of neighbours, and far out Hankel's series differentiated term by term ----------
+
+
+def _hankel(x: Any, v: int, sign: int, order: int) -> Any:
+    """The derivative of Σ (±1)ᵏ·aₖ / xᵏ⁺½, aₖ = Π (4v² − (2j − 1)²) / 8j; its 24th term at x = 30 is 10⁻¹⁷."""
+    part, total = np.sqrt(1 / x) * (-1 / x) ** order, np.zeros_like(x)
+    for k in range(24):
+        total = total + part * math.prod(k + 0.5 + j for j in range(order))
+        part = part * (sign * (4 * v * v - (2 * k + 1) ** 2) / (8 * (k + 1))) / x
+    return total
+
+
+def _scaled_bessel(x: Any, *, v: int = 0, second: bool = False, order: int = 1) -> Any:
+    """Of I for |x|, whose slope is (Iᵥ₋₁ + Iᵥ₊₁) / 2 − Iᵥ, or of K, where all signs are opposite."""
+    size = np.abs(x) if not second else x
+    far = size > 30
+    function, sign = (special.kve, -1) if second else (special.ive, 1)
+    near, z = 0.0, np.where(far, 1.0, size)
+    turn = np.where(x == 0, 0.0, 1.0)  # the mean of the two sides, where the scale has its kink
+    weights = [np.ones_like(x)]
+    for _ in range(order):
+        padded = [0.0, 0.0, *weights, 0.0, 0.0]
+        weights = [sign * (0.5 * (p + r) - turn * q) for p, q, r in zip(padded, padded[1:], padded[2:], strict=False)]
+    for k, weight in enumerate(weights):
+        near = near + weight * function(v + k - order, z)
+    beyond = _hankel(np.where(far, size, 30.0), v, -sign, order) * math.sqrt(math.pi / 2 if second else 0.5 / math.pi)
+    y = np.where(far, beyond, near)
+    return y if second else np.where(x < 0, (-1) ** (v + order) * y, y)
+
+
+scaled_bessel: Any = elementwise(
+    in_double(_scaled_bessel),
+    lambda d, y, x, *, v=0, second=False, order=1: d * scaled_bessel(x, v=v, second=second, order=order + 1),
+    name="scaled_bessel", smooth=(POSITIVE,),
+    examples=(at((3, 4), v=1), at((), second=True), at((3, 4), v=1, second=True, order=2)),
+    formulas=("δx = δy·∂ⁿ⁺¹(e^−|x|·Iᵥ(x)) / ∂xⁿ⁺¹",), note="∂ⁿ(e^−|x|·Iᵥ(x)) / ∂xⁿ, or of eˣ·Kᵥ(x)",
+)  # fmt: skip
+
 # -- exprel ------------------------------------------------------------------------------------------------------------
 
 

@@ -286,41 +286,30 @@ _by_order(_scipy.kve, lambda f, v, x: f(v, x) - 0.5 * (f(v - 1, x) + f(v + 1, x)
 _by_order(_scipy.hankel1e, lambda f, v, x: 0.5 * (f(v - 1, x) - f(v + 1, x)) - 1j * f(v, x), f"({_LESS} − iy)")
 _by_order(_scipy.hankel2e, lambda f, v, x: 0.5 * (f(v - 1, x) - f(v + 1, x)) + 1j * f(v, x), f"({_LESS} + iy)")
 
-elementwise(_scipy.j0, lambda d, y, x: -d * _scipy.j1(x), formulas=("δx = −δy·J₁(x)",))
-elementwise(
-    _scipy.j1, lambda d, y, x: d * (0.5 * (_scipy.j0(x) - _scipy.jv(2, x))), formulas=("δx = δy·(J₀(x) − J₂(x)) / 2",)
-)
-elementwise(_scipy.y0, lambda d, y, x: -d * _scipy.y1(x), smooth=(POSITIVE,), formulas=("δx = −δy·Y₁(x)",))
-elementwise(
-    _scipy.y1, lambda d, y, x: d * (0.5 * (_scipy.y0(x) - _scipy.yn(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = δy·(Y₀(x) − Y₂(x)) / 2",),
-)  # fmt: skip
-elementwise(_scipy.i0, lambda d, y, x: d * _scipy.i1(x), formulas=("δx = δy·I₁(x)",))
-elementwise(
-    _scipy.i1, lambda d, y, x: d * (0.5 * (_scipy.i0(x) + _scipy.iv(2, x))), formulas=("δx = δy·(I₀(x) + I₂(x)) / 2",)
-)
-elementwise(_scipy.k0, lambda d, y, x: -d * _scipy.k1(x), smooth=(POSITIVE,), formulas=("δx = −δy·K₁(x)",))
-elementwise(
-    _scipy.k1, lambda d, y, x: d * (-0.5 * (_scipy.k0(x) + _scipy.kn(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = −δy·(K₀(x) + K₂(x)) / 2",),
-)  # fmt: skip
-elementwise(
-    _scipy.i0e, lambda d, y, x: d * (_scipy.i1e(x) - np.sign(x) * y), smooth=(POSITIVE,), edges=((0.0, 0.0),),
+
+def _of_fixed_order(ufunc: np.ufunc, slope: Any, formula: str, smooth: Any = POSITIVE, **settings: Any) -> None:
+    """A function of the order 0 or 1, by its slope."""
+    elementwise(ufunc, lambda d, y, x: d * slope(x), smooth=(smooth,), formulas=(f"δx = δy·{formula}",), **settings)
+
+
+_of_fixed_order(_scipy.j0, lambda x: -_scipy.j1(x), "(−J₁(x))", REAL)
+_of_fixed_order(_scipy.j1, lambda x: 0.5 * (_scipy.j0(x) - _scipy.jv(2, x)), "(J₀(x) − J₂(x)) / 2", REAL)
+_of_fixed_order(_scipy.y0, lambda x: -_scipy.y1(x), "(−Y₁(x))")
+_of_fixed_order(_scipy.y1, lambda x: 0.5 * (_scipy.y0(x) - _scipy.yn(2, x)), "(Y₀(x) − Y₂(x)) / 2")
+_of_fixed_order(_scipy.i0, _scipy.i1, "I₁(x)", REAL)
+_of_fixed_order(_scipy.i1, lambda x: 0.5 * (_scipy.i0(x) + _scipy.iv(2, x)), "(I₀(x) + I₂(x)) / 2", REAL)
+_of_fixed_order(_scipy.k0, lambda x: -_scipy.k1(x), "(−K₁(x))")
+_of_fixed_order(_scipy.k1, lambda x: -0.5 * (_scipy.k0(x) + _scipy.kn(2, x)), "(−(K₀(x) + K₂(x)) / 2)")
+_of_fixed_order(
+    _scipy.i0e, lambda x: _d.scaled_bessel(x, v=0), "(e^−|x|·I₁(x) − y·sign x)", edges=((0.0, 0.0),),
     note="the mean of the one-sided slopes at the kink of e^−|x|",
-    formulas=("δx = δy·(e^−|x|·I₁(x) − y·sign x)",),
 )  # fmt: skip
-elementwise(
-    _scipy.i1e, lambda d, y, x: d * (0.5 * (_scipy.i0e(x) + _scipy.ive(2, x)) - np.sign(x) * y), smooth=(POSITIVE,),
-    formulas=("δx = δy·(e^−|x|·(I₀(x) + I₂(x)) / 2 − y·sign x)",), edges=((0.0, 0.5),),
+_of_fixed_order(
+    _scipy.i1e, lambda x: _d.scaled_bessel(x, v=1), "(e^−|x|·(I₀(x) + I₂(x)) / 2 − y·sign x)", edges=((0.0, 0.5),),
     note="the limit: no 0/0 is formed",
 )  # fmt: skip
-elementwise(
-    _scipy.k0e, lambda d, y, x: d * (y - _scipy.k1e(x)), smooth=(POSITIVE,), formulas=("δx = δy·(y − eˣ·K₁(x))",)
-)
-elementwise(
-    _scipy.k1e, lambda d, y, x: d * (y - 0.5 * (_scipy.k0e(x) + _scipy.kve(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = δy·(y − eˣ·(K₀(x) + K₂(x)) / 2)",),
-)  # fmt: skip
+_of_fixed_order(_scipy.k0e, lambda x: _d.scaled_bessel(x, v=0, second=True), "(y − eˣ·K₁(x))")
+_of_fixed_order(_scipy.k1e, lambda x: _d.scaled_bessel(x, v=1, second=True), "(y − eˣ·(K₀(x) + K₂(x)) / 2)")
 
 
 def _spherical(original: Any, less: int, more: int) -> Any:

@@ -339,6 +339,10 @@ BEYOND = [
     (lambda x: special.shichi(x)[0], mpmath.shi, (-0.7,), 0),
     (lambda x: special.shichi(x)[0], mpmath.shi, (1.3,), 0),
     (special.log_ndtr, lambda x: mpmath.log(mpmath.erfc(-x / mpmath.sqrt(2)) / 2), (-2e9,), 0),
+    *[(special.i0e, lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x), (x,), 0) for x in (-3e9, 29.0, 31.0, 3e9)],
+    *[(special.i1e, lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x), (x,), 0) for x in (-3e9, 29.0, 31.0, 3e9)],
+    *[(special.k0e, lambda x: mpmath.exp(x) * mpmath.besselk(0, x), (x,), 0) for x in (29.0, 31.0, 1e9, 3e9)],
+    *[(special.k1e, lambda x: mpmath.exp(x) * mpmath.besselk(1, x), (x,), 0) for x in (29.0, 31.0, 1e9, 3e9)],
 ]
 
 
