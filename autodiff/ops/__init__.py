@@ -2,6 +2,7 @@
 
 from . import (
     attention,
+    blocks,
     branches,
     choice,
     contract,
@@ -49,7 +50,7 @@ from . import (
 )
 
 __all__ = [
-    "attention", "branches", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum",
+    "attention", "blocks", "branches", "choice", "contract", "conv", "convolution", "determinant", "eigen", "einsum",
     "elementwise", "emath", "fft", "flat", "gelu", "histogram", "index", "join", "layers", "linalg", "losses", "lstsq",
     "mapping", "nans", "nn", "norm", "normalisation", "order", "pad", "polynomial", "pool", "precision", "quantile",
     "ranges", "recurrent", "reduce", "refused", "shape", "signal", "singular", "softmax", "sparse", "spread", "ufuncs",

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import SettingError, message
 from ..makers import elementwise
+from .blocks import in_blocks
 from .elementwise import sigmoid
-from .nn import in_blocks, refuse_complex, sloped, two_sides, within
+from .nn import refuse_complex, sloped, two_sides, within
 from .precision import floating, widened
 
 # Bounds beyond which an exponential is zero: the smallest numbers are e^−11433 in quadruple precision, the widest. Half

@@ -14,24 +14,22 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
 from ..op import as_array, plain
+from .blocks import ROWS, in_blocks
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
-from .nn import in_blocks, refuse_complex, relu
+from .nn import refuse_complex, relu
 from .precision import alike, floating, number, wide
 from .reduce import guard_groups
 from .softmax import log_softmax, softmax
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
 
-_BLOCK = 1 << 17
-"""About as many elements are taken at once as stay in the cache while all steps are taken."""
-
 
 def _rows(x: Any, labels: Any, axis: int) -> Iterator[tuple[slice, Any, Any]]:
     """Rows of scores with their labels, in blocks."""
     table = np.reshape(np.moveaxis(x, axis, -1), (labels.size, x.shape[axis]))
     given = np.ravel(labels)
-    step = max(1, _BLOCK // max(1, table.shape[1]))
+    step = max(1, ROWS // max(1, table.shape[1]))
     for start in range(0, len(table), step):
         part = slice(start, start + step)
         yield part, table[part], given[part]

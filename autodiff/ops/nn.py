@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DtypeError, message
 from ..makers import at, elementwise
 from ..op import Traced, as_array
+from .blocks import in_blocks
 from .branches import above, shared
 from .elementwise import sigmoid as _sigmoid
 from .precision import floating, number
@@ -45,29 +46,6 @@ def _ordered(name: str, x: Any) -> Any:
 def within(x: Any, bound: float) -> Any:
     """The nearest number to x that is not beyond the bound on either side."""
     return np.clip(x, -bound, bound)
-
-
-_BLOCK = 1 << 15
-"""As many elements as stay in the cache from one step of a formula to the next."""
-
-
-def in_blocks(f: Any) -> Any:
-    """The same function of arrays; of plain ones of one shape block by block, because most of its time is memory's."""
-
-    def blocked(*xs: Any) -> Any:
-        shape = np.shape(xs[0])
-        plain = all(type(x) is np.ndarray and x.shape == shape for x in xs)
-        if not plain or xs[0].size <= _BLOCK:
-            return f(*xs)
-        flat = [np.ravel(x) for x in xs]
-        first = f(*(x[:_BLOCK] for x in flat))
-        y = np.empty(flat[0].size, first.dtype)
-        y[:_BLOCK] = first
-        for start in range(_BLOCK, y.size, _BLOCK):
-            y[start : start + _BLOCK] = f(*(x[start : start + _BLOCK] for x in flat))
-        return np.reshape(y, shape)
-
-    return blocked
 
 
 def sloped(slope: Any) -> Any:

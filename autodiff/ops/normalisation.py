@@ -7,7 +7,6 @@ rule takes two means. Large arrays are taken in blocks that stay in the cache fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..errors import SettingError, ShapeError, message
 from ..makers import at, op
 from ..op import Traced, as_array, plain
 from ..rules import unbroadcast
+from .blocks import beside, cuts, merged
 from .elementwise import away_from_zero
 from .nn import refuse_complex
 from .precision import floating, number, wide, widened
@@ -88,38 +88,6 @@ def _scaled(g: Any, weight: Any) -> Any:
 
 # -- in blocks ---------------------------------------------------------------------------------------------------------
 
-_BLOCK = 1 << 17
-"""How many elements stay in the cache while all steps are taken."""
-
-
-def _merged(shape: tuple[int, ...], axis: tuple[int, ...], parameters: Any) -> tuple[Any, tuple[int, ...]]:
-    """The shape with those leading axes made one that no mean and no parameter tells apart; the axes in it."""
-    reach = max((np.ndim(p) for p in parameters), default=0)
-    lead = min(min(axis, default=0), len(shape) - reach)
-    if lead < 2:
-        return shape, axis
-    return (math.prod(shape[:lead]), *shape[lead:]), tuple(a - lead + 1 for a in axis)
-
-
-def _cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Indices that cut an array into blocks along the first axis over which no mean is taken."""
-    free = next((a for a in range(len(shape)) if a not in axis), None)
-    if free is None:
-        yield (Ellipsis,)
-        return
-    step = max(1, _BLOCK * shape[free] // max(1, math.prod(shape)))
-    for start in range(0, shape[free], step):
-        yield (*(slice(None),) * free, slice(start, start + step))
-
-
-def _beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:
-    """The part of a weight or bias that meets this block, a view."""
-    place = np.ndim(parameter) - ndim + len(cut) - 1
-    if cut[-1] is Ellipsis or place < 0 or parameter is None or parameter.shape[place] == 1:
-        return parameter
-    return parameter[(*(slice(None),) * place, cut[-1])]
-
-
 def _reverse(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
@@ -135,17 +103,17 @@ def _reverse_in_blocks(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
     """The same of plain arrays, block by block."""
-    shape, axes = _merged(x.shape, axis, (weight, bias))
+    shape, axes = merged(x.shape, axis, (weight, bias))
     d, flat = np.reshape(d, shape), np.reshape(x, shape)
     given = (flat, weight, bias)[: len(wanted)]
     dtype = np.result_type(d.dtype, np.float32)
     found = [np.zeros(np.shape(a), dtype) if on else None for a, on in zip(given, wanted, strict=True)]
-    for cut in _cuts(shape, axes):
-        w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
+    for cut in cuts(shape, axes):
+        w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
         parts = _reverse(d[cut], flat[cut], w, b, axes, eps, centred, wanted)
         for total, part in zip(found, parts, strict=True):
             if part is not None:
-                target = _beside(total, cut, flat.ndim)
+                target = beside(total, cut, flat.ndim)
                 target += part
     return [None if found[0] is None else np.reshape(found[0], x.shape), *found[1:]]
 
@@ -158,11 +126,11 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
 
     def forward(x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         refuse_complex(name, x)
-        shape, axes = _merged(x.shape, axis, (weight, bias))
+        shape, axes = merged(x.shape, axis, (weight, bias))
         flat = np.reshape(x, shape)
         y = np.empty(shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
-        for cut in _cuts(shape, axes):
-            w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
+        for cut in cuts(shape, axes):
+            w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
             part = _scaled(_standard(widened(flat[cut]), axes, eps, centred)[0], w)
             if b is None:
                 y[cut] = part

@@ -6,7 +6,7 @@ import pytest
 import autodiff as ad
 from autodiff import nn
 from autodiff.errors import DtypeError, SettingError, ShapeError
-from autodiff.ops import normalisation
+from autodiff.ops import blocks
 from autodiff.testing import check_grads
 
 NORMS = {
@@ -55,7 +55,7 @@ def by_definition(name, x, w, b):
 @pytest.mark.parametrize("name", NORMS)
 def test_values_and_gradients_are_those_of_the_definition(rng, name, block, monkeypatch):
     """Whatever the size of the blocks: one row, a few, all of them."""
-    monkeypatch.setattr(normalisation, "_BLOCK", block)
+    monkeypatch.setattr(blocks, "ROWS", block)
     w, b = parameters(name, rng)
     np.testing.assert_allclose(NORMS[name](X, w, b), by_definition(name, X, w, b), rtol=1e-12, atol=1e-13)
     seed = rng.standard_normal(X.shape)
