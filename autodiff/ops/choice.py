@@ -31,7 +31,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     y = np.broadcast_to(default, shape)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         y = np.where(condition, choice, y)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)
 
 
 @composite(np.piecewise)
@@ -69,4 +69,4 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     y = np.broadcast_to(choices[0], shape)
     for k, choice in enumerate(choices[1:], start=1):
         y = np.where(which == k, choice, y)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)

@@ -34,8 +34,7 @@ def _warned(empty: Any, text: str) -> None:
 def _divided(total: Any, n: Any) -> Any:
     """A sum over how many there were, in the dtype of the sum; nan, without a warning, where there were none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = total / n
-    return y if y.dtype == total.dtype else y.astype(total.dtype)
+        return (total / n).astype(total.dtype, copy=False)
 
 
 # -- sums, products, means ---------------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def _spread(function: Any, finished: Any) -> Any:
         if mean is _GIVEN:
             mean = _divided(np.sum(a, axis, dtype, keepdims=True, where=there), n)
         c = selected(a, there, 0) - mean  # no nan, of which NumPy would warn
-        squares = squared(c if c.dtype == a.dtype else c.astype(a.dtype))
+        squares = squared(c.astype(a.dtype, copy=False))
         total = np.sum(squares, axis, dtype, keepdims=keepdims, where=there)
         free = np.reshape(n, total.shape) - freedom(ddof, correction)
         _warned(free <= 0, "Degrees of freedom <= 0 for slice.")

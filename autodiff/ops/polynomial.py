@@ -59,7 +59,7 @@ def polydiv(u: Any, v: Any) -> Any:
     """Long division. What is left of the remainder in front is rounding, and is dropped where NumPy drops it."""
     rest, by = _coefficients(u) + 0.0, _coefficients(v) + 0.0
     m, n, dtype = len(rest) - 1, len(by) - 1, np.result_type(rest.dtype, by.dtype)
-    rest, scale = rest if rest.dtype == dtype else rest.astype(dtype), 1.0 / by[0]
+    rest, scale = rest.astype(dtype, copy=False), 1.0 / by[0]
     quotient = []
     for k in range(m - n + 1):
         quotient.append(scale * rest[k])
@@ -133,7 +133,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     n, dtype = len(x) if N is None else N, np.promote_types(x.dtype, int)
-    x = x if x.dtype == dtype else x.astype(dtype)
+    x = x.astype(dtype, copy=False)
     factors = np.concatenate(
         [np.ones((len(x), min(n, 1)), dtype), np.broadcast_to(x[:, None], (len(x), max(n - 1, 0)))], axis=1
     )
@@ -220,7 +220,7 @@ def poly(seq_of_zeros: Any) -> Any:
     if len(zeros) == 0:
         return 1.0
     dtype = np.dtype(np.mintypecode(zeros.dtype.char))
-    zeros = zeros if zeros.dtype == dtype else zeros.astype(dtype)
+    zeros = zeros.astype(dtype, copy=False)
     y: Any = np.ones(1, dtype)
     for zero in zeros:
         y = np.convolve(y, np.stack([np.ones((), dtype), -zero]))
@@ -285,4 +285,4 @@ def _times(a: Any, b: Any) -> Any:
     nothing = np.empty(0, a.dtype)
     nothing *= np.empty(0, b.dtype)  # NumPy's error where it does not fit
     y = a * b
-    return y if y.dtype == a.dtype else y.astype(a.dtype)
+    return y.astype(a.dtype, copy=False)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..makers import at, composite, flat, refuse
 from ..op import Traced, apply, as_array, plain
-from .order import ranked, sort
+from .order import ranked
 from .reduce import axes_of, grouped, restored
 from .signal import pick
 
@@ -119,7 +119,7 @@ def _between(unsorted: Any, place: Any, count: Any, dtype: Any, *, flat: bool) -
     share = place - low
     high = np.maximum(np.minimum(low + 1, count - 1), 0)
     if isinstance(low, Traced) or np.ndim(count) or len(named := np.unique((low, high))) > FEW:
-        rows = apply(sort, (unsorted,), {})
+        rows = np.sort(unsorted, axis=-1)
     else:
         rows = apply(ranked, (unsorted,), {"kth": tuple(map(int, named))})
         low, high = np.searchsorted(named, low), np.searchsorted(named, high)
@@ -132,9 +132,9 @@ def _between(unsorted: Any, place: Any, count: Any, dtype: Any, *, flat: bool) -
     else:
         above = pick(flattened, start + high)
         gap = np.where(np.equal(share, 0), 0, above - below) if flat else above - below
-        left, right = (part if part.dtype == dtype else part.astype(dtype) for part in (share, 1 - share))
+        left, right = (part.astype(dtype, copy=False) for part in (share, 1 - share))
         y = np.where(share < 0.5, below + gap * left, above - gap * right)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)
 
 
 def _weights_of(weights: Any, a: Any, axis: Any) -> Any:
@@ -176,7 +176,7 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
             place = places(column, count, method=method)
         y = _between(unsorted, place, count, dtype, flat=not isinstance(q, Traced) or method not in LINES)
         y = np.where(count == 0 if skips else np.any(missing, axis=-1), np.nan, y)
-        y = y if y.dtype == dtype else y.astype(dtype)
+        y = y.astype(dtype, copy=False)
         if keepdims is not np._NoValue and keepdims:
             return np.reshape(y, ahead + restored(unsorted[..., 0], a.shape, axis, False).shape)
         return y if y.ndim or weights is not None else y[()]

@@ -87,7 +87,7 @@ def everywhere(where: Any) -> bool:
 
 def converted(a: Any, dtype: Any) -> Any:
     """The argument in the dtype that was asked for."""
-    return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+    return a if dtype is None else a.astype(dtype, copy=False)
 
 
 def _number(x: Any, dtype: Any) -> Any:

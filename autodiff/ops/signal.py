@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, bilinear, composite, op
-from ..op import Op, Traced, apply, as_array, plain
+from ..op import Op, apply, as_array, plain
 from .index import along
 
 # -- interpolation -----------------------------------------------------------------------------------------------------
@@ -16,9 +16,8 @@ from .index import along
 
 def _double(x: Any) -> Any:
     """As np.interp computes: in double precision, real or complex."""
-    x = x if isinstance(x, Traced) else np.asarray(x)
-    dtype = np.dtype(complex if x.dtype.kind == "c" else float)
-    return x if x.dtype == dtype else x.astype(dtype)
+    x = as_array(x)
+    return x.astype(complex if x.dtype.kind == "c" else float, copy=False)
 
 
 pick: Op = op(
@@ -171,7 +170,7 @@ def _mode(mode: Any) -> str:
 
 
 def _vectors(a: Any, v: Any) -> tuple[Any, Any]:
-    a, v = (x if isinstance(x, Traced) else np.asarray(x) for x in (a, v))
+    a, v = as_array(a), as_array(v)
     a, v = (np.reshape(x, (1,)) if x.ndim == 0 else x for x in (a, v))
     if a.ndim != 1 or v.ndim != 1:
         raise ValueError("object too deep for desired array")
@@ -205,7 +204,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         width = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(x) == 1:
             width = np.reshape(width, [-1 if i == axis % np.ndim(y) else 1 for i in range(np.ndim(y))])
-    y = y if isinstance(y, Traced) else np.asarray(y)
+    y = as_array(y)
     later, earlier = along(axis, y.ndim, slice(1, None)), along(axis, y.ndim, slice(None, -1))
     return np.sum(width * (y[later] + y[earlier]) / 2.0, axis=axis)
 
@@ -213,7 +212,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @composite(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     """What is added are whole periods, so that the derivative with respect to p is that of p itself."""
-    p = p if isinstance(p, Traced) else np.asarray(p)
+    p = as_array(p)
     step = np.diff(p, axis=axis)
     half = period / 2
     wrapped = np.remainder(step + half, period) - half
@@ -225,7 +224,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
 
 @composite(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = f if isinstance(f, Traced) else np.asarray(f)
+    f = as_array(f)
     f = f if f.dtype.kind in "fc" else f.astype(float)
     axes = range(f.ndim) if axis is None else [axis] if np.ndim(axis) == 0 else axis
     if edge_order > 2:
@@ -246,7 +245,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
             raise ValueError("when 1d, distances must match the length of the corresponding dimension")
         rows = np.moveaxis(f, i, -1)
         y = np.moveaxis(_slopes(rows, _spacing(spacing), edge_order), -1, i)
-        slopes.append(y if y.dtype == f.dtype else y.astype(f.dtype))
+        slopes.append(y.astype(f.dtype, copy=False))
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
@@ -293,10 +292,9 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
 
 
 def _rows(x: Any, dtype: Any, rowvar: Any) -> Any:
-    x = x if isinstance(x, Traced) else np.asarray(x)
+    x = as_array(x).astype(dtype, copy=False)
     if x.ndim > 2:
         raise ValueError("an array of observations has no more than 2 dimensions")
-    x = x if x.dtype == dtype else x.astype(dtype)
     return np.reshape(x, (1, -1)) if x.ndim < 2 else x if rowvar else np.transpose(x)
 
 
@@ -306,8 +304,7 @@ def _frequencies(fweights: Any, aweights: Any, n: int) -> Any:
     for name, weights in (("fweights", fweights), ("aweights", aweights)):
         if weights is None:
             continue
-        w = as_array(weights)
-        w = w if w.dtype == float else w.astype(float)
+        w = as_array(weights).astype(float, copy=False)
         if name == "fweights" and not np.all(plain(w) == np.around(plain(w))):
             raise TypeError("fweights must be integer")
         if w.ndim > 1:
@@ -343,13 +340,9 @@ def cov(
     if plain(n) <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
         n = 0.0
-    centred = _cast(rows - centre, dtype)  # the dtype of what NumPy computes in place
+    centred = (rows - centre).astype(dtype, copy=False)  # the dtype of what NumPy computes in place
     c = np.matmul(centred, np.conj(np.transpose(centred if w is None else centred * w)))
-    return np.squeeze(_cast(c * np.true_divide(1, n), c.dtype))
-
-
-def _cast(x: Any, dtype: Any) -> Any:
-    return x if x.dtype == dtype else x.astype(dtype)
+    return np.squeeze((c * np.true_divide(1, n)).astype(c.dtype, copy=False))
 
 
 @composite(np.corrcoef)
