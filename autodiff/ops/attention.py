@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, SettingError, message
+from ..errors import DtypeError, SettingError, ShapeError, message
 from ..makers import at, op
 from ..op import as_array
 from ..rules import unbroadcast
@@ -118,6 +118,8 @@ def attention(
         Where the heads do not divide the last axis.
     DtypeError
         For a mask of integers: added to the scores, zeros would shut nothing out.
+    ShapeError
+        Where q, k or v has less than two axes.
 
     References
     ----------
@@ -132,6 +134,9 @@ def attention(
     array([1., 0.])
     """
     q, k, v = floating(q), floating(k), floating(v)
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        what, why = f"attention: shapes {q.shape}, {k.shape} and {v.shape}", "q is (…, length, n), k and v (…, size, n)"
+        raise ShapeError(message(what, why, "q[None, :] for a single query, k[:, None] for keys of one number"))
     if heads is not None:
         q, k, v = (_split(x, heads) for x in (q, k, v))
     settings: dict[str, Any] = {"causal": True} if causal else {}
@@ -159,12 +164,12 @@ def _mask(mask: Any) -> Any:
 
 def _split(x: Any, heads: int) -> Any:
     """(…, length, heads·n) as (…, heads, length, n)."""
-    if heads < 1 or x.shape[-1] % heads:
+    if not hasattr(heads, "__index__") or heads < 1 or x.shape[-1] % heads:
         raise SettingError(
             message(
                 f"attention: {heads} heads for a last axis of {x.shape[-1]}",
                 "each head takes an equal part of it",
-                f"a number of heads that divides {x.shape[-1]}",
+                f"a whole number of heads that divides {x.shape[-1]}",
             )
         )
     return np.swapaxes(np.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)

@@ -359,12 +359,12 @@ def group_norm(
         raise SettingError(message(what, "axis 0 is the batch, of which each is taken alone", "axis=1, or x[None]"))
     channels = x.shape[place]
     weight, bias = (_laid("group_norm", what, p, x, (place,)) for what, p in (("weight", weight), ("bias", bias)))
-    if num_groups < 1 or channels % num_groups:
+    if not hasattr(num_groups, "__index__") or num_groups < 1 or channels % num_groups:
         raise SettingError(
             message(
                 f"group_norm: {num_groups} groups of {channels} channels",
                 "all groups have the same number of channels",
-                f"a number of groups that divides {channels}",
+                f"a whole number of groups that divides {channels}",
             )
         )
     split = (*x.shape[:place], num_groups, channels // num_groups, *x.shape[place + 1 :])

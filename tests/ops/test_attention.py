@@ -5,7 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import nn
-from autodiff.errors import DtypeError, SettingError
+from autodiff.errors import DtypeError, SettingError, ShapeError
 from autodiff.testing import check_grads
 
 SHAPES = {
@@ -113,7 +113,7 @@ def test_heads_are_parts_of_the_last_axis(rng):
         np.testing.assert_allclose(y[..., part], want, rtol=1e-13, atol=1e-14)
     seen = rng.random((2, 1, 1, 5)) < 0.6
     check_grads(lambda q, k, v: nn.attention(q, k, v, seen, heads=3), (q, k, v), order=2)
-    for heads in (5, 0, -1):
+    for heads in (5, 0, -1, 3.0):
         with pytest.raises(SettingError, match=f"{heads} heads"):
             nn.attention(q, k, v, heads=heads)
 
@@ -178,6 +178,13 @@ def test_nothing_to_compare_looks_at_all_alike(rng):
     y, pullback = ad.vjp(lambda v: nn.attention(np.ones((3, 0)), np.ones((4, 0)), v), v)
     np.testing.assert_allclose(y, np.broadcast_to(v.mean(axis=0), (3, 2)), rtol=1e-15)
     np.testing.assert_allclose(pullback(np.ones_like(y))[0], np.full((4, 2), 0.75), rtol=1e-15)
+
+
+def test_vectors_in_the_place_of_matrices():
+    x = np.ones((2, 3))
+    for args in ((x[0], x, x), (x, x[0], x), (x, x, x[0]), (1.0, x, x)):
+        with pytest.raises(ShapeError, match=r"q\[None, :\]"):
+            nn.attention(*args)
 
 
 def test_small_whole_numbers_do_not_wrap():

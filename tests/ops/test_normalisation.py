@@ -150,6 +150,8 @@ def test_what_is_refused():
         nn.group_norm(np.ones((2, 4)), 3)
     with pytest.raises(SettingError, match="0 groups"):
         nn.group_norm(np.ones((2, 4)), 0)
+    with pytest.raises(SettingError, match=r"2\.0 groups"):
+        nn.group_norm(np.ones((2, 4)), 2.0)
     with pytest.raises(SettingError, match="no running statistics"):
         nn.batch_norm(np.ones((2, 4)), training=False)
     with pytest.raises(DtypeError, match="layer_norm"):
