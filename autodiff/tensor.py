@@ -641,13 +641,10 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
             )
         )
     kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
-    if not kwargs.keys().isdisjoint(("dtype", "casting")) and ufunc.signature is None:
+    if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
-    dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
-    y = call(*args, **kwargs)  # what is left is refused there, by name
-    return y if dtype is None else y.astype(dtype)
+    return call(*args, **kwargs)  # what is left is refused there, by name
 
 
 def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
