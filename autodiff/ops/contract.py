@@ -192,7 +192,7 @@ tensordot = bilinear(
 
 
 def _dot_left(d: Any, y: Any, a: Any, b: Any) -> Any:
-    """δA of Y = Σ over A's last axis and B's last but one."""
+    """δA: δY and B summed over B's axes but the last but one, which A's last axis meets."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(d * b, a.shape)
     if b.ndim == 1:
@@ -203,7 +203,7 @@ def _dot_left(d: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _dot_right(d: Any, y: Any, a: Any, b: Any) -> Any:
-    """δB of the same."""
+    """δB: A and δY summed over A's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(a * d, b.shape)
     if a.ndim == 2 and b.ndim == 2:
@@ -228,12 +228,14 @@ dot = bilinear(
 
 
 def _inner_left(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δA: δY and B summed over B's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(d * b, a.shape)
     return np.tensordot(d, b, b.ndim - 1)
 
 
 def _inner_right(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δB: δY and A summed over A's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(a * d, b.shape)
     rows = list(range(a.ndim - 1))
@@ -291,11 +293,13 @@ def _blocks(d: Any, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[Any, int, t
 
 
 def _kron_left(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δA: each block of δY against B."""
     d, n, _, filled = _blocks(d, a.shape, b.shape)
     return np.reshape(np.tensordot(d, np.reshape(b, filled), n), a.shape)
 
 
 def _kron_right(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δB: the blocks of δY, each times its element of A."""
     d, n, filled, _ = _blocks(d, a.shape, b.shape)
     return np.reshape(np.tensordot(np.reshape(a, filled), d, n), b.shape)
 

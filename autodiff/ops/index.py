@@ -124,6 +124,15 @@ def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
     return (slice(None),) * (axis % ndim) + (index,)
 
 
+def in_each_row(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    """The index of places along one axis, given for each row of an array of this shape."""
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
+    if indices.ndim != len(shape):
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    grid = np.ogrid[tuple(slice(n) for n in shape)]
+    return tuple(indices if i == axis else g for i, g in enumerate(grid))
+
+
 def _positions(indices: Any) -> Any:
     """Positions as a node may keep them: an array of its own, of integers."""
     array = np.array(indices)
@@ -172,11 +181,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     indices = _positions(indices)
     if axis is None:
         return np.take(arr, indices)
-    if indices.ndim != arr.ndim:
-        raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
-    grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
-    return arr[tuple(indices if i == axis else g for i, g in enumerate(grid))]
+    return arr[in_each_row(indices, arr.shape, axis)]
 
 
 @composite(np.compress)
