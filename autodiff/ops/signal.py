@@ -342,7 +342,11 @@ def cov(
         n = 0.0
     centred = (rows - centre).astype(dtype, copy=False)  # the dtype of what NumPy computes in place
     c = np.matmul(centred, np.conj(np.transpose(centred if w is None else centred * w)))
-    return np.squeeze((c * np.true_divide(1, n)).astype(c.dtype, copy=False))
+    y = (c * np.true_divide(1, n)).astype(c.dtype, copy=False)
+    if plain(n) == 0:  # the nan of 0·∞ moves with both rows, so that its slopes are nan as well
+        moving = np.sum(rows * np.nan, axis=1).astype(c.dtype, copy=False)
+        y = np.where(plain(c) == 0, moving[:, None] + moving, y)
+    return np.squeeze(y)
 
 
 @composite(np.corrcoef)
@@ -353,6 +357,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) ->
         return c / c
     deviation = np.sqrt(np.real(np.diagonal(c)))
     c = c / deviation[:, None] / deviation[None, :]
-    if c.dtype.kind != "c":
-        return np.clip(c, -1, 1)
-    return np.clip(np.real(c), -1, 1) + 1j * np.clip(np.imag(c), -1, 1)
+    return _within_one(c) if c.dtype.kind != "c" else _within_one(np.real(c)) + 1j * _within_one(np.imag(c))
+
+
+def _within_one(c: Any) -> Any:
+    """Clipped to [−1, 1]; a nan stays the nan that it is, with its slopes."""
+    return np.where(np.isnan(plain(c)), c, np.clip(c, -1, 1))

@@ -171,3 +171,15 @@ def test_covariance_without_a_degree_of_freedom():
 def test_each_variable_is_fully_correlated_with_itself(rng):
     found = ad.jacobian(lambda x: np.diagonal(np.corrcoef(x)))(rng.standard_normal((3, 5)))
     np.testing.assert_allclose(found, 0, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("function", [np.cov, np.corrcoef])
+@pytest.mark.parametrize("x", [np.array([[1.0], [2.0]]), np.array([[1.0], [2.0j]]), np.array(5.0)])
+def test_the_covariance_of_one_observation_has_slopes_of_nan_in_both_modes(function, x):
+    call = lambda x: function(x)
+    y, pull = ad.vjp(call, x)
+    np.testing.assert_array_equal(y, function(x))
+    assert np.isnan(y).all()
+    assert np.isnan(pull(np.ones(y.shape, y.dtype))[0]).all()
+    assert np.isnan(ad.jvp(call, (x,), (np.ones_like(x),))[1]).all()
