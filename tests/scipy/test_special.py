@@ -394,3 +394,54 @@ def test_logsumexp_of_nothing_but_zero_weights():
     by_a, by_b = ad.grad(lambda a, b: special.logsumexp(a, b=b), argnums=(0, 1))(np.array([1.0, 2.0]), np.zeros(2))
     np.testing.assert_array_equal(by_a, 0.0)
     np.testing.assert_array_equal(by_b, INF)
+
+
+def exact_by_shape(a, x, order):
+    """The derivative of the density by a, integrated from x away from its middle."""
+    with mpmath.workdps(40):
+        a, x = mpmath.mpf(a), mpmath.mpf(x)
+
+        def by_a(t):
+            slope, density = mpmath.log(t) - mpmath.psi(0, a), mpmath.exp((a - 1) * mpmath.log(t) - t - lgamma)
+            return density * (slope if order == 1 else slope**2 - mpmath.psi(1, a))
+
+        lgamma, step = mpmath.loggamma(a), mpmath.sqrt(a) * (1 if x > a else -1)
+        ends = [x + step * k for k in (0, 0.2, 0.6, 1.5, 3, 6, 12)]
+        return -float(mpmath.quad(by_a, ends))
+
+
+@pytest.mark.parametrize(("a", "z"), [(1.01e5, 0.3), (3e5, 0.0), (1e6, -3.0), (1e6, 1.5), (1e8, 8.0), (1e10, -0.5)])
+def test_incomplete_gamma_by_a_large_shape(a, z):
+    x = a + z * np.sqrt(a)
+    # the rounding of ln(x / a), which is some z / √a, is felt at 1e10
+    assert slope(special.gammainc, a, x, k=0) == pytest.approx(exact_by_shape(a, x, 1), rel=2e-12, abs=0)
+    assert slope(special.gammaincc, a, x, k=0) == pytest.approx(-exact_by_shape(a, x, 1), rel=2e-12, abs=0)
+    if z:
+        second = slope(special.gammainc, a, x, k=0, order=2)
+        assert second == pytest.approx(exact_by_shape(a, x, 2), rel=1e-11, abs=0)
+
+
+@pytest.mark.parametrize(("a", "b", "x"), [(2e5, 3.0, 1 - 1e-5), (1e8, 3.0, 1 - 1e-8), (4e5, 3e5, 0.5715)])
+def test_incomplete_beta_by_a_large_shape(a, b, x):
+    """Against differences of the function itself, which mpmath or SciPy has to 1e-14 or so."""
+    h = 1e-3 * a / np.sqrt(max(1.0, min(a, b)))
+    if b == 3:  # 1 − Iₓ(a, 3) in closed form: Σ of three terms
+        with mpmath.workdps(40):
+            x, k = mpmath.mpf(x), mpmath.mpf(a)
+
+            def value(a):
+                return x**a * (1 + a * (1 - x) + a * (a + 1) / 2 * (1 - x) ** 2)
+
+            want = float(mpmath.diff(value, k, h=mpmath.mpf(10) ** -12 * k))
+        assert slope(special.betainc, a, b, float(x), k=0) == pytest.approx(want, rel=1e-9, abs=0)
+    else:
+        f = scipy_special.betainc
+        want = (8 * (f(a + h, b, x) - f(a - h, b, x)) - f(a + 2 * h, b, x) + f(a - 2 * h, b, x)) / (12 * h)
+        assert slope(special.betainc, a, b, x, k=0) == pytest.approx(want, rel=1e-7, abs=0)
+
+
+def test_students_distribution_of_many_degrees_by_them():
+    """∂F/∂ν tends to φ(t)·(t³ + t) / 4ν²."""
+    v, t = 1e6, 1.0
+    want = np.exp(-0.5) / np.sqrt(2 * np.pi) * 2 / (4 * v * v)
+    assert slope(special.stdtr, v, t, k=0) == pytest.approx(want, rel=1e-5, abs=0)
