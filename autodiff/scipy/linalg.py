@@ -125,7 +125,9 @@ def lstsq(
     x, squares, rank, s = np.linalg.lstsq(a, b, np.finfo(a.dtype).eps if cond is None else cond)
     if b.ndim == 1 and squares.shape == (1,):
         squares = squares[0]
-    return x, squares, rank, None if lapack_driver == "gelsy" else s
+    if lapack_driver == "gelsy":  # which computes neither squares nor singular values
+        return x, np.empty(0, x.dtype), rank, None
+    return x, squares, rank, s
 
 
 @drop_in(_scipy.pinv)
@@ -353,9 +355,12 @@ def eigh(
         w = np.linalg.eigvalsh(a, UPLO=triangle)
         return w[..., _chosen(w, subset_by_index, subset_by_value)]
     w, v = np.linalg.eigh(a, UPLO=triangle)
-    v = _turned(v, _scipy.eigh(plain(a), lower=lower, check_finite=False, driver=driver)[1])
     chosen = _chosen(w, subset_by_index, subset_by_value)
-    return w[..., chosen], v[..., chosen]
+    like = _scipy.eigh(  # for some eigenvectors LAPACK may choose other signs than for all
+        plain(a), lower=lower, check_finite=False, driver=driver, subset_by_index=subset_by_index,
+        subset_by_value=subset_by_value,
+    )[1]  # fmt: skip
+    return w[..., chosen], _turned(v[..., chosen], like)
 
 
 @drop_in(_scipy.eigvalsh)
