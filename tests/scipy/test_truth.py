@@ -77,6 +77,8 @@ TRUTH = {
     "i1e": (lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(1, x), (-7.3, -0.4, *MIDDLE, 8.2)),
     "k0e": (lambda x: mpmath.exp(x) * mpmath.besselk(0, x), (0.03, *MIDDLE, 8.2)),
     "k1e": (lambda x: mpmath.exp(x) * mpmath.besselk(1, x), (0.03, *MIDDLE, 8.2)),
+    "gaussian": (lambda x: mpmath.exp(-x * x), BOUNDED),
+    "expit": (lambda x: 1 / (1 + mpmath.exp(-x)), REAL),
     "logit": (lambda p: mpmath.log(p / (1 - p)), UNIT),
     "log_expit": (lambda x: -mpmath.log1p(mpmath.exp(-x)), REAL),
     "special.expm1": (mpmath.expm1, REAL),
