@@ -13,7 +13,7 @@ import numpy as np
 from ..makers import at, composite, refuse
 from ..op import plain
 from .reduce import axes_of, cumprod, cumsum, extreme, grouped, restored, running, selected
-from .spread import deviation, freedom, squared
+from .spread import alike, deviation, freedom, squared
 
 _GIVEN = np._NoValue
 
@@ -98,12 +98,13 @@ def _spread(function: Any, finished: Any) -> Any:
         total = np.sum(squares, axis, dtype, keepdims=keepdims, where=there)
         free = np.reshape(n, total.shape) - freedom(ddof, correction)
         _warned(free <= 0, "Degrees of freedom <= 0 for slice.")
-        return finished(np.where(free <= 0, np.nan, _divided(total, free)))
+        none = np.reshape(alike(a, axis, there), total.shape)
+        return finished(np.where(free <= 0, np.nan, _divided(total, free)), none)
 
     return called
 
 
-nanvar = _spread(np.nanvar, lambda variance: variance)
+nanvar = _spread(np.nanvar, lambda variance, none: variance[()])
 nanstd = _spread(np.nanstd, deviation)
 
 # -- extremes ----------------------------------------------------------------------------------------------------------

@@ -298,3 +298,44 @@ def test_linear_reductions_keep_no_array():
 def test_a_count_has_no_derivative_and_is_numpys():
     found = ad.grad(lambda x: np.sum(x) * np.count_nonzero(x > 1))(X)
     np.testing.assert_array_equal(found, [2, 2, 2])
+
+
+@pytest.mark.parametrize("scale", [3e-200, 1e200])
+@pytest.mark.parametrize("function", [np.linalg.norm, lambda x: np.linalg.norm(x, 3), np.std])
+def test_slopes_where_the_squares_leave_the_range_of_the_numbers(function, scale):
+    """A function of degree one has the same slope everywhere on a ray, whatever its value under- or overflows to."""
+    x, t = np.array([3.0, 4.0, -1.0]), np.array([0.5, -1.0, 2.0])
+    want = ad.grad(function)(x)
+    with np.errstate(over="ignore", under="ignore"):
+        np.testing.assert_allclose(ad.grad(function)(x * scale), want, rtol=1e-12)
+        np.testing.assert_allclose(ad.jvp(function, (x * scale,), (t,))[1], want @ t, rtol=1e-12)
+        hessian = ad.hessian(function)(x * scale) * scale
+    np.testing.assert_allclose(hessian, ad.hessian(function)(x), atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_both_modes_agree_where_half_precision_overflows():
+    x = np.array([300, 400], np.float16)
+    np.testing.assert_allclose(ad.grad(np.linalg.norm)(x), [0.6, 0.8], rtol=1e-3)
+    np.testing.assert_allclose(ad.jvp(np.linalg.norm, (x,), (np.ones_like(x),))[1], 1.4, rtol=1e-3)
+
+
+CHOSEN = np.array([True, True, True, False])
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: np.std(x[:3]), lambda x: np.std(x, where=CHOSEN), lambda x: np.nanstd(x, where=CHOSEN)]
+)
+def test_a_deviation_that_is_rounding_is_none(function):
+    """The mean of three times 0.1 is not 0.1."""
+    x = np.array([0.1, 0.1, 0.1, 3.0])
+    assert function(x) > 0
+    assert ad.vjp(function, x)[0] == function(x)
+    assert not ad.grad(function)(x).any()
+    assert not ad.hessian(function)(x).any()
+
+
+@pytest.mark.parametrize("function", [lambda z: np.std(z, where=CHOSEN), lambda z: np.var(z, where=CHOSEN), np.nanvar])
+def test_a_spread_is_a_scalar_of_numpy(function):
+    z = np.array([1, 2j, 3.0, 4 + 1j])
+    assert type(ad.vjp(function, z)[0]) is type(function(z)) is np.float64
