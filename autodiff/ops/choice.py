@@ -69,4 +69,4 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     y = np.broadcast_to(choices[0], shape)
     for k, choice in enumerate(choices[1:], start=1):
         y = np.where(which == k, choice, y)
-    return y.astype(dtype, copy=False)
+    return y.astype(dtype, copy=False)[()]

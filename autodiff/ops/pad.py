@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import KeywordError, message
 from ..makers import at, composite, linear, refuse
-from ..op import apply
+from ..op import apply, as_array
 from .index import along, getitem, scatter
 from .shape import whole
 
@@ -75,7 +75,7 @@ def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -
         return padded
     inside = np.pad(np.ones(array.shape, bool), widths)
     if np.ndim(setting) == 0:
-        return np.where(inside, padded, setting)
+        return np.where(inside, padded, as_array(setting).astype(array.dtype, copy=False))
     filled = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=_pairs(setting, array.ndim))
     return np.where(inside, padded, filled)
 

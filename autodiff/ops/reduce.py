@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import Traced, apply
+from ..op import apply, as_array, plain
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -92,7 +92,7 @@ def converted(a: Any, dtype: Any) -> Any:
 
 def _number(x: Any, dtype: Any) -> Any:
     """An initial value, which takes the dtype of the reduction."""
-    return x if isinstance(x, Traced) else np.asarray(x).astype(dtype)[()]
+    return as_array(x).astype(dtype, copy=False)[()]
 
 
 def selected(a: Any, where: Any, neutral: Any) -> Any:
@@ -390,11 +390,14 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     settings = given(axis=axis, keepdims=keepdims)
     if weights is None:
         y = np.mean(a, **settings)
-        total: Any = np.asarray(count(np.shape(a), axis), y.dtype)
+        total: Any = y.dtype.type(np.size(a) / np.size(y))  # of no results NumPy's own error
     else:
-        weights = _aligned(weights, np.shape(a), axis)
-        total = np.sum(weights, **settings)
-        y = np.sum(np.multiply(a, weights), **settings) / total
+        a, weights = as_array(a), _aligned(as_array(weights), np.shape(a), axis)
+        dtype = np.result_type(a.dtype, weights.dtype, *(() if a.dtype.kind in "fc" else (np.float64,)))
+        total = np.sum(weights, dtype=dtype, **settings)
+        if np.any(plain(total) == 0):
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+        y = np.sum(np.multiply(a, weights, dtype=dtype), **settings) / total
     return (y, np.broadcast_to(total, y.shape)[()]) if returned else y
 
 

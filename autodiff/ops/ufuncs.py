@@ -105,7 +105,7 @@ def reduce(
         for k in range(start, rows.shape[-1]):
             y = ufunc(y, rows[..., k])
     y = y.astype(want.dtype, copy=False)
-    return np.reshape(y, want.shape)
+    return np.reshape(y, want.shape)[()]
 
 
 # -- accumulate, reduceat ----------------------------------------------------------------------------------------------

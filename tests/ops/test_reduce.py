@@ -339,3 +339,35 @@ def test_a_deviation_that_is_rounding_is_none(function):
 def test_a_spread_is_a_scalar_of_numpy(function):
     z = np.array([1, 2j, 3.0, 4 + 1j])
     assert type(ad.vjp(function, z)[0]) is type(function(z)) is np.float64
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, t: np.sum(x, initial=t), lambda x, t: np.prod(x, initial=t),
+        lambda x, t: np.pad(x, 1, constant_values=t), lambda x, t: np.logaddexp.reduce(x[:2, None] * t, axis=(0, 1)),
+        lambda x, t: np.choose(0, [t]), lambda x, t: np.average(x, 0, [1, 2, 3], True)[1] + 0 * x[0],
+        lambda x, t: np.average(x[:, None], 0, np.ones(3, int), True)[1],
+    ],
+)  # fmt: skip
+def test_dtypes_and_scalars_are_those_of_numpy(function):
+    x, t = np.array([1.0, 2.0, 4.0], np.float32), np.float64(0.5)
+    want, got = function(x, t), ad.vjp(function, x, t)[0]
+    assert type(got) is type(want)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_the_slope_of_a_start_that_is_converted():
+    x = np.array([1.0, 2.0, 4.0], np.float32)
+    assert ad.vjp(lambda x, t: np.prod(x, initial=t), x, 0.5)[1](np.float32(1))[1] == 8
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [(lambda x: np.average(x, weights=[1, -1]), np.ones(2)), (lambda x: np.average(x, 1), np.zeros((0, 4)))],
+)
+def test_averages_that_numpy_does_not_take(function, x):
+    for call in (function, ad.grad(function)):
+        with pytest.raises(ZeroDivisionError):
+            call(x)
