@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import KeywordError, message
-from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, unary_path
+from .graph import OPERATIONS
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, Traced, binary_path, register, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -111,12 +112,18 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count.
 
-    What is finite stays as it is: a zero times a number is a zero already, and still depends on d.
+    What is finite stays: a zero times a number is a zero already, and still depends on d. Under an outer trace the
+    number may have an infinite derivative of its own, which a zero of d must not meet either.
     """
     finite = np.isfinite(term)
     if finite.all():
         return term
-    return np.where((d == 0) & ~finite, np.zeros((), term.dtype), term)
+    none: Any = np.zeros((), term.dtype)
+    if not isinstance(term, Traced) or term.dtype.kind == "c":
+        return np.where((d == 0) & ~finite, none, term)
+    slope = rule(np.ones_like(d), y, *args, **params)
+    still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), none)
+    return np.where(d == 0, still, term)
 
 
 def guard_whole(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:

@@ -351,6 +351,12 @@ imag = elementwise(
     formulas=("δz = −i·δy",),
 )  # fmt: skip
 
+shield = elementwise(
+    np.positive, lambda d, y, x: d, jvps=(lambda t, y, x: np.where(np.isfinite(t), t, np.zeros((), t.dtype)),),
+    name="shield", numpy=(), masks=True, bounded=True, formulas=("δx = δy",),
+    note="a slope that stands beside a δ of zero: an infinite tangent of it does not count",
+)  # fmt: skip
+
 
 @composite(np.sign)
 def _sign(x: Any, **settings: Any) -> Any:

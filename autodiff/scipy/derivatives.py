@@ -240,7 +240,7 @@ def _by_shape(slope: Any, y: Any) -> Any:
 gamma_density: Any = elementwise(
     in_double(_gamma_density),
     lambda d, y, a, x: d * _by_shape(np.log(x) - special.psi(a), y),
-    lambda d, y, a, x: d * (y * np.where(x == np.inf, -1.0, (a - 1 - x) / x)),
+    lambda d, y, a, x: d * _by_shape(np.where(x == np.inf, 0.0, np.where(a == 1, 0.0, (a - 1) / x)) - 1.0, y),
     name="gamma_density", smooth=(POSITIVE,), formulas=("δa = δy·y·(ln x − ψ(a))", "δx = δy·y·(a − 1 − x) / x"),
     note="xᵃ⁻¹·e⁻ˣ / Γ(a)",
 )  # fmt: skip

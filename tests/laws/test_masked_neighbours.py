@@ -99,3 +99,17 @@ def test_a_tangent_that_is_zero_still_depends_on_what_it_is_made_of():
 
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(ad.grad(along)(np.array([1.0, 0.0])), [1.0, 0.0])
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_every_order_beside_a_masked_neighbour(order):
+    """(ln x)² at 1, where its first derivative is 0: 0, 2, −6, 22."""
+    f = along = lambda x: np.sum(np.log(x)[:1] ** 2)
+    for _ in range(order):
+        along = lambda x, inner=along: ad.grad(inner)(x)[0]
+    ahead = f
+    for _ in range(order):
+        ahead = lambda x, inner=ahead: ad.jvp(inner, (x,), (np.array([1.0, 0.0]),))[1]
+    with np.errstate(all="ignore"):
+        for found in (along(np.array([1.0, 0.0])), ahead(np.array([1.0, 0.0]))):
+            np.testing.assert_allclose(found, [0, 2, -6, 22][order - 1], rtol=1e-12, atol=1e-15)
