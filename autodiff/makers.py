@@ -25,7 +25,7 @@ import numpy as np
 
 from .errors import KeywordError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS, Op, Traced, binary_path, register, unary_path
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -119,7 +119,7 @@ def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[A
     if finite.all():
         return term
     none: Any = np.zeros((), term.dtype)
-    if not isinstance(term, Traced) or term.dtype.kind == "c":
+    if type(term) is np.ndarray or isinstance(term, np.generic) or term.dtype.kind == "c":
         return np.where((d == 0) & ~finite, none, term)
     slope = rule(np.ones_like(d), y, *args, **params)
     still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), none)
