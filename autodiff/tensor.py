@@ -567,6 +567,8 @@ class Tensor(Traced):
 
     def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
+        if not shape:
+            raise TypeError("reshape() takes exactly 1 argument (0 given)")
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:

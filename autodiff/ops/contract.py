@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..makers import at, bilinear, composite, refuse
 from ..op import apply, as_array, plain
@@ -328,6 +329,8 @@ def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, ax
     """The vectors last. One of two components lies in the plane; of two such NumPy keeps the third component alone."""
     if axis is not None:
         axisa = axisb = axisc = axis
+    axisa = normalize_axis_index(axisa, np.ndim(a), msg_prefix="axisa")
+    axisb = normalize_axis_index(axisb, np.ndim(b), msg_prefix="axisb")
     planar = [np.shape(x)[k] == 2 for x, k in ((a, axisa), (b, axisb))]
     if any(planar) or np.shape(a)[axisa] != 3 or np.shape(b)[axisb] != 3:
         np.cross(plain(a), plain(b), axisa, axisb, axisc)  # NumPy's own word on these lengths, a warning or an error

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, refuse
@@ -168,6 +169,10 @@ take = linear(
 @composite(np.take)
 def _take_of(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     refuse("take", out=out)
+    if isinstance(indices, float):  # NumPy cuts a single number off, and an empty list has no kind of its own
+        indices = int(indices)
+    elif isinstance(indices, (list, tuple)) and np.size(indices) == 0:
+        indices = np.zeros(np.shape(indices), np.intp)
     settings = {"indices": _positions(indices)}
     if axis is not None:
         settings["axis"] = axis
@@ -187,7 +192,10 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 @composite(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     refuse("compress", out=out)
-    return np.take(a, np.flatnonzero(np.array(condition)), axis=axis)
+    chosen = np.array(condition)
+    if chosen.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
+    return np.take(a, np.flatnonzero(chosen), axis=axis)
 
 
 @composite(np.extract)
@@ -199,6 +207,7 @@ def extract(condition: Any, arr: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
+    axis = normalize_axis_index(axis, arr.ndim)
     return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
 
 
@@ -207,7 +216,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """The new elements are put behind the old ones; all are then taken in the order that NumPy gives their numbers."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    n, axis = arr.shape[axis], axis % arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
+    n = arr.shape[axis]
     count = len(range(*obj.indices(n))) if isinstance(obj, slice) else len(np.insert(np.zeros(n), obj, 0)) - n
     values = np.broadcast_to(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
     if np.ndim(obj) == 0 and not isinstance(obj, slice):

@@ -50,6 +50,8 @@ def _pairs(x: Any, ndim: int) -> Any:
 
 @composite(np.pad)
 def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    if array.ndim == 0 and mode == "constant":
+        return np.copy(array)  # it has no axis along which anything could stand
     widths = whole(_pairs(pad_width, array.ndim))
     known = {"constant": "constant_values", "linear_ramp": "end_values", "reflect": "reflect_type",
              "symmetric": "reflect_type"} | dict.fromkeys(_STATISTICS, "stat_length")  # fmt: skip

@@ -74,6 +74,8 @@ def polydiv(u: Any, v: Any) -> Any:
 def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     """What a np.poly1d does first: a slice along each axis, from the first that is not zero to the last."""
     np.trim_zeros(plain(filt), trim, **({} if axis is None else {"axis": axis}))  # NumPy's own errors
+    if np.ndim(filt) == 0:
+        return filt
     held = np.nonzero(plain(filt))
     axes = {i % filt.ndim for i in (range(filt.ndim) if axis is None else np.atleast_1d(axis).tolist())}
     index = []
@@ -87,11 +89,18 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
 # -- derivatives, integrals, values ------------------------------------------------------------------------------------
 
 
+def _sized(p: Any) -> None:
+    """NumPy's own error where a number stands for a polynomial."""
+    if getattr(p, "ndim", 1) == 0:
+        len(np.asarray(plain(p)))
+
+
 @composite(np.polyder)
 def polyder(p: Any, m: Any = 1) -> Any:
     m = int(m)
     if m < 0:
         raise ValueError("Order of derivative must be positive (see polyint)")
+    _sized(p)
     y = _coefficients(p)
     for _ in range(m):
         y = y[:-1] * np.arange(len(y) - 1, 0, -1)
@@ -108,6 +117,7 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     k = k[0] * np.ones(m) if len(k) == 1 and m > 1 else k
     if len(k) < m:
         raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    _sized(p)
     y = _coefficients(p)
     for constant in k[:m]:
         y = np.concatenate([y / np.arange(len(y), 0, -1), np.reshape(constant, (1,))])
@@ -122,6 +132,7 @@ def polyval(p: Any, x: Any) -> Any:
     else:
         x = as_array(x)
         y = np.zeros(x.shape, x.dtype)
+    _sized(p)
     for c in _coefficients(p):
         y = y * x + c
     return y

@@ -363,6 +363,8 @@ def _cumulative(name: str, function: Any, start: Any) -> Any:
     ) -> Any:
         refuse(name, out=out)
         if axis is None:
+            if x.ndim == 0 and not include_initial:
+                return function(x, dtype=dtype)
             if x.ndim != 1:
                 raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
             axis = 0

@@ -282,7 +282,7 @@ repeat = linear(
 
 @composite(np.repeat)
 def _repeat_of(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    counts = np.array(repeats)
+    counts = np.array(int(repeats) if isinstance(repeats, float) else repeats)  # NumPy cuts a single number off
     settings = {"repeats": operator.index(counts.item()) if counts.size == 1 else counts}
     return apply(repeat, (a,), settings if axis is None else {**settings, "axis": axis})
 
@@ -290,6 +290,8 @@ def _repeat_of(a: Any, repeats: Any, axis: int | None = None) -> Any:
 @composite(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     shape = whole(new_shape)
+    if np.any(np.less(shape, 0)):
+        raise ValueError("all elements of `new_shape` must be non-negative")
     total = math.prod(shape if isinstance(shape, tuple) else (shape,))
     if a.size == 0:
         return np.zeros(shape, a.dtype)

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..makers import at, bilinear, composite, op
 from ..op import Op, apply, as_array, plain
@@ -199,12 +200,13 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 
 @composite(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    width = dx
+    width, y = dx, as_array(y)
+    if y.ndim == 0:
+        return np.trapezoid(plain(y))  # which raises
     if x is not None:
         width = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(x) == 1:
             width = np.reshape(width, [-1 if i == axis % np.ndim(y) else 1 for i in range(np.ndim(y))])
-    y = as_array(y)
     later, earlier = along(axis, y.ndim, slice(1, None)), along(axis, y.ndim, slice(None, -1))
     return np.sum(width * (y[later] + y[earlier]) / 2.0, axis=axis)
 
@@ -226,7 +228,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = as_array(f)
     f = f if f.dtype.kind in "fc" else f.astype(float)
-    axes = range(f.ndim) if axis is None else [axis] if np.ndim(axis) == 0 else axis
+    axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
     if edge_order > 2:
         raise ValueError("'edge_order' greater than 2 not supported")
     if len(varargs) not in (0, 1, len(axes)) or (len(varargs) == 1 != len(axes) and np.ndim(varargs[0])):
