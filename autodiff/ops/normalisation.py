@@ -121,6 +121,16 @@ def _reverse_in_blocks(
 # -- the operations ----------------------------------------------------------------------------------------------------
 
 
+def _guard(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """The same without what is inf or nan in a group whose δ is zero throughout."""
+    if np.isfinite(term).all():
+        return term
+    x, axis = args[0], params["axis"]
+    reached = np.any(d != 0, axis=axis, keepdims=True) | np.all(np.isfinite(x), axis=axis, keepdims=True)
+    clean = np.where(reached, x, np.zeros((), x.dtype))
+    return rule(d, y, clean, *args[1:], **params, wanted=tuple(i == k for i in range(len(args))))[k]
+
+
 def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -> Any:
     """One operation of x, an optional weight and an optional bias, which stretch as NumPy stretches them."""
 
@@ -154,7 +164,7 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         return t
 
     return op(
-        forward, joint=joint, jvps=(of_x, of_weight, of_bias), name=name, examples=examples, note=note,
+        forward, joint=joint, jvps=(of_x, of_weight, of_bias), name=name, guard=_guard, examples=examples, note=note,
         formulas=(
             "δx = (δz − mean δz − z·mean(δz·z))/s, δz = δy·w" if centred else "δx = (δz − z·mean(δz·z))/s, δz = δy·w",
             "δw = δy·z, summed over where w was stretched",

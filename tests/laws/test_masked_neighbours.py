@@ -28,6 +28,8 @@ ROWS = {
     "softmax": ad.nn.softmax,
     "log_softmax": ad.nn.log_softmax,
     "logsumexp": ad.nn.logsumexp,
+    "layer_norm": ad.nn.layer_norm,
+    "rms_norm": ad.nn.rms_norm,
     "dot": lambda x: x @ np.array([1.0, 2.0, 3.0]),
     "einsum": lambda x: np.einsum("i,i->", x, x),
     "sort": lambda x: np.sort(np.sin(x)),
