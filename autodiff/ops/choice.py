@@ -23,6 +23,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("list of cases must be same length as list of conditions")
     if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
+    choicelist = [as_array(x) if isinstance(x, (list, tuple)) else x for x in choicelist]
     dtype = np.result_type(*_types([*choicelist, default]))
     shape = np.broadcast_shapes(*map(np.shape, (*condlist, *choicelist, default)))
     for i, condition in enumerate(condlist):

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, refuse
-from ..op import apply
+from ..op import apply, as_array
 from ..rules import Update, add_at, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
@@ -219,6 +219,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
     count = len(range(*obj.indices(n))) if isinstance(obj, slice) else len(np.insert(np.zeros(n), obj, 0)) - n
+    values = as_array(values)
     values = np.broadcast_to(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
     if np.ndim(obj) == 0 and not isinstance(obj, slice):
         values = np.moveaxis(values, 0, axis)

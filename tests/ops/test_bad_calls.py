@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.testing import check_grads
 
 MATRIX, VECTOR, NUMBER = np.arange(1.0, 7.0).reshape(2, 3), np.arange(3.0), np.float64(2.0)
 
@@ -69,3 +70,20 @@ def test_what_numpy_takes_is_taken(name):
     y, pull = ad.vjp(function, x)
     np.testing.assert_array_equal(y, want)
     assert np.sum(pull(np.ones_like(y))[0]) == np.size(want)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: np.pad(VECTOR * t, 2, constant_values=(t, 2 * t)),
+        lambda t: np.pad(MATRIX * t, ((1, 2), (0, 3)), constant_values=((t, 1.0), (t * t, 3.0))),
+        lambda t: np.pad(MATRIX * t, 2, "linear_ramp", end_values=t * t),
+        lambda t: np.pad(VECTOR * t, (2, 3), "linear_ramp", end_values=(t, 3 * t)),
+        lambda t: np.insert(VECTOR * t, [1, 3], [t, t * t]),
+        lambda t: np.select([VECTOR > 1, VECTOR > 0], [[t, 2.0, t * t], VECTOR * t]),
+    ],
+)
+def test_tensors_among_the_numbers_of_a_setting(function):
+    y, _ = ad.vjp(function, NUMBER)
+    np.testing.assert_allclose(y, function(NUMBER), rtol=1e-12)
+    check_grads(function, (NUMBER,), order=2)
