@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, message
+from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import apply, as_array, plain
+from ..op import Traced, apply, as_array, plain
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -249,6 +249,14 @@ def extreme(*functions: Any, attained: Any, ufunc: Any, beyond: float, examples:
     ) -> Any:
         refuse(simple.name, out=out)
         settings = given(axis=axis, keepdims=keepdims)
+        if isinstance(initial, Traced):
+            raise KeywordError(
+                message(
+                    f"{simple.name}: initial is a tensor",
+                    "it is a setting here, which has no derivative",
+                    f"take np.{ufunc.__name__}(np.{simple.name}(x), initial)",
+                )
+            )
         if initial is not None and initial is not np._NoValue:
             settings["initial"] = initial
         if not everywhere(where):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.errors import KeywordError
 from autodiff.testing import check_grads
 
 MATRIX, VECTOR, NUMBER = np.arange(1.0, 7.0).reshape(2, 3), np.arange(3.0), np.float64(2.0)
@@ -87,3 +88,9 @@ def test_tensors_among_the_numbers_of_a_setting(function):
     y, _ = ad.vjp(function, NUMBER)
     np.testing.assert_allclose(y, function(NUMBER), rtol=1e-12)
     check_grads(function, (NUMBER,), order=2)
+
+
+@pytest.mark.parametrize("call", [np.max, np.min, np.maximum.reduce, np.nanmax])
+def test_a_tensor_as_the_start_of_an_extreme_is_refused_by_name(call):
+    with pytest.raises(KeywordError, match="initial is a tensor"):
+        ad.grad(lambda t: call(VECTOR * t, initial=t))(NUMBER)
