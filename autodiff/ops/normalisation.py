@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import SettingError, ShapeError, message
-from ..makers import at, op
+from ..makers import at, guard_whole, op
 from ..op import Traced, as_array, plain
 from ..rules import unbroadcast
 from .blocks import beside, cuts, merged
@@ -128,7 +128,8 @@ def _guard(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], 
     x, axis = args[0], params["axis"]
     reached = np.any(d != 0, axis=axis, keepdims=True) | np.all(np.isfinite(x), axis=axis, keepdims=True)
     clean = np.where(reached, x, np.zeros((), x.dtype))
-    return rule(d, y, clean, *args[1:], **params, wanted=tuple(i == k for i in range(len(args))))[k]
+    found = rule(d, y, clean, *args[1:], **params, wanted=tuple(i == k for i in range(len(args))))[k]
+    return guard_whole(found, rule, k, d, y, args, params)  # a weight may be inf as well
 
 
 def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -> Any:
