@@ -3,8 +3,8 @@
 from . import errors, nn, numpy, ops, testing, viz
 from .flows import GradientFlow
 from .graph import Graph, Node, check
-from .makers import primitive
 from .op import Op
+from .primitives import primitive
 from .tensor import Tensor
 from .training import watch
 from .transforms import (

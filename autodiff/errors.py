@@ -1,12 +1,13 @@
 """One class a mistake: what happened, where, why, and what to type instead.
 
 Every message has the same four parts, built by :func:`message`. The line named in it is the user's own: the innermost
-frame outside this package and outside NumPy.
+frame outside this package, outside NumPy and outside SciPy.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 import sys
 import warnings
@@ -15,15 +16,18 @@ from types import FrameType
 
 import numpy
 
+_SCIPY = importlib.util.find_spec("scipy")  # where it lies, without importing it
+
 _INSIDE = (
     *(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, numpy.__file__)),
+    *((os.path.dirname(os.path.abspath(_SCIPY.origin)) + os.sep,) if _SCIPY and _SCIPY.origin else ()),
     "<__array_function__",
     "<frozen ",  # the interpreter's own: imports, and `python -m`
 )
 
 
 def is_inside(filename: str) -> bool:
-    """Whether a source file belongs to this package or to NumPy, and so is not the user's own."""
+    """Whether a source file belongs to this package, to NumPy or to SciPy, and so is not the user's own."""
     return filename.startswith(_INSIDE)
 
 
@@ -41,9 +45,9 @@ def user_line() -> str | None:
     return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names that are spelled most like `name`, best first."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The known names that are spelled most like `name`, best first: at least this share of their letters in common."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
 def message(what: str, why: str, instead: str) -> str:

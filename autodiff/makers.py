@@ -17,16 +17,15 @@ operation accepts. A linear map's adjoint is its transpose, without conjugation:
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import KeywordError, RuleError, message
+from .errors import KeywordError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS, Op, apply, binary_path, locked, register, unary_path
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -111,17 +110,28 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
 
 
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
-    """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count."""
-    if np.isfinite(term).all():
+    """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count.
+
+    What is finite stays: a zero times a number is a zero already, and still depends on d. Under an outer trace the
+    number may have an infinite derivative of its own, which a zero of d must not meet either.
+    """
+    finite = np.isfinite(term)
+    if finite.all():
         return term
-    return np.where(d == 0, np.zeros((), term.dtype), term)
+    none: Any = np.zeros((), term.dtype)
+    if type(term) is np.ndarray or isinstance(term, np.generic) or term.dtype.kind == "c":
+        return np.where((d == 0) & ~finite, none, term)
+    slope = rule(np.ones_like(d), y, *args, **params)
+    still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), none)
+    return np.where(d == 0, still, term)
 
 
 def guard_whole(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """Zero where the whole of d is zero; all that can be said of an operation that mixes its elements."""
-    if np.isfinite(term).all() or np.any(d != 0):
+    finite = np.isfinite(term)
+    if finite.all() or np.any(d != 0):
         return term
-    return np.zeros_like(term)
+    return np.where(finite, term, np.zeros((), term.dtype))
 
 
 def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
@@ -350,147 +360,3 @@ def refuse(name: str, **settings: Any) -> None:
                     "take the result: a = np." + name + "(…)" if key == "out" else f"leave {key} out",
                 )
             )
-
-
-class Primitive:
-    """A user's own operation: a function of arrays with the rules declared for it.
-
-    Made by :func:`primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
-    """
-
-    def __init__(self, function: Callable[..., Any], results: bool) -> None:
-        parameters = inspect.signature(function).parameters.values()
-        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            raise TypeError(
-                message(
-                    f"primitive: {function.__name__} takes *args or **kwargs",
-                    "each array argument needs a rule of its own, each setting a name",
-                    "name the arguments; gather several arrays in the function that calls it",
-                )
-            )
-        positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self.__wrapped__ = function
-        self.__name__, self.__doc__ = function.__name__, function.__doc__
-        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
-        self.op = Op(
-            function.__name__, "op", function,
-            arity=len(positional), vjps=(None,) * len(positional), results=results, guard=guard_whole, user=True,
-            accepts=frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
-            signature=tuple(p.name for p in parameters), formulas=tuple(f"vjp of {name}" for name in positional),
-        )  # fmt: skip
-        OPERATIONS[f"{function.__module__}.{function.__qualname__}"] = self.op
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """On plain arrays the function itself; on tensors the same, recorded as one node."""
-        arrays, params = self.op.bind(args, kwargs)
-        return apply(self.op, arrays, params)
-
-    def defvjp(self, *rules: Rule | None) -> Primitive:
-        """Declare the reverse rules, one for each array argument: ``(d, y, *args, **settings) -> δ of that argument``.
-
-        None says that there is no derivative with respect to that argument. Returns the primitive itself.
-
-        Raises
-        ------
-        RuleError
-            Where the number of rules is not the number of array arguments.
-        """
-        self._declare(rules, "defvjp")
-        self.op.vjps = rules
-        self.op.readings = self.op._readings(None)  # of the rules as written, before they are wrapped
-        self.op.vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
-        self.op.plans.clear()
-        return self
-
-    def defjvp(self, *rules: Rule | None) -> Primitive:
-        """Declare the forward rules, one for each array argument: ``(t, y, *args, **settings) -> tangent of y``.
-
-        Optional: where it is absent forward mode transposes the reverse rule. Returns the primitive itself.
-        """
-        self._declare(rules, "defjvp")
-        self.op.jvps = rules
-        return self
-
-    def _declare(self, rules: tuple[Rule | None, ...], what: str) -> None:
-        if len(rules) != self.op.arity:
-            raise RuleError(
-                message(
-                    f"{self.__name__}.{what} was given {len(rules)} rules",
-                    f"{self.__name__} has {self.op.arity} array arguments, and each needs one",
-                    "give one rule an argument, None where there is no derivative",
-                )
-            )
-        for rule in rules:
-            declared = keywords(rule) if rule is not None else None
-            if declared is not None and declared != self.op.accepts:
-                raise RuleError(
-                    message(
-                        f"{self.__name__}.{what}: a rule declares the settings {sorted(declared)}",
-                        f"{self.__name__} has the settings {sorted(self.op.accepts)}; one that a rule ignored would "
-                        "give a wrong gradient",
-                        "declare the same keyword-only settings, or take **settings",
-                    )
-                )
-
-    def __repr__(self) -> str:
-        return f"<primitive {self.__name__}>"
-
-    def __reduce__(self) -> Any:
-        return self.__qualname__
-
-
-def _numeric(rule: Rule, op: Op, k: int) -> Rule:
-    """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
-
-    @functools.wraps(rule)
-    def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
-        term = rule(locked(d), locked(y), *map(locked, args), **params)
-        if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
-            return np.asarray(term)[()]
-        if not hasattr(term, "dtype"):
-            raise RuleError(
-                message(
-                    f"{op.name}: its vjp for argument {k} returned a {type(term).__name__}",
-                    "a rule returns the δ of its argument",
-                    "return an array with the shape and dtype of that argument",
-                )
-            )
-        return term.copy() if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
-
-    return checked
-
-
-@overload
-def primitive(function: Callable[..., Any], *, results: bool = False) -> Primitive: ...
-@overload
-def primitive(function: None = None, *, results: bool = False) -> Callable[[Callable[..., Any]], Primitive]: ...
-
-
-def primitive(function: Callable[..., Any] | None = None, *, results: bool = False) -> Any:
-    """Make a function of arrays one operation of the graph, with rules of your own.
-
-    Parameters
-    ----------
-    function : callable
-        Its positional arguments are arrays, its keyword-only arguments settings. It sees plain arrays, never tensors.
-    results : bool
-        The function returns a tuple of arrays; ``d`` is then a tuple, with None for each result that no one used.
-
-    Returns
-    -------
-    Primitive
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import autodiff as ad
-    >>> @ad.primitive
-    ... def softplus(x):
-    ...     return np.logaddexp(x, 0)
-    >>> _ = softplus.defvjp(lambda d, y, x: d * (1 - np.exp(-y)))
-    >>> ad.grad(softplus)(0.0)
-    np.float64(0.5)
-    """
-    if function is None:
-        return lambda f: Primitive(f, results)
-    return Primitive(function, results)

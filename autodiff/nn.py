@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .ops.attention import attention
 from .ops.conv import conv, conv_transpose
+from .ops.gelu import gelu
 from .ops.layers import dense, dropout, embedding, one_hot
 from .ops.losses import (
     binary_cross_entropy_with_logits,
@@ -17,19 +18,15 @@ from .ops.losses import (
 )
 from .ops.nn import (
     elu,
-    gelu,
     hardtanh,
     leaky_relu,
     log_sigmoid,
-    log_softmax,
-    logsumexp,
     mish,
     relu,
     relu6,
     selu,
     sigmoid,
     silu,
-    softmax,
     softplus,
     swish,
     tanh,
@@ -37,6 +34,7 @@ from .ops.nn import (
 from .ops.normalisation import batch_norm, group_norm, layer_norm, rms_norm
 from .ops.pool import avg_pool, max_pool
 from .ops.recurrent import gru_cell, lstm_cell, rnn_cell
+from .ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "attention", "avg_pool", "batch_norm", "binary_cross_entropy_with_logits", "conv", "conv_transpose",

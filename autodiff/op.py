@@ -531,6 +531,8 @@ def literal(op: Op, position: int, x: Any) -> Any:
     if not isinstance(x, (np.ndarray, np.generic)):
         x = as_array(x)
     if x.dtype.kind not in NUMBERS:
+        if hasattr(x.item() if x.ndim == 0 else None, "tocsr"):
+            raise _refuse(op, position, "a sparse matrix of SciPy", "it as an operand, A @ x, or as A.toarray()")
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
     return x.copy(order="K") if isinstance(x, np.ndarray) else x  # a read-only one may be a view of one that is not
 
@@ -740,7 +742,8 @@ def no_rule(function: Any, method: str = "") -> NoRuleError:
     because = None if method else REFUSED.get(function)
     if isinstance(function, np.ufunc) and set("".join(function.types)) <= set("O->"):
         because = "np.frompyfunc makes arrays of objects; autodiff.numpy.vectorize(f) calls f on tensors and joins them"
-    near = [] if method or because else [other for other in nearest(name, OPERATIONS) if other != name]
+    # no misspelling, but a name of its own: a cousin shares most of it, stdtrit with stdtr
+    near = [] if method or because else [other for other in nearest(name, OPERATIONS, cutoff=0.8) if other != name]
     return NoRuleError(
         message(
             f"{spelled} has no derivative rule",

@@ -125,7 +125,7 @@ class Update:
         if names_once(self.index):
             buffer[self.index] += self.value
         else:
-            np.add.at(buffer, self.index, self.value)
+            add_at(buffer, self.index, self.value)
 
     def dense(self, shape: Any, dtype: Any) -> Any:
         """The same δ as an array (or as a tensor, where the value is one)."""
@@ -142,6 +142,26 @@ def is_basic(index: Any) -> bool:
 def names_once(index: Any) -> bool:
     """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
     return is_basic(index) or (type(index) is np.ndarray and index.dtype == bool)
+
+
+_BLOCK = 1 << 15
+"""How many positions are written out at once: they stay in the cache."""
+
+
+def add_at(buffer: Any, index: Any, value: Any) -> None:
+    """``np.add.at``; of whole rows with one flat position an element, which NumPy adds several times as fast."""
+    rows = index[0] if type(index) is tuple and len(index) == 1 else index
+    listed = type(rows) is np.ndarray and rows.dtype.kind in "iu" and rows.size > 0
+    if not (listed and buffer.ndim > 1 and buffer.size > 0 and buffer.flags.c_contiguous):
+        np.add.at(buffer, index, value)
+        return
+    columns = np.arange(buffer[0].size)
+    first = rows.astype(np.intp).reshape(-1, 1) * len(columns)
+    values = np.reshape(value, (-1, len(columns)))
+    step = max(1, _BLOCK // len(columns))
+    for start in range(0, len(first), step):
+        part = slice(start, start + step)
+        np.add.at(buffer.reshape(-1), (first[part] + columns).ravel(), values[part].ravel())
 
 
 def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:

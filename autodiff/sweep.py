@@ -213,9 +213,9 @@ def _guarded(
     assert op.guard is not None
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
-        if all(part is None or not np.any(part != 0) for part in d) and not np.isfinite(term).all():
-            return np.zeros_like(term)
-        return term
+        if any(part is not None and np.any(part != 0) for part in d):
+            return term
+        return np.where(np.isfinite(term), term, np.zeros((), term.dtype))
     return op.guard(term, rule, k, d, y, args, settings or {})
 
 

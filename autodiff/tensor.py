@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
@@ -20,7 +21,6 @@ from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError,
 from .graph import OPERATIONS
 from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
 from .rules import is_basic
-
 
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
@@ -112,25 +112,23 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
 
 
 def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
-    """`apply` for a product of which one operand may be a constant sparse matrix."""
+    """`apply` for an operator of which one operand may be a constant sparse matrix."""
     if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
-        return (ops.sparse.times if op.name == "multiply" else ops.sparse.product)(*args)
+        return ops.sparse.OPERATORS[op.name](*args)
     return apply(op, args, params)
 
 
-def _asked_by_sparse() -> bool:
-    """Whether a product of ``scipy.sparse`` is asking for an array.
-
-    To an object of which NumPy knows nothing it would answer NotImplemented, and so leave the product to the tensor.
-    """
-    code = sys._getframe(2).f_code
-    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
+def _asked_by_sparse() -> str | None:
+    """The method of a sparse matrix of ``scipy.sparse`` that is asking for an array, if that is who asks."""
+    frame = sys._getframe(2)
+    name, inside = frame.f_code.co_name, os.path.join("scipy", "sparse") in frame.f_code.co_filename
+    return name if inside and name != "__init__" and ops.sparse.is_sparse(frame.f_locals.get("self")) else None
 
 
 def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
-    through = _beside_sparse if name in ("multiply", "matmul") else apply
+    through = _beside_sparse if name in ops.sparse.OPERATORS else apply
     if op.kind == "elementwise":
         return binary_path(op, through)
 
@@ -189,11 +187,8 @@ class Tensor(Traced):
         if call is None:
             _load_rules(ufunc)
             call = UFUNCS.get(ufunc)
-        if method == "__call__":
-            if call is not None:
-                if kwargs:
-                    return _ufunc_with_settings(ufunc, call, args, kwargs)
-                return call(*args)
+        if method == "__call__" and call is not None:
+            return _ufunc_with_settings(ufunc, call, args, kwargs) if kwargs else call(*args)
         return _ufunc_method(ufunc, method, args, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -207,8 +202,10 @@ class Tensor(Traced):
         return function(*bare[0], **bare[1])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if has_history(self) and _asked_by_sparse():
-            return np.array(None, object)
+        if has_history(self) and (method := _asked_by_sparse()) is not None:
+            if method == "_matmul_dispatch":  # to what NumPy knows nothing of it answers NotImplemented: our turn
+                return np.array(None, object)
+            raise ops.sparse.refused(f"scipy.sparse: {method.strip('_')} of a matrix and a tensor")
         if has_history(self) and (asking := _asking()) is not None:
             name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
             raise _lost(self, f"{name}(x)", REFUSED[asking])
@@ -218,7 +215,7 @@ class Tensor(Traced):
                          )  # fmt: skip
         return np.array(value, dtype=dtype)
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
         np.zeros(0).__array_namespace__(api_version=api_version)  # NumPy's error, where it is not a version
         return type(self).namespace_hook
 
@@ -441,6 +438,9 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
+        if isinstance(plain(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+            # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
+            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
         if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value
@@ -567,6 +567,8 @@ class Tensor(Traced):
 
     def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
+        if not shape:
+            raise TypeError("reshape() takes exactly 1 argument (0 given)")
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
@@ -595,7 +597,7 @@ class Tensor(Traced):
 
 
 def _load_rules(ufunc: np.ufunc) -> None:
-    """Load the rules for the library that a ufunc is from. Without a tensor in its functions nothing of it is loaded."""
+    """Load the rules for the library that a ufunc is from: nothing of it is loaded before one of its ufuncs is met."""
     for library, room in LIBRARIES.items():
         if getattr(sys.modules.get(library), ufunc.__name__, None) is ufunc:
             importlib.import_module(room, __package__)
@@ -641,13 +643,10 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
             )
         )
     kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
-    if not kwargs.keys().isdisjoint(("dtype", "casting")) and ufunc.signature is None:
+    if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
-    dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
-    y = call(*args, **kwargs)  # what is left is refused there, by name
-    return y if dtype is None else y.astype(dtype)
+    return call(*args, **kwargs)  # what is left is refused there, by name
 
 
 def _ufunc_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -1,6 +1,5 @@
 """What was decided at edges, executed: NumPy's own value, the decided derivative, forward and reverse."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np

@@ -510,7 +510,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
 
 
 def test_a_setting_that_no_rule_covers():
-    fails(KeywordError, lambda: ad.grad(lambda x: np.sum(np.multiply(x, 2, where=X > 0)))(X), "multiply", "'where'")
+    fails(KeywordError, lambda: ad.grad(lambda x: np.sum(np.multiply(x, 2, where=X > 0)))(X), "multiply", "where=…")
     fails(KeywordError, lambda: ad.grad(lambda x: np.sum(x, out=np.zeros(())))(X), "sum", "'out'")
 
 
@@ -576,3 +576,19 @@ def test_a_derivative_that_does_not_exist_is_warned_of_in_four_parts_at_the_user
     assert [part.split(":")[0] for part in text.split("\n  ")[1:]] == ["where", "why", "instead"]
     assert f"{__file__}:" in text
     assert caught[0].filename == __file__
+
+
+def test_the_line_is_the_users_inside_scipy_too():
+    stats = pytest.importorskip("autodiff.scipy.stats")
+    with pytest.raises(ad.errors.AutodiffError) as said:
+        ad.grad(stats.truncnorm.cdf)(0.0, -1.0, 2.0)
+    assert f"where:   {__file__}" in str(said.value)
+
+
+@pytest.mark.parametrize(("name", "near"), [("struve", []), ("stdtrit", ["stdtr"])])
+def test_the_nearest_with_a_rule_is_a_cousin_or_nothing(name, near):
+    special = pytest.importorskip("scipy.special")
+    with pytest.raises(ad.errors.NoRuleError) as said:
+        ad.grad(lambda x: getattr(special, name)(0.5, x))(0.3)
+    assert ("the nearest with a rule: " + ", ".join(near) + ";" in str(said.value)) == bool(near)
+    assert ("nearest" in str(said.value)) == bool(near)

@@ -17,7 +17,7 @@ STOREYS = [
     {"rules"},
     {"op"},
     {"makers"},
-    {"ops", "sweep"},
+    {"ops", "sweep", "primitives"},
     {"tensor", "flows"},
     {"call"},
     {"transforms", "numpy", "nn", "scipy", "viz"},

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as _numpy
 from numpy import fft, random
 
+from ..makers import refuse
 from ..op import CONSTANTS, FUNCTIONS, TRACING, UFUNCS, as_array
 from ..ops.choice import piecewise
 from ..ops.mapping import apply_along_axis, apply_over_axes, vectorize
@@ -23,7 +24,7 @@ from ..tensor import Tensor
 from . import linalg
 
 _CREATION = (
-    "arange", "diag_indices", "empty", "eye", "frombuffer", "fromfunction", "fromiter", "full", "geomspace", "hamming",
+    "arange", "diag_indices", "empty", "eye", "frombuffer", "fromfunction", "fromiter", "geomspace", "hamming",
     "hanning", "bartlett", "blackman", "kaiser", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros",
 )  # fmt: skip
 
@@ -45,32 +46,58 @@ def _creation(function: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
-def array(object: Any, dtype: Any = None, *, copy: bool | None = True, order: Any = "K", ndmin: int = 0) -> Any:
-    """An array of numbers, tensors, or nested lists of both; see ``numpy.array``.
+def _conversion(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's function that makes an array of something, for lists with tensors in them and for tensors as well."""
 
-    Examples
-    --------
-    >>> import autodiff as ad
-    >>> import autodiff.numpy as anp
-    >>> ad.grad(lambda x: anp.array([x, 2.0 * x, 1.0]).sum())(3.0)
-    np.float64(3.0)
-    """
-    made: Any = as_array(object)
-    if not isinstance(made, Tensor):
-        return _writable(_numpy.array(made, dtype, copy=copy, order=order, ndmin=ndmin))
-    if dtype is not None and made.dtype != _numpy.dtype(dtype):
-        made = made.astype(dtype)
-    if copy and made is object:
+    @functools.wraps(function)
+    def convert(object: Any, *args: Any, **kwargs: Any) -> Any:
+        made = as_array(object) if isinstance(object, (Tensor, list, tuple)) else object
+        if isinstance(made, Tensor):
+            if function is _numpy.array:
+                kwargs.setdefault("copy", True)
+            return _converted(made, function, object, *args, **kwargs)
+        return _writable(function(object, *args, **kwargs))
+
+    return convert
+
+
+def _converted(
+    made: Any, function: Any, given: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None,
+    device: Any = None, subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Any = None,
+) -> Any:  # fmt: skip
+    """A tensor as NumPy's function would return it; an order in memory is none of its properties."""
+    refuse(function.__name__, like=like)
+    _numpy.empty(0, device=device)  # NumPy's own error, where it is not "cpu"
+    kind = made.dtype if dtype is None else _numpy.dtype(dtype)
+    if copy is False and (kind != made.dtype or made is not given):
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    if kind != made.dtype:
+        made = made.astype(kind)
+    elif copy and made is given:
         made = _numpy.copy(made)
-    return made if made.ndim >= ndmin else _numpy.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
+    least = max(ndmin, function in (_numpy.ascontiguousarray, _numpy.asfortranarray))
+    return made if made.ndim >= least else _numpy.reshape(made, (1,) * (least - made.ndim) + made.shape)
 
 
-def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None) -> Any:
-    """As :func:`array`, but a tensor or array that fits is returned as it is."""
-    return array(a, dtype, copy=copy, order=order or "K")
+array = _conversion(_numpy.array)
+asarray = _conversion(_numpy.asarray)
+asanyarray = _conversion(_numpy.asanyarray)
+ascontiguousarray = _conversion(_numpy.ascontiguousarray)
+asfortranarray = _conversion(_numpy.asfortranarray)
+
+SPECIAL = "scipy.special._ufuncs"
+"""SciPy's ufuncs themselves: its public names call the functions of whatever namespace an array has."""
 
 
-asanyarray = ascontiguousarray = asfortranarray = asarray
+@functools.wraps(_numpy.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """As NumPy's, with a tensor for the fill value as well."""
+    fill_value = as_array(fill_value)
+    if not isinstance(fill_value, Tensor):
+        return _writable(_numpy.full(shape, fill_value, dtype, *args, **kwargs))
+    _numpy.empty(0, dtype, *args, **kwargs)  # NumPy's own errors
+    return _numpy.copy(_numpy.broadcast_to(fill_value if dtype is None else fill_value.astype(dtype), shape))
+
 
 _MADE = {name: _creation(getattr(_numpy, name)) for name in _CREATION}
 
@@ -79,6 +106,8 @@ def __getattr__(name: str) -> Any:
     made = _MADE.get(name)
     if made is not None:
         return made
+    if name == "special" and SPECIAL in sys.modules:  # where SciPy looks for its own functions in this namespace
+        return sys.modules[SPECIAL]
     return getattr(_numpy, name)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, message
+from ..errors import DtypeError, SettingError, ShapeError, message
 from ..makers import at, op
 from ..op import as_array
 from ..rules import unbroadcast
 from .nn import refuse_complex
+from .precision import floating, number, wide, widened
 
 
 def _turned(x: Any) -> Any:
@@ -27,23 +29,33 @@ def _probabilities(scores: Any) -> Any:
     return scores
 
 
+def _usual(n: int) -> float:
+    """1/√n; with nothing to compare, n = 0, all scores are 0 whatever it is."""
+    return 1 / math.sqrt(max(n, 1))
+
+
 def _attend(q: Any, k: Any, v: Any, mask: Any = None, *, scale: Any = None, causal: bool = False) -> Any:
+    """Half precision is computed in single: sums over many keys, and scores of long vectors, overflow."""
     refuse_complex("attention", q, k, *(() if mask is None else (mask,)))
-    scores = np.matmul(q * (q.shape[-1] ** -0.5 if scale is None else scale), _turned(k))
+    likely = np.result_type(q, k, *(() if mask is None or mask.dtype == bool else (mask,)))
+    q, k = widened(q), widened(k)
+    scores = np.matmul(q * (_usual(q.shape[-1]) if scale is None else scale), _turned(k))
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
     if causal:
         scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
     p = _probabilities(scores)
-    return np.matmul(p, v), p
+    y = np.matmul(p, v.astype(wide(v.dtype), copy=False))
+    return y.astype(np.result_type(likely, v), copy=False), p.astype(likely, copy=False)
 
 
 def _attended(
     d: Any, y: Any, q: Any, k: Any, v: Any, mask: Any = None, *, scale: Any = None, causal: bool = False, wanted: Any
 ) -> tuple[Any, ...]:
     """δp = δy·vᵀ beside what the probabilities themselves were used for; the scores get δs = p·(δp − Σ δp·p)."""
-    (dy, own), p = d, y[1]
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    (dy, own), p = d, widened(y[1])
+    q, k, v = widened(q), widened(k), widened(v)
+    scale = _usual(q.shape[-1]) if scale is None else scale
     dp = 0.0 if dy is None else unbroadcast(np.matmul(dy, _turned(v)), p.shape)
     dp = dp if own is None else dp + own
     ds = p * (dp - np.vecdot(p, dp)[..., None])
@@ -84,7 +96,7 @@ def attention(
     v : array_like
         Shape (…, size, m). Leading axes stretch as NumPy stretches them.
     mask : array_like, optional
-        Stretches to (…, length, size). Of booleans: True where a query may look at a key. Of numbers: added to the
+        Stretches to (…, length, size). Of booleans: True where a query may look at a key. Of floats: added to the
         scores, −inf to shut out; it has a derivative. A query that may look at nothing gets zeros, with derivative 0.
     causal : bool
         Query i may look at keys up to i only. Together with a mask both must allow it.
@@ -104,6 +116,10 @@ def attention(
     ------
     SettingError
         Where the heads do not divide the last axis.
+    DtypeError
+        For a mask of integers: added to the scores, zeros would shut nothing out.
+    ShapeError
+        Where q, k or v has less than two axes.
 
     References
     ----------
@@ -117,27 +133,43 @@ def attention(
     >>> ad.nn.attention(x, x, x, causal=True)[0]
     array([1., 0.])
     """
-    q, k, v = as_array(q), as_array(k), as_array(v)
+    q, k, v = floating(q), floating(k), floating(v)
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        what, why = f"attention: shapes {q.shape}, {k.shape} and {v.shape}", "q is (…, length, n), k and v (…, size, n)"
+        raise ShapeError(message(what, why, "q[None, :] for a single query, k[:, None] for keys of one number"))
     if heads is not None:
         q, k, v = (_split(x, heads) for x in (q, k, v))
     settings: dict[str, Any] = {"causal": True} if causal else {}
     if scale is not None:
-        settings["scale"] = scale
-    y, p = _attention(q, k, v, **settings) if mask is None else _attention(q, k, v, as_array(mask), **settings)
+        settings["scale"] = number("attention", "scale", scale)
+    y, p = _attention(q, k, v, **settings) if mask is None else _attention(q, k, v, _mask(mask), **settings)
     if heads is not None:
         y = np.swapaxes(y, -2, -3)
         y = np.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))
     return (y, p) if return_weights else y
 
 
+def _mask(mask: Any) -> Any:
+    mask = as_array(mask)
+    if mask.dtype.kind in "iu":
+        raise DtypeError(
+            message(
+                f"attention: a mask of dtype {mask.dtype}",
+                "zeros and ones would be added to the scores, and shut nothing out",
+                "mask.astype(bool), True where a query may look; or floats, −inf to shut out",
+            )
+        )
+    return mask
+
+
 def _split(x: Any, heads: int) -> Any:
     """(…, length, heads·n) as (…, heads, length, n)."""
-    if heads < 1 or x.shape[-1] % heads:
+    if not hasattr(heads, "__index__") or heads < 1 or x.shape[-1] % heads:
         raise SettingError(
             message(
                 f"attention: {heads} heads for a last axis of {x.shape[-1]}",
                 "each head takes an equal part of it",
-                f"a number of heads that divides {x.shape[-1]}",
+                f"a whole number of heads that divides {x.shape[-1]}",
             )
         )
     return np.swapaxes(np.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)

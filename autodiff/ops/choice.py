@@ -23,6 +23,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("list of cases must be same length as list of conditions")
     if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
+    choicelist = [as_array(x) if isinstance(x, (list, tuple)) else x for x in choicelist]
     dtype = np.result_type(*_types([*choicelist, default]))
     shape = np.broadcast_shapes(*map(np.shape, (*condlist, *choicelist, default)))
     for i, condition in enumerate(condlist):
@@ -31,7 +32,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     y = np.broadcast_to(default, shape)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         y = np.where(condition, choice, y)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)
 
 
 @composite(np.piecewise)
@@ -69,4 +70,4 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     y = np.broadcast_to(choices[0], shape)
     for k, choice in enumerate(choices[1:], start=1):
         y = np.where(which == k, choice, y)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)[()]

@@ -7,16 +7,13 @@ the axes that this argument does not have. Adjoints are plain transposes; only t
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
-import string
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..errors import KeywordError, message
-from ..makers import at, bilinear, composite, op, refuse
+from ..makers import at, bilinear, composite, refuse
 from ..op import apply, as_array, plain
 from ..rules import unbroadcast
 
@@ -196,7 +193,7 @@ tensordot = bilinear(
 
 
 def _dot_left(d: Any, y: Any, a: Any, b: Any) -> Any:
-    """δA of Y = Σ over A's last axis and B's last but one."""
+    """δA: δY and B summed over B's axes but the last but one, which A's last axis meets."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(d * b, a.shape)
     if b.ndim == 1:
@@ -207,7 +204,7 @@ def _dot_left(d: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _dot_right(d: Any, y: Any, a: Any, b: Any) -> Any:
-    """δB of the same."""
+    """δB: A and δY summed over A's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(a * d, b.shape)
     if a.ndim == 2 and b.ndim == 2:
@@ -232,12 +229,14 @@ dot = bilinear(
 
 
 def _inner_left(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δA: δY and B summed over B's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(d * b, a.shape)
     return np.tensordot(d, b, b.ndim - 1)
 
 
 def _inner_right(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δB: δY and A summed over A's axes but the last."""
     if a.ndim == 0 or b.ndim == 0:
         return unbroadcast(a * d, b.shape)
     rows = list(range(a.ndim - 1))
@@ -295,11 +294,13 @@ def _blocks(d: Any, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[Any, int, t
 
 
 def _kron_left(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δA: each block of δY against B."""
     d, n, _, filled = _blocks(d, a.shape, b.shape)
     return np.reshape(np.tensordot(d, np.reshape(b, filled), n), a.shape)
 
 
 def _kron_right(d: Any, y: Any, a: Any, b: Any) -> Any:
+    """δB: the blocks of δY, each times its element of A."""
     d, n, filled, _ = _blocks(d, a.shape, b.shape)
     return np.reshape(np.tensordot(np.reshape(a, filled), d, n), b.shape)
 
@@ -328,6 +329,8 @@ def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, ax
     """The vectors last. One of two components lies in the plane; of two such NumPy keeps the third component alone."""
     if axis is not None:
         axisa = axisb = axisc = axis
+    axisa = normalize_axis_index(axisa, np.ndim(a), msg_prefix="axisa")
+    axisb = normalize_axis_index(axisb, np.ndim(b), msg_prefix="axisb")
     planar = [np.shape(x)[k] == 2 for x, k in ((a, axisa), (b, axisb))]
     if any(planar) or np.shape(a)[axisa] != 3 or np.shape(b)[axisb] != 3:
         np.cross(plain(a), plain(b), axisa, axisb, axisc)  # NumPy's own word on these lengths, a warning or an error
@@ -380,131 +383,3 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
         return arrays[i] if i == j else dot(product(i, split), product(split + 1, j))
 
     return product(0, count - 1)
-
-
-# -- einsum ------------------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=1024)
-def _labels(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
-    """One letter for each axis of each operand and of the result: ellipses and an implied result written out."""
-    left, arrow, result = subscripts.replace(" ", "").partition("->")
-    terms = left.split(",")
-    hidden = [n - len(term.replace("...", "")) for term, n in zip(terms, dims, strict=True)]
-    spare = "".join(c for c in string.ascii_letters if c not in left)[: max(hidden)]
-    written = tuple(t.replace("...", spare[len(spare) - n :]) for t, n in zip(terms, hidden, strict=True))
-    if arrow:
-        return written, result.replace("...", spare)
-    named = left.replace("...", "").replace(",", "")
-    return written, spare + "".join(sorted(c for c in set(named) if named.count(c) == 1))
-
-
-def _spread(term: Any, target: str, own: str, shape: tuple[int, ...]) -> Any:
-    """A δ with axes `target` in an operand's own shape.
-
-    Equal along the axes that were summed in this operand alone; zero off the diagonal of an index that stands twice.
-    """
-    first = [c in target and own.index(c) == k for k, c in enumerate(own)]
-    lengths = iter(term.shape)
-    term = np.reshape(term, tuple(next(lengths) if here else 1 for here in first))
-    for k, c in enumerate(own):
-        if own.index(c) < k:
-            places = np.arange(shape[k])
-            down, across = [1] * len(own), [1] * len(own)
-            down[own.index(c)] = across[k] = shape[k]
-            term = np.where(np.reshape(places, down) == np.reshape(places, across), term, 0)
-    return term if term.shape == shape else np.broadcast_to(term, shape)
-
-
-def _einsum_terms(d: Any, y: Any, *xs: Any, subscripts: str, optimize: Any = False, wanted: tuple[bool, ...]) -> Any:
-    """δX of each operand: the einsum of δY with all the others, to the indices of X."""
-    labels, result = _labels(subscripts, tuple(np.ndim(x) for x in xs))
-    shapes = [np.shape(x) for x in xs]
-    axes = [pair for own, shape in zip(labels, shapes, strict=True) for pair in zip(own, shape, strict=True)]
-    length = {c: n for c, n in axes if n != 1}
-    how = optimize if isinstance(optimize, (bool, str)) else True  # a path that was given is one of the forward product
-    terms: list[Any] = []
-    for k, (own, shape) in enumerate(zip(labels, shapes, strict=True)):
-        if not wanted[k]:
-            terms.append(None)
-            continue
-        others = [result, *labels[:k], *labels[k + 1 :]]
-        known = set("".join(others))
-        live = {c for c, n in zip(own, shape, strict=True) if n == length.get(c, 1)}  # not stretched from length one
-        target = "".join(c for c in dict.fromkeys(own) if c in live and c in known)
-        term = np.einsum(f"{','.join(others)}->{target}", d, *xs[:k], *xs[k + 1 :], optimize=how)
-        terms.append(_spread(term, target, own, shape))
-    return tuple(terms)
-
-
-def _einsum_tangent(k: int) -> Any:
-    """The einsum with a tangent in the place of operand k."""
-
-    def rule(t: Any, y: Any, *xs: Any, subscripts: str, optimize: Any = False) -> Any:
-        return np.einsum(subscripts, *xs[:k], t, *xs[k + 1 :], optimize=optimize)
-
-    return rule
-
-
-einsum = op(
-    lambda *xs, subscripts, optimize=False: np.einsum(subscripts, *xs, optimize=optimize),
-    joint=_einsum_terms,
-    jvps=tuple(map(_einsum_tangent, range(64))),  # NumPy takes no more operands than that
-    name="einsum",
-    numpy=(np.einsum,),
-    view=True,
-    examples=(
-        at((3, 4), (4, 2), subscripts="ij,jk->ik"), at((3, 4), (4, 2), subscripts="ij,jk"), at((3, 3), subscripts="ii"),
-        at((3, 3), subscripts="ii->i"), at((2, 3, 2), (3, 4), subscripts="iji,jk->ki"), at((3, 4), subscripts="ij->i"),
-        at((3, 4), (5,), subscripts="ij,k->ki"), at((1, 3, 4), (2, 4, 2), subscripts="...ij,...jk"),
-        at((2, 3, 4), (4, 2), subscripts="...ij,jk->...ik"), at((2, 1, 4), (3, 4), subscripts="...i,...i->..."),
-        at((1, 4), (3, 4), subscripts="ij,ij->j"), at((2, 3), (3, 4), (4, 2), (2,), subscripts="ij,jk,kl,i->l"),
-        at((2, 3), (3, 4), (4, 2), subscripts="ij,jk,kl", optimize=True), at((), (3,), subscripts=",i->i"),
-        at((2, 2, 2), subscripts="iii->i"), at((3, 4), subscripts="ji"),
-    ),
-    formulas=("δX = einsum of δY with the other operands, to the indices of X",),
-)  # fmt: skip
-
-
-@composite(np.einsum)
-def _einsum(
-    *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, casting: Any = "safe", order: Any = "K"
-) -> Any:
-    """Both of NumPy's spellings: subscripts in a string, or a list of indices after each operand."""
-    refuse("einsum", out=out)
-    if order not in ("K", "k"):
-        raise KeywordError(
-            message(
-                f"einsum: the keyword 'order' ({order!r}) is not understood when derivatives are recorded",
-                "where the elements of a result lie in memory is no part of a graph",
-                "leave order out, or copy afterwards: np.copy(y, order=…)",
-            )
-        )
-    if isinstance(operands[0], str):
-        subscripts, *xs = operands
-    else:
-        subscripts, xs = _from_lists(operands)
-    if dtype is not None:
-        dtype = np.dtype(dtype)
-        for k, x in enumerate(xs):
-            if not np.can_cast(plain(as_array(x)).dtype, dtype, casting):
-                raise TypeError(f"operand {k} cannot be cast from {as_array(x).dtype!r} to {dtype!r} by {casting!r}")
-        xs = [as_array(x).astype(dtype) for x in xs]
-    return einsum(*xs, subscripts=subscripts, **({"optimize": optimize} if optimize is not False else {}))
-
-
-@composite(np.einsum_path)
-def _einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:
-    """An order of the products: it depends on the shapes alone."""
-    return np.einsum_path(*map(plain, operands), optimize=optimize, einsum_call=einsum_call)
-
-
-def _from_lists(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
-    letters = string.ascii_uppercase + string.ascii_lowercase  # in the order in which NumPy sorts an implied result
-
-    def term(indices: Any) -> str:
-        return "".join("..." if i is Ellipsis else letters[operator.index(i)] for i in indices)
-
-    pairs = len(operands) // 2
-    subscripts = ",".join(term(indices) for indices in operands[1 : 2 * pairs : 2])
-    return subscripts + ("->" + term(operands[-1]) if len(operands) % 2 else ""), list(operands[0 : 2 * pairs : 2])

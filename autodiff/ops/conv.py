@@ -16,6 +16,7 @@ from ..errors import SettingError, ShapeError, message
 from ..makers import at, bilinear
 from ..op import Op, apply, as_array
 from . import convolution as arrays
+from .precision import floating
 from .window import around, each, lengths
 
 # -- the three operations ----------------------------------------------------------------------------------------------
@@ -91,12 +92,27 @@ _conv_weight: Op = bilinear(
 
 def _batched(name: str, x: Any, w: Any) -> tuple[Any, Any, bool]:
     """Both as arrays, x with a batch axis, and whether it had none."""
-    x, w = as_array(x), as_array(w)
+    x, w = floating(x), floating(w)
     if not 3 <= w.ndim <= 5 or x.ndim not in (w.ndim, w.ndim - 1):
         what = f"{name}: x of shape {x.shape} and w of shape {w.shape}"
         why = "x is (n, channels, …) or (channels, …), w (results, channels, …), both with the same 1 to 3 axes behind"
         raise ShapeError(message(what, why, "x[:, None] or w[:, None] for a single channel"))
     return (x, w, False) if x.ndim == w.ndim else (np.expand_dims(x, 0), w, True)
+
+
+def _facing(x: Any, w: Any, groups: int) -> None:
+    """Refuse a w whose first axis is not the channels of x, in the words of the transpose."""
+    channels = x.shape[1]
+    if w.shape[0] == channels and channels % groups == 0:
+        return
+    what = f"conv_transpose: {channels} channels and w of shape {w.shape} in {groups} groups"
+    why = "w is (channels, results / groups, …), as conv takes it for the way back, and each group has as many channels"
+    instead = f"w of shape ({channels}, {'results' if groups == 1 else f'results / {groups}'}, …)"
+    if channels % groups:
+        instead = f"a number of groups that divides {channels}"
+    elif groups == 1 and w.shape[1] == channels:
+        instead += ": this one is np.swapaxes(w, 0, 1)"
+    raise ShapeError(message(what, why, instead))
 
 
 def _biased(name: str, y: Any, bias: Any, rank: int) -> Any:
@@ -188,6 +204,7 @@ def conv_transpose(
     if any(m >= (1 if same else s) for m, s in zip(more, steps, strict=True)):
         what = f"{name}: output_padding={output_padding!r} with padding={padding!r} and stride {steps}"
         raise SettingError(message(what, "no convolution leads from there to x", "less than the stride, 0 with same"))
+    _facing(x, w, groups)
     whole = tuple(n * s for n, s in zip(x.shape[2:], steps, strict=True))
     edges = around(name, padding, whole, w.shape[2:], steps, spread)
     axes = zip(x.shape[2:], w.shape[2:], steps, spread, edges, more, strict=True)

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..errors import ShapeError, message
-from .window import lengths, wide
+from .precision import wide
+from .window import lengths
 
 Three = tuple[int, int, int]
+
+# These numbers change the speed alone, never a result beyond its rounding; docs/decisions/0007 has the measurements.
 
 BLOCK = 8
 """How many results along W are taken together where there are few channels."""
@@ -31,6 +34,9 @@ THIN = 16
 
 SMALL = 10**6
 """Multiplications up to which one product a row of x is faster than one for all: BLAS then copies nothing."""
+
+LONG = 8
+"""Results in a row of x from which on that pays: the call of BLAS for each row has its price."""
 
 
 class Grid(NamedTuple):
@@ -120,7 +126,7 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     o, i = w.shape[0] // groups, w.shape[1]
     rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 5, 2, 1)
     rows = np.ascontiguousarray(rows, dtype).reshape(*kernel[:2], groups, 1, kernel[2] * i, o)
-    small = out[2] >= 8 and out[2] * kernel[2] * i * o <= SMALL
+    small = out[2] >= LONG and out[2] * kernel[2] * i * o <= SMALL
     y: Any = None
     for a, b, strip in _strips(x, grid, kernel, out, dtype):
         term = strip @ rows[a, b][..., None, None, :, :] if small else _tall(strip) @ rows[a, b]
@@ -130,7 +136,7 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
 
 def _convolved(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     """The same, as (n, results, D, H, W), in the way that suits the number of channels."""
-    if not _is_thin(w, grid):
+    if not _is_thin(x, w.shape[0], w.shape[1], grid.groups):
         return _joined(_by_rows(x, w, grid, out, dtype))
     many, i, (wide, blocks) = w.shape[0] // grid.groups, w.shape[1], _blocks(grid, out)
     w = _repeated(w, grid, dtype)
@@ -203,7 +209,7 @@ def _weight_by_rows(x: Any, e: Any, grid: Grid, kernel: Three, out: Three, dtype
 def _weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
     """The same, as (results, channels, D, H, W), in the way that suits the number of channels."""
     groups, out, i, o = grid.groups, e.shape[2:], x.shape[1] // grid.groups, e.shape[1] // grid.groups
-    if not _is_thin(np.empty((e.shape[1], i)), grid):
+    if not _is_thin(x, e.shape[1], i, groups):
         w = _weight_by_rows(x, np.ascontiguousarray(_split(e, groups), dtype), grid, kernel, out, dtype)
     else:
         wide, blocks = _blocks(grid, out)
@@ -222,8 +228,15 @@ def _weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
 # -- few channels a group: a row's product would be thin, so neighbouring results along W are taken together ---------
 
 
-def _is_thin(w: Any, grid: Grid) -> bool:
-    return grid.groups > 1 and w.shape[0] // grid.groups * w.shape[1] <= THIN
+def _is_thin(x: Any, results: int, channels: int, groups: int) -> bool:
+    """Whether this pays, and x has no inf or nan, of which the zeros around the kernel would make nan."""
+    return groups > 1 and results // groups * channels <= THIN and _is_finite(x)
+
+
+def _is_finite(x: Any) -> bool:
+    """Whether no inf or nan is in x, told by its sum: one that overflows says no, and the plain way is taken."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.sum(x, dtype=wide(x.dtype))))
 
 
 def _span(grid: Grid, kernel: int) -> int:
@@ -302,7 +315,8 @@ def conv_transpose(e: Any, w: Any, *, size: Any, stride: Any, padding: Any, dila
     _fit("conv_transpose", x, w.shape, e.shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     grid, dtype = _grid(stride, padding, dilation, groups), np.result_type(e, w)
     whole: Any = (1,) * (3 - len(size)) + size
-    how = _flipped if grid.stride == (1, 1, 1) or _is_thin(w, grid) else _overlapped
+    suits = grid.stride == (1, 1, 1) or _is_thin(e, w.shape[0], w.shape[1], groups)
+    how = _flipped if suits and _is_finite(w) else _overlapped  # zeros between and around e stand under w there
     return _flattened(how(_cube(e), _cube(w), grid, whole, wide(dtype)), e.ndim, dtype)
 
 

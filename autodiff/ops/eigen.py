@@ -116,20 +116,22 @@ def lost_basis(name: str, lost: Any) -> Any:
 
 
 def divided(name: str, p: Any, d: Any, w: Any, a: Any) -> Any:
-    """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where the two are equal and P_ij is not zero.
+    """P_ij·(d_j − d_i)/(w_j − w_i), zero on the diagonal; nan where equal values are not all moved alike.
 
-    For d = g(w) the quotient is g′(w) there, which d alone does not tell.
+    For d = g(w) the quotient is g′(w) there, which d alone does not tell; it is not needed where P is a number times
+    the identity among equal values, because then ẇ is that number for all of them and carries g′.
     """
     tied, repeated = ties(w)
     d = shared(d, (tied, repeated))
     change = over_gaps(p * (d[..., None, :] - d[..., :, None]), w, tied)
-    size = np.sum(np.abs(stop_gradient(p)), axis=(-2, -1))
-    unknown = tied & (np.abs(stop_gradient(p)) > 4 * np.finfo(w.dtype).eps * each(size))
-    unknown = unknown & ~np.eye(w.shape[-1], dtype=bool)
+    held = stop_gradient(p)
+    alike = shared(diagonal_of(held), (tied, repeated))[..., None, :] * np.eye(w.shape[-1], dtype=w.dtype)
+    size = np.sum(np.abs(held), axis=(-2, -1))
+    unknown = tied & (np.abs(held - alike) > 4 * np.finfo(w.dtype).eps * each(size))
     if np.any(plain(unknown)):
         warn(
             DegenerateWarning,
-            f"{name}: the second derivative is nan where it mixes vectors of equal values",
+            f"{name}: the second derivative is nan where equal values would come apart",
             "for a sum Σ g(w) it is g″, which the first derivative g′ at these values does not tell",
             "write Σ w as the trace, Σ w² as the sum of squares, Π w as det; others where the values are apart",
         )

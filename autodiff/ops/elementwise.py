@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..makers import REAL, at, composite, elementwise, op, refuse
-from ..op import Traced
+from ..makers import REAL, at, composite, elementwise, op
 from .flat import sign
 
 POSITIVE = (0.1, 3.0)
@@ -23,32 +22,6 @@ ABOVE_ONE = (1.1, 4.0)
 def nothing(d: Any) -> Any:
     """The δ of an argument in which the function is a step: a true zero."""
     return np.zeros(d.shape, d.dtype)
-
-
-def masked(d: Any, mask: Any) -> Any:
-    """What the mask leaves of d: a true zero where it does not hold, also where d is infinite.
-
-    Multiplying is five times as fast as choosing, so d is chosen only where multiplying made a nan; a tensor always
-    chooses, because a graph must not depend on the values of one δ.
-    """
-    term = d * mask
-    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(mask, d, 0)
-
-
-def shared(d: Any, twice: Any) -> Any:
-    """The share of d that ``twice`` halves are: all, half, or a true zero."""
-    term = (0.5 * d) * twice
-    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(twice == 0, 0, term)
-
-
-def above(a: Any, b: Any) -> Any:
-    """How many halves of δ are a's where the larger of a and b is taken: 2, at a tie 1, else 0."""
-    return (a > b).astype(np.int8) + (a >= b)
-
-
-def taken(a: Any, b: Any, y: Any) -> Any:
-    """The same where y has been taken from a and b by a rule that passes over nan."""
-    return (a == y).astype(np.int8) + ((a == y) & (b != y))
 
 
 def away_from_zero(r: Any) -> Any:
@@ -102,10 +75,6 @@ deg2rad = elementwise(np.deg2rad, lambda d, y, x: np.deg2rad(d), bounded=True, f
 radians = elementwise(np.radians, lambda d, y, x: np.radians(d), bounded=True, formulas=("δx = δy·π / 180",))
 rad2deg = elementwise(np.rad2deg, lambda d, y, x: np.rad2deg(d), bounded=True, formulas=("δx = δy·180 / π",))
 degrees = elementwise(np.degrees, lambda d, y, x: np.degrees(d), bounded=True, formulas=("δx = δy·180 / π",))
-nextafter = elementwise(
-    np.nextafter, lambda d, y, a, b: d, lambda d, y, a, b: nothing(d), bounded=True,
-    smooth=(POSITIVE, NEGATIVE), formulas=("δa = δy", "0 (b only says on which side)"),
-)  # fmt: skip
 
 
 @composite(np.divmod)
@@ -160,6 +129,7 @@ power_log: Any = elementwise(
 
 _POWER_EDGES = (
     ((0.0, 2.0), (0.0, 0.0)), ((0.0, 1.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, -np.inf)), ((0.0, 0.5), (np.inf, 0.0)),
+    ((1.0, 0.0), (0.0, 0.0)), ((np.inf, 0.0), (0.0, np.inf)),
     ((-2.0, 3.0), (12.0, np.nan)), ((-2.0, -1.0), (-0.25, np.nan)), ((23.0, 0.0), (0.0, math.log(23.0))),
 )  # fmt: skip
 _POWER_FORMULAS = ("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a")
@@ -201,8 +171,15 @@ log10 = elementwise(
 )
 log1p = elementwise(np.log1p, lambda d, y, x: d / (1 + x), smooth=(UNIT,), formulas=("δx = δy / (1 + x)",))
 
+
+def _sigmoid_of(x: Any) -> Any:
+    """1 / (1 + exp(−x)), or exp(x) / (1 + exp(x)) where x < 0, so that no exponential is of a positive number."""
+    t = np.exp(np.minimum(x, -x))
+    return (np.exp(np.minimum(x, 0)) if t.dtype.kind == "c" else np.maximum(t, x > 0)) / (1 + t)
+
+
 sigmoid: Any = elementwise(
-    lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, -x))),  # no exponential of a positive number
+    _sigmoid_of,
     lambda d, y, x: d * (y * sigmoid(-x)),  # 1 − y would cancel where y is nearly 1
     name="sigmoid", formulas=("δx = δy·y·(1 − y)",),
 )  # fmt: skip
@@ -225,8 +202,19 @@ logaddexp2 = elementwise(
 
 
 def _one_minus_square(x: Any) -> Any:
-    """1 − x² without cancellation; only a constant is subtracted, so on a branch cut the sign of a zero survives."""
-    return -((x - 1) * (x - -1))
+    """Without cancellation. On a cut of the plane a zero keeps its sign if only constants are subtracted."""
+    return -((x - 1) * (x - -1)) if x.dtype.kind == "c" else (1 - x) * (1 + x)
+
+
+one_minus_square: Any = elementwise(
+    _one_minus_square, lambda d, y, x: d * (-2 * x),  # by the product rule ∞ − ∞ would come of it at ±1
+    name="one_minus_square", numpy=(), formulas=("δx = −δy·2x",), note="1 − x²",
+)  # fmt: skip
+root_of_square_minus_one: Any = elementwise(
+    lambda x: np.sqrt(x - 1) * np.sqrt(x - -1), lambda d, y, x: d * (x / y),
+    name="root_of_square_minus_one", numpy=(), smooth=(ABOVE_ONE,), formulas=("δx = δy·x / y",),
+    note="√(x − 1)·√(x + 1), with the branch cut of arccosh",
+)  # fmt: skip
 
 
 def _root_of_one_plus_square(x: Any) -> Any:
@@ -249,11 +237,13 @@ sin = elementwise(np.sin, lambda d, y, x: d * np.cos(x), formulas=("δx = δy·c
 cos = elementwise(np.cos, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 tan = elementwise(np.tan, lambda d, y, x: d * (1 + y * y), smooth=((-1.3, 1.3),), formulas=("δx = δy·(1 + y²)",))
 arcsin = elementwise(
-    np.arcsin, lambda d, y, x: d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = δy / √(1 − x²)",)
-)
+    np.arcsin, lambda d, y, x: d / np.sqrt(one_minus_square(x)), smooth=(UNIT,), formulas=("δx = δy / √(1 − x²)",),
+    edges=((1.0, np.inf), (-1.0, np.inf)), note="an infinite slope is infinite",
+)  # fmt: skip
 arccos = elementwise(
-    np.arccos, lambda d, y, x: -d / np.sqrt(_one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",)
-)
+    np.arccos, lambda d, y, x: -d / np.sqrt(one_minus_square(x)), smooth=(UNIT,), formulas=("δx = −δy / √(1 − x²)",),
+    edges=((1.0, -np.inf), (-1.0, -np.inf)), note="an infinite slope is infinite",
+)  # fmt: skip
 arctan = elementwise(np.arctan, _over_one_plus_square, formulas=("δx = δy / (1 + x²)",))
 arctan2 = elementwise(
     np.arctan2, lambda d, y, a, b: _turn(d, b, a, b), lambda d, y, a, b: _turn(-d, a, a, b),
@@ -268,11 +258,11 @@ arcsinh = elementwise(
     np.arcsinh, lambda d, y, x: d / _root_of_one_plus_square(x), formulas=("δx = δy / √(1 + x²)",)
 )
 arccosh = elementwise(
-    np.arccosh, lambda d, y, x: d / (np.sqrt(x - 1) * np.sqrt(x - -1)), smooth=(ABOVE_ONE,),
-    formulas=("δx = δy / (√(x − 1)·√(x + 1))",),
+    np.arccosh, lambda d, y, x: d / root_of_square_minus_one(x), smooth=(ABOVE_ONE,),
+    formulas=("δx = δy / (√(x − 1)·√(x + 1))",), edges=((1.0, np.inf),), note="an infinite slope is infinite",
 )  # fmt: skip
 arctanh = elementwise(
-    np.arctanh, lambda d, y, x: d / _one_minus_square(x), smooth=(UNIT,), formulas=("δx = δy / (1 − x²)",)
+    np.arctanh, lambda d, y, x: d / one_minus_square(x), smooth=(UNIT,), formulas=("δx = δy / (1 − x²)",)
 )
 
 # sinc: derivatives of every order as one operation, because their closed forms cancel near zero
@@ -361,6 +351,12 @@ imag = elementwise(
     formulas=("δz = −i·δy",),
 )  # fmt: skip
 
+shield = elementwise(
+    np.positive, lambda d, y, x: d, jvps=(lambda t, y, x: np.where(np.isfinite(t), t, np.zeros((), t.dtype)),),
+    name="shield", numpy=(), masks=True, bounded=True, formulas=("δx = δy",),
+    note="a slope that stands beside a δ of zero: an infinite tangent of it does not count",
+)  # fmt: skip
+
 
 @composite(np.sign)
 def _sign(x: Any, **settings: Any) -> Any:
@@ -379,114 +375,3 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
         return a
     within = np.finfo(a.dtype).eps * tol if tol > 1 else tol
     return np.real(a) if np.all(np.absolute(np.imag(a)) < within) else a
-
-
-# -- choices: a branch that was not taken gets a true zero, ties share -------------------------------------------------
-
-where = elementwise(
-    np.where,
-    lambda d, y, c, a, b: nothing(d),
-    lambda d, y, c, a, b: masked(d, c != 0),
-    lambda d, y, c, a, b: masked(d, c == 0),
-    masks=True, bounded=True, smooth=(None, REAL, REAL), numpy=(),
-    formulas=("0 (a condition)", "δa = δy where the condition holds, else 0", "δb = 0 where it holds, else δy"),
-    note="where(x > 0, x, 0) has derivative 0 at 0, by the branch that it takes there; maximum(x, 0) has ½",
-)  # fmt: skip
-
-
-@composite(np.where)
-def _where(condition: Any, *branches: Any) -> Any:
-    return where(condition, *branches) if branches else np.nonzero(condition)
-
-
-_TIES = (((1.0, 1.0), (0.5, 0.5)), ((0.0, -0.0), (0.5, 0.5)), ((np.inf, np.inf), (0.5, 0.5)))
-
-maximum = elementwise(
-    np.maximum, lambda d, y, a, b: shared(d, above(a, b)), lambda d, y, a, b: shared(d, above(b, a)),
-    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (1.0, 0.0))),
-    note="ties share δ equally; the larger one has all of it",
-    formulas=("δa = δy where a > b, δy / 2 where a = b", "δb = δy where b > a, δy / 2 where a = b"),
-)  # fmt: skip
-minimum = elementwise(
-    np.minimum, lambda d, y, a, b: shared(d, above(b, a)), lambda d, y, a, b: shared(d, above(a, b)),
-    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((2.0, 1.0), (0.0, 1.0))),
-    note="ties share δ equally; the smaller one has all of it",
-    formulas=("δa = δy where a < b, δy / 2 where a = b", "δb = δy where b < a, δy / 2 where a = b"),
-)  # fmt: skip
-fmax = elementwise(
-    np.fmax, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
-    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((np.nan, 1.0), (0.0, 1.0))),
-    note="ties share δ equally; a nan that is passed over gets a true zero",
-    formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
-)  # fmt: skip
-fmin = elementwise(
-    np.fmin, lambda d, y, a, b: shared(d, taken(a, b, y)), lambda d, y, a, b: shared(d, taken(b, a, y)),
-    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(*_TIES, ((1.0, np.nan), (1.0, 0.0))),
-    note="ties share δ equally; a nan that is passed over gets a true zero",
-    formulas=("δa = δy where y is a, δy / 2 at a tie", "δb = δy where y is b, δy / 2 at a tie"),
-)  # fmt: skip
-heaviside = elementwise(
-    np.heaviside, lambda d, y, x, h: nothing(d), lambda d, y, x, h: masked(d, x == 0),
-    masks=True, bounded=True, smooth=(POSITIVE, REAL), edges=(((0.0, 3.0), (0.0, 1.0)), ((1.0, 3.0), (0.0, 0.0))),
-    note="flat on both sides of the jump; at 0 the value is h",
-    formulas=("0 (a step)", "δh = δy where x = 0"),
-)  # fmt: skip
-
-# clip is min(max(x, low), high); either bound may be None
-
-
-def _clip_x(d: Any, y: Any, x: Any, low: Any, high: Any) -> Any:
-    d = _clip_raised(d, x, low, high)
-    return d if low is None else shared(d, above(x, low))
-
-
-def _clip_raised(d: Any, x: Any, low: Any, high: Any) -> Any:
-    """δ of max(x, low)."""
-    return d if high is None else shared(d, above(high, x if low is None else np.maximum(x, low)))
-
-
-clip = elementwise(
-    lambda x, low, high: np.clip(x, low, high),
-    _clip_x,
-    lambda d, y, x, low, high: shared(_clip_raised(d, x, low, high), above(low, x)),
-    lambda d, y, x, low, high: shared(d, above(x if low is None else np.maximum(x, low), high)),
-    name="clip", masks=True, bounded=True, smooth=((-3.0, 3.0), (-2.0, -1.0), (1.0, 2.0)), numpy=(),
-    formulas=("δx = δy within the bounds, δy / 2 on one", "δlow = δy below it, δy / 2 on it",
-              "δhigh = δy above it, δy / 2 on it"),
-    edges=(((1.0, 1.0, 2.0), (0.5, 0.5, 0.0)), ((2.0, 1.0, 2.0), (0.5, 0.0, 0.5)), ((1.5, 1.0, 2.0), (1.0, 0.0, 0.0)),
-           ((0.0, 3.0, 2.0), (0.0, 0.0, 1.0))),
-    note="as minimum(maximum(x, low), high)",
-)  # fmt: skip
-
-_NOT_GIVEN: Any = object()
-
-
-@composite(np.clip)
-def _clip(
-    a: Any, a_min: Any = _NOT_GIVEN, a_max: Any = _NOT_GIVEN, out: Any = None, *,
-    min: Any = _NOT_GIVEN, max: Any = _NOT_GIVEN, **settings: Any,
-) -> Any:  # fmt: skip
-    """Every spelling of NumPy's: two bounds by position, as a_min and a_max, or as min and max."""
-    refuse("clip", out=out, **settings)
-    if a_min is _NOT_GIVEN and a_max is _NOT_GIVEN:
-        a_min, a_max = (None if bound is _NOT_GIVEN else bound for bound in (min, max))
-    elif a_min is _NOT_GIVEN or a_max is _NOT_GIVEN:
-        missing = "a_min" if a_min is _NOT_GIVEN else "a_max"
-        raise TypeError(f"clip() missing 1 required positional argument: {missing!r}")
-    elif min is not _NOT_GIVEN or max is not _NOT_GIVEN:
-        raise ValueError("clip() was given two pairs of bounds: a_min and a_max, and min or max as well")
-    return clip(a, a_min, a_max)
-
-
-def _finite_parts(d: Any, y: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    if x.dtype.kind != "c":
-        return masked(d, np.isfinite(x))
-    return masked(np.real(d), np.isfinite(np.real(x))) + masked(np.imag(d), np.isfinite(np.imag(x))) * 1j
-
-
-nan_to_num = elementwise(
-    np.nan_to_num, _finite_parts, numpy=(np.nan_to_num,), masks=True, bounded=True,
-    formulas=("δx = δy where x is finite, else 0",), edges=((np.nan, 0.0), (np.inf, 0.0), (1.0, 1.0)),
-    note="what is replaced is a constant",
-    examples=(at((3, 4)), at(()), at((3, 4), nan=1.0, posinf=2.0, neginf=-2.0)),
-)  # fmt: skip

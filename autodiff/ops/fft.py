@@ -41,57 +41,37 @@ _HALF = (
     at((2, 4), n=6, norm="ortho"), at((3, 2, 2), n=4, axis=-3, norm="forward"),
 )  # fmt: skip
 
-fft = linear(
-    np.fft.fft,
-    lambda d, y, x, *, axis=-1, norm=None: np.fft.fft(d, axis=axis, norm=norm),
-    numpy=(np.fft.fft,),
-    examples=_WHOLE,
-    formulas=("δx = fft(δy)",),
-)
 
-ifft = linear(
-    np.fft.ifft,
-    lambda d, y, x, *, axis=-1, norm=None: np.fft.ifft(d, axis=axis, norm=norm),
-    numpy=(np.fft.ifft,),
-    examples=_WHOLE,
-    formulas=("δx = ifft(δy)",),
-)
+def _own_transpose(f: Any) -> Op:
+    return linear(
+        f, lambda d, y, x, *, axis=-1, norm=None: f(d, axis=axis, norm=norm),
+        numpy=(f,), examples=_WHOLE, formulas=(f"δx = {f.__name__}(δy)",),
+    )  # fmt: skip
 
-rfft = linear(
-    np.fft.rfft,
-    lambda d, y, x, *, axis=-1, norm=None: np.fft.hfft(
-        _weighted(d, x.shape[axis], axis, 0.5), x.shape[axis], axis, norm
-    ),
-    numpy=(np.fft.rfft,),
-    examples=_WHOLE,
-    formulas=("δx = hfft(δy, inner frequencies halved)",),
-)
 
-hfft = linear(
-    np.fft.hfft,
-    lambda d, y, x, *, n, axis=-1, norm=None: _weighted(np.fft.rfft(d, axis=axis, norm=norm), n, axis, 2),
-    numpy=(np.fft.hfft,),
-    examples=_HALF,
-    formulas=("δx = rfft(δy), inner frequencies doubled",),
-)
+def _halving(f: Any, whole: Any) -> Op:
+    """A transform that keeps half a spectrum, and the one that makes the whole of it."""
+    return linear(
+        f,
+        lambda d, y, x, *, axis=-1, norm=None: whole(_weighted(d, x.shape[axis], axis, 0.5), x.shape[axis], axis, norm),
+        numpy=(f,), examples=_WHOLE, formulas=(f"δx = {whole.__name__}(δy, inner frequencies halved)",),
+    )  # fmt: skip
 
-irfft = linear(
-    np.fft.irfft,
-    lambda d, y, x, *, n, axis=-1, norm=None: _weighted(np.fft.ihfft(d, axis=axis, norm=norm), n, axis, 2),
-    numpy=(np.fft.irfft,),
-    examples=_HALF,
-    formulas=("δx = ihfft(δy), inner frequencies doubled",),
-)
 
-ihfft = linear(
-    np.fft.ihfft,
-    lambda d, y, x, *, axis=-1, norm=None: np.fft.irfft(
-        _weighted(d, x.shape[axis], axis, 0.5), x.shape[axis], axis, norm
-    ),
-    numpy=(np.fft.ihfft,),
-    examples=_WHOLE,
-    formulas=("δx = irfft(δy, inner frequencies halved)",),
-)
+def _completing(f: Any, half: Any) -> Op:
+    """A transform of half a spectrum of n points, and the one that keeps half."""
+    return linear(
+        f, lambda d, y, x, *, n, axis=-1, norm=None: _weighted(half(d, axis=axis, norm=norm), n, axis, 2),
+        numpy=(f,), examples=_HALF, formulas=(f"δx = {half.__name__}(δy), inner frequencies doubled",),
+    )  # fmt: skip
+
+
+fft = _own_transpose(np.fft.fft)
+ifft = _own_transpose(np.fft.ifft)
+rfft = _halving(np.fft.rfft, np.fft.hfft)
+hfft = _completing(np.fft.hfft, np.fft.rfft)
+irfft = _completing(np.fft.irfft, np.fft.ihfft)
+ihfft = _halving(np.fft.ihfft, np.fft.irfft)
 
 # -- of another length -------------------------------------------------------------------------------------------------
 

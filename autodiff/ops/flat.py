@@ -23,6 +23,7 @@ floor, ceil, trunc, rint = flat(np.floor), flat(np.ceil), flat(np.trunc), flat(n
 floor_divide = flat(np.floor_divide, arity=2)
 sign = flat(np.sign, note="of real numbers; of complex ones it is the operation phase")
 spacing = flat(np.spacing)
+nextafter = flat(np.nextafter, arity=2, note="it tells where the next number stands among those that can be stored")
 
 isfinite, isinf, isnan, isnat = flat(np.isfinite), flat(np.isinf), flat(np.isnan), flat(np.isnat)
 signbit = flat(np.signbit)

@@ -28,7 +28,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     if not isinstance(weights, Traced):
         return y
     weights = as_array(weights)
-    return drop(weights if weights.dtype == y.dtype else weights.astype(y.dtype), plain(x), size=len(y))
+    return drop(weights.astype(y.dtype, copy=False), plain(x), size=len(y))
 
 
 # -- edges -------------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     n = counts(a, edges) if weights is None else drop(weights, _bin(a, edges), size=len(edges) + 1)[1:-1]
     if density:
         width = np.diff(edges)
-        n = n / (width if width.dtype == float else width.astype(float)) / np.sum(n)
+        n = n / width.astype(float, copy=False) / np.sum(n)
     return n, edges
 
 

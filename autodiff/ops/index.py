@@ -10,11 +10,12 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, refuse
-from ..op import apply
-from ..rules import Update, names_once, unbroadcast
+from ..op import apply, as_array
+from ..rules import Update, add_at, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ def _scatter(v: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     if names_once(index):
         buffer[index] = v
     else:
-        np.add.at(buffer, index, v)
+        add_at(buffer, index, v)
     return buffer
 
 
@@ -124,6 +125,15 @@ def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
     return (slice(None),) * (axis % ndim) + (index,)
 
 
+def in_each_row(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    """The index of places along one axis, given for each row of an array of this shape."""
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
+    if indices.ndim != len(shape):
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    grid = np.ogrid[tuple(slice(n) for n in shape)]
+    return tuple(indices if i == axis else g for i, g in enumerate(grid))
+
+
 def _positions(indices: Any) -> Any:
     """Positions as a node may keep them: an array of its own, of integers."""
     array = np.array(indices)
@@ -159,6 +169,10 @@ take = linear(
 @composite(np.take)
 def _take_of(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     refuse("take", out=out)
+    if isinstance(indices, float):  # NumPy cuts a single number off, and an empty list has no kind of its own
+        indices = int(indices)
+    elif isinstance(indices, (list, tuple)) and np.size(indices) == 0:
+        indices = np.zeros(np.shape(indices), np.intp)
     settings = {"indices": _positions(indices)}
     if axis is not None:
         settings["axis"] = axis
@@ -172,16 +186,16 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     indices = _positions(indices)
     if axis is None:
         return np.take(arr, indices)
-    if indices.ndim != arr.ndim:
-        raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
-    return arr[tuple(indices if i == axis % arr.ndim else g for i, g in enumerate(grid))]
+    return arr[in_each_row(indices, arr.shape, axis)]
 
 
 @composite(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     refuse("compress", out=out)
-    return np.take(a, np.flatnonzero(np.array(condition)), axis=axis)
+    chosen = np.array(condition)
+    if chosen.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
+    return np.take(a, np.flatnonzero(chosen), axis=axis)
 
 
 @composite(np.extract)
@@ -193,6 +207,7 @@ def extract(condition: Any, arr: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
+    axis = normalize_axis_index(axis, arr.ndim)
     return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
 
 
@@ -201,8 +216,10 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """The new elements are put behind the old ones; all are then taken in the order that NumPy gives their numbers."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    n, axis = arr.shape[axis], axis % arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
+    n = arr.shape[axis]
     count = len(range(*obj.indices(n))) if isinstance(obj, slice) else len(np.insert(np.zeros(n), obj, 0)) - n
+    values = as_array(values)
     values = np.broadcast_to(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
     if np.ndim(obj) == 0 and not isinstance(obj, slice):
         values = np.moveaxis(values, 0, axis)
@@ -279,20 +296,13 @@ diagflat = linear(
     formulas=("δx = the diagonal of δy in the shape of x",),
 )
 
-tril = linear(
-    np.tril,
-    lambda d, y, x, *, k=0: unbroadcast(np.tril(d, k), x.shape),
-    numpy=(np.tril,),
-    masks=True,
-    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
-    formulas=("δx = the lower triangle of δy",),
-)
 
-triu = linear(
-    np.triu,
-    lambda d, y, x, *, k=0: unbroadcast(np.triu(d, k), x.shape),
-    numpy=(np.triu,),
-    masks=True,
-    examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
-    formulas=("δx = the upper triangle of δy",),
-)
+def _triangle(f: Any, which: str) -> Any:
+    return linear(
+        f, lambda d, y, x, *, k=0: unbroadcast(f(d, k), x.shape),
+        numpy=(f,), masks=True, formulas=(f"δx = the {which} triangle of δy",),
+        examples=(at((3, 3)), at((3, 4), k=-1), at((2, 4, 3), k=1), at((3,))),
+    )  # fmt: skip
+
+
+tril, triu = _triangle(np.tril, "lower"), _triangle(np.triu, "upper")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..makers import at, composite, linear, op, refuse
 from ..op import Traced, apply
@@ -204,7 +205,7 @@ def _split_along(axis: int, plain: Any) -> Any:
     def composition(ary: Any, indices_or_sections: Any) -> list[Any]:
         where = 0 if axis == 1 and ary.ndim == 1 else axis
         if ary.ndim <= where or (axis == 0 and ary.ndim < 2):
-            raise ValueError(f"{plain.__name__} only works on arrays of {max(axis + 1, 2)} or more dimensions")
+            raise ValueError(f"{plain.__name__} only works on arrays of {(2, 1, 3)[axis]} or more dimensions")
         return list(np.split(ary, indices_or_sections, where))
 
     return composite(plain)(composition)
@@ -214,6 +215,8 @@ vsplit, hsplit, dsplit = (_split_along(i, plain) for i, plain in enumerate((np.v
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    if np.ndim(x) == 0:
+        raise ValueError("Input array must be at least 1-d.")
     return tuple(np.moveaxis(x, axis, 0))
 
 
@@ -229,6 +232,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
         raise ValueError(f"order must be non-negative but got {n!r}")
     if n == 0:
         return a
+    if a.ndim == 0:
+        raise ValueError("diff requires input that is at least one dimensional")
+    axis = normalize_axis_index(axis, a.ndim)
     a = np.concatenate([*_edge(prepend, a, axis), a, *_edge(append, a, axis)], axis=axis)
     later, earlier = along(axis, a.ndim, slice(1, None)), along(axis, a.ndim, slice(None, -1))
     for _ in range(n):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, LabelError, SettingError, message
+from ..errors import DtypeError, LabelError, SettingError, ShapeError, message
 from ..op import as_array, plain
+from .precision import number
 
 
 def dense(x: Any, w: Any, b: Any = None) -> Any:
@@ -26,6 +27,11 @@ def dense(x: Any, w: Any, b: Any = None) -> Any:
     -------
     array of shape (…, m)
 
+    Raises
+    ------
+    ShapeError
+        Where the bias has another shape: stretched, it would change the shape of the result, or add one number to all.
+
     Examples
     --------
     >>> import numpy as np
@@ -33,8 +39,16 @@ def dense(x: Any, w: Any, b: Any = None) -> Any:
     >>> ad.nn.dense(np.array([1.0, 2.0]), np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 1.0]]), np.ones(3))
     array([2., 3., 6.])
     """
-    y = np.matmul(as_array(x), as_array(w))
-    return y if b is None else y + b
+    w = as_array(w)
+    y = np.matmul(as_array(x), w)
+    if b is None:
+        return y
+    b, beside = as_array(b), w.shape[1:] if w.ndim < 2 else w.shape[-1:]
+    if b.shape != beside:
+        what = f"dense: a bias of shape {b.shape} for w of shape {w.shape}"
+        instead = f"shape {beside}; to add something of another shape, dense(x, w) + it"
+        raise ShapeError(message(what, "the bias has one number for each output", instead))
+    return y + b
 
 
 def positions(labels: Any, count: int, what: str) -> Any:
@@ -48,6 +62,8 @@ def positions(labels: Any, count: int, what: str) -> Any:
         Where one of them is out of range; a negative one too, which as an index would count from the end.
     """
     found = np.asarray(plain(as_array(labels)))
+    if not found.size and isinstance(labels, (list, tuple)):  # nothing in it says float but NumPy's default
+        found = found.astype(np.intp)
     if found.dtype.kind not in "iu":
         raise DtypeError(
             message(f"{what}: labels of dtype {found.dtype}", "a label is the number of a class", "pass integers")
@@ -113,6 +129,8 @@ def embedding(indices: Any, table: Any) -> Any:
     ------
     DtypeError, LabelError
         Where an index is no integer, or out of range: a negative one does not count from the end.
+    ShapeError
+        Where the table has no rows to count: a single number.
 
     Examples
     --------
@@ -124,6 +142,8 @@ def embedding(indices: Any, table: Any) -> Any:
            [0., 0.]])
     """
     table = as_array(table)
+    if not table.ndim:
+        raise ShapeError(message("embedding: a table of shape ()", "its first axis counts the rows", "shape (rows, …)"))
     return table[positions(indices, table.shape[0], "embedding")]
 
 
@@ -160,6 +180,10 @@ def dropout(x: Any, rate: float, rng: np.random.Generator | None) -> Any:
     >>> np.unique(y)
     array([0.  , 1.25])
     """
+    if isinstance(rate, np.random.Generator):
+        what, why = "dropout: the rate is a generator of random numbers", "the rate stands before the generator"
+        raise SettingError(message(what, why, "dropout(x, rate, rng)"))
+    rate = number("dropout", "rate", rate)
     if not 0 <= rate <= 1:
         raise SettingError(message(f"dropout: a rate of {rate!r}", "it is a probability", "a number from 0 to 1"))
     x = as_array(x)

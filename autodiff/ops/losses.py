@@ -9,68 +9,66 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
 from ..op import as_array, plain
+from .blocks import ROWS, in_blocks
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
-from .nn import in_blocks, log_softmax, refuse_complex, relu, softmax
+from .nn import refuse_complex, relu
+from .precision import alike, floating, number, wide
 from .reduce import guard_groups
+from .softmax import log_softmax, softmax
 
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
-
-_BLOCK = 1 << 17
-"""About as many elements are taken at once as stay in the cache while all steps are taken."""
 
 
 def _rows(x: Any, labels: Any, axis: int) -> Iterator[tuple[slice, Any, Any]]:
     """Rows of scores with their labels, in blocks."""
-    table = np.reshape(np.moveaxis(x, axis, -1), (-1, x.shape[axis]))
+    table = np.reshape(np.moveaxis(x, axis, -1), (labels.size, x.shape[axis]))
     given = np.ravel(labels)
-    step = max(1, _BLOCK // table.shape[1])
+    step = max(1, ROWS // max(1, table.shape[1]))
     for start in range(0, len(table), step):
         part = slice(start, start + step)
         yield part, table[part], given[part]
 
 
-def _wide(x: Any) -> Any:
-    return np.result_type(x.dtype, np.float32)
-
-
-def _exponentials(x: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
-    """Exp(x − max x) with a zero at the label, the sum of it, what stood at the label, and max x − x[label].
+def _exponentials(x: Any, labels: Any, e: Any) -> tuple[Any, Any, Any]:
+    """Into e exp(x − max x) with a zero at the label; the sum of it, what stood at the label, and max x − x[label].
 
     The sum without the label keeps its digits where the label is nearly certain; 1 − p would lose them.
     """
     here = np.arange(len(x)), labels
     top = np.max(x, axis=1)
-    e = np.subtract(x, np.where(np.isfinite(top), top, 0)[:, None], dtype=_wide(x))
+    np.subtract(x, np.where(np.isfinite(top), top, 0)[:, None], out=e, dtype=e.dtype)
     np.exp(e, out=e)
     hit = e[here]
     e[here] = 0
-    return e, np.sum(e, axis=1), hit, top - x[here]
+    return np.sum(e, axis=1), hit, top - x[here]
 
 
 def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
     refuse_complex("cross_entropy", x)
-    y = np.zeros(labels.size, _wide(x))
+    y = np.zeros(labels.size, wide(x.dtype))
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of nothing but −inf has no softmax
         for part, scores, given in _rows(x, labels, axis):
-            _, rest, hit, gap = _exponentials(scores, given)
+            rest, hit, gap = _exponentials(scores, given, np.empty(scores.shape, y.dtype))
             y[part] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
     return np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
 
 
 def _delta_of(x: Any, w: Any, labels: Any, *, axis: int = -1) -> Any:
     moved = np.moveaxis(x, axis, -1)
-    y, w = np.zeros((labels.size, moved.shape[-1]), np.result_type(_wide(x), w)), np.ravel(w)
+    y, w = np.empty((labels.size, moved.shape[-1]), np.result_type(wide(x.dtype), w)), np.ravel(w)
     with np.errstate(invalid="ignore"):
         for part, scores, given in _rows(x, labels, axis):
-            e, rest, hit, _ = _exponentials(scores, given)
+            e = y[part]
+            rest, hit, _ = _exponentials(scores, given, e)
             scale = w[part] / (rest + hit)
-            np.multiply(e, scale[:, None], out=y[part])
-            y[part][np.arange(len(given)), given] = -rest * scale
+            e *= scale[:, None]
+            e[np.arange(len(given)), given] = -rest * scale
     y = np.moveaxis(np.reshape(y, moved.shape), -1, axis)
     return y.astype(np.result_type(x, w, np.float16), copy=False)
 
@@ -133,8 +131,9 @@ def _bce_of(x: Any, t: Any) -> Any:
 
 def _bce_slope(x: Any, t: Any) -> Any:
     """σ(x) − t, which for t near 1 is taken as (1 − t) − σ(−x): nothing cancels where the loss is nearly zero."""
-    sign = np.where(t > 0.5, -1, 1).astype(x.dtype)
-    return sign * _sigmoid(sign * x) + np.where(t > 0.5, 1 - t, -t)
+    near_one = (t > 0.5).astype(x.dtype)
+    sign = 1 - 2 * near_one
+    return sign * _sigmoid(sign * x) + (near_one - t)
 
 
 _bce_reverse = in_blocks(lambda d, x, t: d * _bce_slope(x, t))
@@ -152,6 +151,8 @@ _bce = elementwise(
 
 def _huber_of(x: Any, *, delta: float = 1.0) -> Any:
     refuse_complex("huber", np.asarray(x))
+    if delta == np.inf:
+        return np.square(x) / 2
     size = np.abs(x)
     quadratic = np.minimum(size, delta)
     return quadratic * (size - quadratic / 2)
@@ -181,7 +182,7 @@ def _reduced(losses: Any, reduction: str) -> Any:
 
 def _difference(prediction: Any, target: Any) -> Any:
     """Prediction − target, of one shape: stretching one of them is nearly always a mistake."""
-    prediction, target = as_array(prediction), as_array(target)
+    prediction, target = alike(prediction, target)
     if np.shape(prediction) != np.shape(target):
         raise ShapeError(
             message(
@@ -204,6 +205,8 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
     Raises
     ------
+    DtypeError
+        For complex numbers.
     ShapeError
         Where the shapes differ.
     SettingError
@@ -216,7 +219,9 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     >>> ad.nn.mse(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
-    return _reduced(np.square(_difference(prediction, target)), reduction)
+    error = _difference(prediction, target)
+    refuse_complex("mse", error)
+    return _reduced(np.square(error), reduction)
 
 
 def mae(prediction: Any, target: Any, reduction: str = "mean") -> Any:
@@ -253,7 +258,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "me
     prediction, target : array_like
         Real numbers, of one shape.
     delta : float
-        Positive.
+        Positive; with inf it is half the squared error everywhere.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -274,6 +279,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "me
     >>> ad.nn.huber(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
     array([0.125, 2.5  ])
     """
+    delta = number("huber", "delta", delta)
     if not delta > 0:
         raise SettingError(message(f"huber: delta={delta!r}", "it is a distance", "a positive number"))
     return _reduced(_huber(_difference(prediction, target), delta=delta), reduction)
@@ -304,7 +310,9 @@ def hinge(scores: Any, labels: Any, reduction: str = "mean") -> Any:
     >>> ad.nn.hinge(np.array([0.5, 2.0]), np.array([1, 1]))
     np.float64(0.25)
     """
-    return _reduced(relu(1 - _signs(labels, np.shape(as_array(scores))) * scores), reduction)
+    scores = floating(scores)
+    refuse_complex("hinge", scores)
+    return _reduced(relu(1 - _signs(labels, scores.shape).astype(scores.dtype) * scores), reduction)
 
 
 def cross_entropy(
@@ -354,6 +362,9 @@ def cross_entropy(
            [ 0.5 , -0.5 ]])
     """
     logits, labels = as_array(logits), as_array(labels)
+    _refuse_swapped("cross_entropy", logits, labels)
+    logits, axis = floating(logits), _place("cross_entropy", axis, logits.ndim)
+    label_smoothing = number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise SettingError(message(f"label_smoothing={label_smoothing!r}", "it is a share", "a number from 0 to 1"))
     if labels.dtype.kind == "f":
@@ -362,12 +373,13 @@ def cross_entropy(
                 message("ignore_index with soft labels", "they name no class", "give rows to ignore labels of zeros")
             )
         _same_shape("cross_entropy", labels.shape, logits.shape)
+        refuse_complex("cross_entropy", logits)
         losses = _soft_cross_entropy(logits, labels, axis, label_smoothing)
         return _reduced(losses, reduction)
     losses, kept = _at_labels("cross_entropy", _cross_entropy, logits, labels, axis, ignore_index)
     if label_smoothing:
         spread = -np.mean(log_softmax(logits, axis), axis=axis)
-        losses = (1 - label_smoothing) * losses + label_smoothing * spread
+        losses = spread if label_smoothing == 1 else (1 - label_smoothing) * losses + label_smoothing * spread
     return _reduced_over(losses, kept, reduction)
 
 
@@ -403,7 +415,9 @@ def nll(
     >>> ad.nn.nll(np.log(np.array([[0.25, 0.75]])), np.array([0]))
     np.float64(1.3862943611198906)
     """
-    losses, kept = _at_labels("nll", _minus_at, as_array(log_probabilities), as_array(labels), axis, ignore_index)
+    log_p, labels = as_array(log_probabilities), as_array(labels)
+    _refuse_swapped("nll", log_p, labels)
+    losses, kept = _at_labels("nll", _minus_at, floating(log_p), labels, _place("nll", axis, log_p.ndim), ignore_index)
     return _reduced_over(losses, kept, reduction)
 
 
@@ -432,9 +446,9 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     >>> ad.nn.binary_cross_entropy_with_logits(np.array([-1000.0, 0.0]), np.array([0.0, 1.0]), reduction="none")
     array([0.        , 0.69314718])
     """
-    logits, targets = as_array(logits), as_array(targets)
-    _same_shape("binary_cross_entropy_with_logits", targets.shape, logits.shape)
-    return _reduced(_bce(logits, targets if targets.dtype.kind == "f" else targets.astype(logits.dtype)), reduction)
+    logits, targets = alike(logits, targets)
+    _same_targets("binary_cross_entropy_with_logits", targets.shape, logits.shape)
+    return _reduced(_bce(logits, targets), reduction)
 
 
 def kl_divergence(
@@ -472,8 +486,9 @@ def kl_divergence(
     >>> ad.nn.kl_divergence(np.log(np.array([0.5, 0.5])), np.array([1.0, 0.0]))
     np.float64(0.6931471805599453)
     """
-    log_q, targets = as_array(log_predictions), as_array(targets)
-    _same_shape("kl_divergence", targets.shape, log_q.shape)
+    log_q, targets = alike(log_predictions, targets)
+    _same_targets("kl_divergence", targets.shape, log_q.shape)
+    _refuse_names("kl_divergence", axis)
     p = np.exp(targets) if log_targets else targets
     there = p != 0
     log_p = np.where(there, targets, 0) if log_targets else np.log(np.where(there, targets, 1))
@@ -495,18 +510,47 @@ def _same_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> N
         )
 
 
+def _same_targets(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if given != wanted:
+        why = "each target belongs to one prediction; stretched, every one would be compared with many"
+        instead = f"targets of shape {wanted}: np.reshape, or np.broadcast_to where it is meant"
+        raise ShapeError(message(f"{name}: targets of shape {given} for predictions of shape {wanted}", why, instead))
+
+
+def _refuse_swapped(name: str, scores: Any, labels: Any) -> None:
+    """Labels in the place of the scores would be told of their shape alone."""
+    if scores.dtype.kind in "iu" and labels.dtype.kind == "f" and labels.ndim == scores.ndim + 1:
+        what = f"{name}: first integers of shape {scores.shape}, then floats of shape {labels.shape}"
+        why = "the scores stand before the labels: the two are swapped"
+        raise ShapeError(message(what, why, f"{name}(scores, labels)"))
+
+
+def _place(name: str, axis: Any, ndim: int) -> int:
+    """The axis along which the classes stand, counted from the front."""
+    _refuse_names(name, axis)
+    if not hasattr(axis, "__index__"):
+        raise SettingError(message(f"{name}: axis={axis!r}", "the classes stand along one axis", "its number: axis=-1"))
+    return normalize_axis_index(axis, ndim)
+
+
+def _refuse_names(name: str, axis: Any) -> None:
+    """A reduction given by its place stands where the axis does."""
+    if isinstance(axis, str):
+        why = "the third argument is the axis along which the classes stand"
+        raise SettingError(message(f"{name}: axis={axis!r}", why, f"reduction={axis!r}, by its name"))
+
+
 def _at_labels(
-    name: str, operation: Any, x: Any, labels: Any, axis: int, ignore_index: int | None
+    name: str, operation: Any, x: Any, labels: Any, place: int, ignore_index: int | None
 ) -> tuple[Any, Any]:
-    """The loss of each row by its label, 0 where it is to be ignored, and which rows are not (None for all)."""
-    place = range(x.ndim)[axis]
+    """The loss of each row by its label, and which rows are not to be ignored (None for all)."""
     _same_shape(name, labels.shape, (*x.shape[:place], *x.shape[place + 1 :]))
     if ignore_index is None:
         return operation(x, positions(labels, x.shape[place], name), axis=place - x.ndim), None
     given = plain(labels)
     kept = given != ignore_index
     found = positions(np.where(kept, given, 0), x.shape[place], name)
-    return np.where(kept, operation(x, found, axis=place - x.ndim), 0), kept
+    return operation(x, found, axis=place - x.ndim), kept
 
 
 def _minus_at(x: Any, labels: Any, *, axis: int) -> Any:
@@ -524,7 +568,7 @@ def _reduced_over(losses: Any, kept: Any, reduction: str) -> Any:
 
 def _soft_cross_entropy(logits: Any, labels: Any, axis: int, label_smoothing: float) -> Any:
     if label_smoothing:
-        labels = labels * (1 - label_smoothing) + label_smoothing / logits.shape[axis]
+        labels = labels * (1 - label_smoothing) + label_smoothing / max(1, logits.shape[axis])
     log_p = log_softmax(logits, axis)
     impossible = np.isneginf(log_p) & (labels == 0)  # 0·log 0 is 0
     return -np.sum(labels * np.where(impossible, 0, log_p), axis=axis)
@@ -533,7 +577,9 @@ def _soft_cross_entropy(logits: Any, labels: Any, axis: int, label_smoothing: fl
 def _signs(labels: Any, shape: tuple[int, ...]) -> Any:
     """Labels −1 and 1 as numbers."""
     found = np.asarray(plain(as_array(labels)))
-    _same_shape("hinge", found.shape, shape)
+    if found.shape != shape:
+        what = f"hinge: labels of shape {found.shape} for scores of shape {shape}"
+        raise ShapeError(message(what, "each score has a label of its own", f"labels of shape {shape}, of −1 and 1"))
     wrong = found[np.abs(found) != 1]
     if wrong.size:
         raise LabelError(

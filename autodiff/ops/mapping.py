@@ -20,7 +20,7 @@ def _joined(results: list[Any], shape: tuple[int, ...], dtype: Any = None) -> An
     """Results as one array whose first axes have this shape; in the dtype of the first, as in NumPy's buffer."""
     parts = [as_array(y) for y in results]
     dtype = parts[0].dtype if dtype is None else np.dtype(dtype)
-    y = np.stack([part if part.dtype == dtype else part.astype(dtype) for part in parts])
+    y = np.stack([part.astype(dtype, copy=False) for part in parts])
     return np.reshape(y, shape + y.shape[1:])
 
 

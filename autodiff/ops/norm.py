@@ -18,6 +18,7 @@ from .eigen import over_gaps, ties
 from .flat import stop_gradient
 from .linalg import regular, separated
 from .singular import rebuilt, rebuilt_tangent, svd, vanishing
+from .spread import in_range, largest
 
 
 def apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -55,6 +56,9 @@ def _norm(d: Any, y: Any, x: Any, *, ord: Any = None, axis: Any = None, keepdims
     """The 2-norm and its like: δx = δy·conj(x)/y. Others by `ord`, for vectors and for matrices."""
     axes, kept = _lengths(x.shape, axis)
     d, y = np.reshape(d, kept), np.reshape(y, kept)
+    if not (in_range(y) or ord in (*SUMS, 0, -2, "nuc") or (ord == 2 and len(axes) == 2)):
+        x = x / largest(x, axes)  # its powers are not in the range of the numbers; of a multiple the slope is the same
+        y = np.reshape(np.linalg.norm(x, ord=ord, axis=axis), kept)
     if ord is None or ord in ("fro", "f") or (ord == 2 and len(axes) == 1):
         return conjugated(x) * _quotient(d, y)
     return _norm_of_vectors(d, y, x, ord, axes) if len(axes) == 1 else _norm_of_matrices(d, y, x, ord, axes)

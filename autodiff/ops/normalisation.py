@@ -7,24 +7,21 @@ rule takes two means. Large arrays are taken in blocks that stay in the cache fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..errors import SettingError, message
-from ..makers import at, op
+from ..errors import SettingError, ShapeError, message
+from ..makers import at, guard_whole, op
 from ..op import Traced, as_array, plain
 from ..rules import unbroadcast
+from .blocks import beside, cuts, merged
 from .elementwise import away_from_zero
 from .nn import refuse_complex
+from .precision import floating, number, wide, widened
 
 # -- the mathematics ---------------------------------------------------------------------------------------------------
-
-
-def _wide(x: Any) -> Any:
-    """In at least single precision: the squares of half precision overflow."""
-    return x.astype(np.result_type(x.dtype, np.float32), copy=False)
 
 
 def _mean(x: Any, axis: tuple[int, ...]) -> Any:
@@ -55,14 +52,34 @@ def _joined(x: Any, axis: tuple[int, ...]) -> Any:
 def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any]:
     """Both z and 1/s; where s is 0, which takes eps = 0, both are 0."""
     z = x - _mean(x, axis) if centred else x
-    r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + eps))
+    held = plain(z)
+    with np.errstate(over="ignore", under="ignore"):
+        square = _mean_product(held, held, axis) + eps
+    lost = (square == 0) | np.isinf(square)
+    if np.any(lost):
+        return _standard_of_extremes(z, axis, eps, lost)
+    r = 1 / np.sqrt(square if z is held else _mean_product(z, z, axis) + eps)
     return z * r, r
 
 
+def _standard_of_extremes(z: Any, axis: tuple[int, ...], eps: float, lost: Any) -> tuple[Any, Any]:
+    """The same where squares overflow or vanish: of z divided by its largest element, which leaves z/s as it is."""
+    size = np.max(np.abs(plain(z)), axis=axis, keepdims=True, initial=0)
+    size = np.where(lost & (size > 0) & np.isfinite(size), size, 1)
+    z = z / size
+    with np.errstate(over="ignore", under="ignore"):
+        r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + (math.sqrt(eps) / size) ** 2))
+    return z * r, r / size
+
+
 def _projected(g: Any, z: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
-    """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx."""
-    along = z * _mean_product(z, g, axis)
-    return (g - _mean(g, axis) - along) * r if centred else (g - along) * r
+    """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx, in one array."""
+    found = z * -_mean_product(z, g, axis)
+    found += g
+    if centred:
+        found -= _mean(g, axis)
+    found *= r
+    return found
 
 
 def _scaled(g: Any, weight: Any) -> Any:
@@ -71,43 +88,11 @@ def _scaled(g: Any, weight: Any) -> Any:
 
 # -- in blocks ---------------------------------------------------------------------------------------------------------
 
-_BLOCK = 1 << 17
-"""How many elements stay in the cache while all steps are taken."""
-
-
-def _merged(shape: tuple[int, ...], axis: tuple[int, ...], parameters: Any) -> tuple[Any, tuple[int, ...]]:
-    """The shape with those leading axes made one that no mean and no parameter tells apart; the axes in it."""
-    reach = max((np.ndim(p) for p in parameters), default=0)
-    lead = min(min(axis, default=0), len(shape) - reach)
-    if lead < 2:
-        return shape, axis
-    return (math.prod(shape[:lead]), *shape[lead:]), tuple(a - lead + 1 for a in axis)
-
-
-def _cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Indices that cut an array into blocks along the first axis over which no mean is taken."""
-    free = next((a for a in range(len(shape)) if a not in axis), None)
-    if free is None:
-        yield (Ellipsis,)
-        return
-    step = max(1, _BLOCK * shape[free] // max(1, math.prod(shape)))
-    for start in range(0, shape[free], step):
-        yield (*(slice(None),) * free, slice(start, start + step))
-
-
-def _beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:
-    """The part of a weight or bias that meets this block, a view."""
-    place = np.ndim(parameter) - ndim + len(cut) - 1
-    if cut[-1] is Ellipsis or place < 0 or parameter is None or parameter.shape[place] == 1:
-        return parameter
-    return parameter[(*(slice(None),) * place, cut[-1])]
-
-
 def _reverse(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
     """The textbook's δx, δw and δb, those of them that are wanted."""
-    z, r = _standard(_wide(x), axis, eps, centred)
+    z, r = _standard(widened(x), axis, eps, centred)
     dx = _projected(_scaled(d, weight), z, r, axis, centred) if wanted[0] else None
     dw = unbroadcast(d * z, np.shape(weight)) if wanted[1:] and wanted[1] else None
     db = unbroadcast(d, np.shape(bias)) if wanted[2:] and wanted[2] else None
@@ -118,17 +103,17 @@ def _reverse_in_blocks(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
     """The same of plain arrays, block by block."""
-    shape, axes = _merged(x.shape, axis, (weight, bias))
+    shape, axes = merged(x.shape, axis, (weight, bias))
     d, flat = np.reshape(d, shape), np.reshape(x, shape)
     given = (flat, weight, bias)[: len(wanted)]
     dtype = np.result_type(d.dtype, np.float32)
     found = [np.zeros(np.shape(a), dtype) if on else None for a, on in zip(given, wanted, strict=True)]
-    for cut in _cuts(shape, axes):
-        w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
+    for cut in cuts(shape, axes):
+        w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
         parts = _reverse(d[cut], flat[cut], w, b, axes, eps, centred, wanted)
         for total, part in zip(found, parts, strict=True):
             if part is not None:
-                target = _beside(total, cut, flat.ndim)
+                target = beside(total, cut, flat.ndim)
                 target += part
     return [None if found[0] is None else np.reshape(found[0], x.shape), *found[1:]]
 
@@ -136,18 +121,32 @@ def _reverse_in_blocks(
 # -- the operations ----------------------------------------------------------------------------------------------------
 
 
+def _guard(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
+    """The same without what is inf or nan in a group whose δ is zero throughout."""
+    if np.isfinite(term).all():
+        return term
+    x, axis = args[0], params["axis"]
+    reached = np.any(d != 0, axis=axis, keepdims=True) | np.all(np.isfinite(x), axis=axis, keepdims=True)
+    clean = np.where(reached, x, np.zeros((), x.dtype))
+    found = rule(d, y, clean, *args[1:], **params, wanted=tuple(i == k for i in range(len(args))))[k]
+    return guard_whole(found, rule, k, d, y, args, params)  # a weight may be inf as well
+
+
 def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -> Any:
     """One operation of x, an optional weight and an optional bias, which stretch as NumPy stretches them."""
 
     def forward(x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         refuse_complex(name, x)
-        shape, axes = _merged(x.shape, axis, (weight, bias))
+        shape, axes = merged(x.shape, axis, (weight, bias))
         flat = np.reshape(x, shape)
         y = np.empty(shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
-        for cut in _cuts(shape, axes):
-            w, b = (_beside(p, cut, flat.ndim) for p in (weight, bias))
-            part = _scaled(_standard(_wide(flat[cut]), axes, eps, centred)[0], w)
-            y[cut] = part if b is None else part + b
+        for cut in cuts(shape, axes):
+            w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
+            part = _scaled(_standard(widened(flat[cut]), axes, eps, centred)[0], w)
+            if b is None:
+                y[cut] = part
+            else:
+                np.add(part, b, out=y[cut])
         return np.reshape(y, x.shape)
 
     def joint(
@@ -157,16 +156,16 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         return tuple((_reverse if traced else _reverse_in_blocks)(d, x, weight, bias, axis, eps, centred, wanted))
 
     def of_x(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
-        return _scaled(_projected(t, *_standard(_wide(x), axis, eps, centred), axis, centred), weight)
+        return _scaled(_projected(t, *_standard(widened(x), axis, eps, centred), axis, centred), weight)
 
     def of_weight(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
-        return _standard(_wide(x), axis, eps, centred)[0] * t
+        return _standard(widened(x), axis, eps, centred)[0] * t
 
     def of_bias(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         return t
 
     return op(
-        forward, joint=joint, jvps=(of_x, of_weight, of_bias), name=name, examples=examples, note=note,
+        forward, joint=joint, jvps=(of_x, of_weight, of_bias), name=name, guard=_guard, examples=examples, note=note,
         formulas=(
             "δx = (δz − mean δz − z·mean(δz·z))/s, δz = δy·w" if centred else "δx = (δz − z·mean(δz·z))/s, δz = δy·w",
             "δw = δy·z, summed over where w was stretched",
@@ -203,16 +202,41 @@ _group_norm = _normalisation(
 # -- as they are called ------------------------------------------------------------------------------------------------
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def _epsilon(name: str, eps: Any) -> float:
+    found = number(name, "eps", eps)
+    if not found >= 0:
+        raise SettingError(message(f"{name}: eps={eps!r}", "it is added to a variance", "eps=1e-5, or 0"))
+    return found
+
+
+def _axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes counted from the front, in order."""
-    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+    if axis is None:
+        what, instead = f"{name}: axis=None", "axis=tuple(range(x.ndim)) for all, axis=-1 for the last"
+        raise SettingError(message(what, "the shape of the weight goes by the axes, so they are named", instead))
+    return tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
-def _laid(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """A weight or bias with one axis for each of these of x, laid along them."""
-    if parameter is None or axes == tuple(range(x.ndim - len(axes), x.ndim)):
+def _laid(name: str, what: str, parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """A parameter with one axis for each of these of x, laid along them."""
+    if parameter is None:
+        return None
+    parameter, shape = as_array(parameter), tuple(x.shape[a] for a in axes)
+    if parameter.shape != shape:
+        raise ShapeError(
+            message(
+                f"{name}: a {what} of shape {parameter.shape} for x of shape {x.shape}",
+                "it has one axis for each of the axes that it belongs to, as long as that of x",
+                f"shape {shape}",
+            )
+        )
+    if axes == tuple(range(x.ndim - len(axes), x.ndim)):
         return parameter
     return np.reshape(parameter, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+
+
+def _parameters(name: str, weight: Any, bias: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    return _laid(name, "weight", weight, x, axes), _laid(name, "bias", bias, x, axes)
 
 
 def _normalised(operation: Any, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float) -> Any:
@@ -239,6 +263,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, axis: Any = -1, eps
     -------
     array with the shape of x
 
+    Raises
+    ------
+    ShapeError
+        Where a weight or bias does not have the lengths of these axes of x.
+
     References
     ----------
     Ba, Kiros and Hinton, "Layer normalization", 2016.
@@ -251,9 +280,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, axis: Any = -1, eps
     array([[-1.,  1.],
            [ 0.,  0.]])
     """
-    x = as_array(x)
-    axes = _axes(axis, x.ndim)
-    return _normalised(_layer_norm, x, _laid(weight, x, axes), _laid(bias, x, axes), axes, eps)
+    x, eps = floating(x), _epsilon("layer_norm", eps)
+    axes = _axes("layer_norm", axis, x.ndim)
+    return _normalised(_layer_norm, x, *_parameters("layer_norm", weight, bias, x, axes), axes, eps)
 
 
 def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> Any:
@@ -273,6 +302,11 @@ def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> A
     -------
     array with the shape of x
 
+    Raises
+    ------
+    ShapeError
+        Where a weight does not have the lengths of these axes of x.
+
     References
     ----------
     Zhang and Sennrich, "Root mean square layer normalization", 2019.
@@ -284,9 +318,9 @@ def rms_norm(x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-6) -> A
     >>> ad.nn.rms_norm(np.array([1.0, -7.0]), eps=0.0)
     array([ 0.2, -1.4])
     """
-    x = as_array(x)
-    axes = _axes(axis, x.ndim)
-    return _normalised(_rms_norm, x, _laid(weight, x, axes), None, axes, eps)
+    x, eps = floating(x), _epsilon("rms_norm", eps)
+    axes = _axes("rms_norm", axis, x.ndim)
+    return _normalised(_rms_norm, x, *_parameters("rms_norm", weight, None, x, axes), axes, eps)
 
 
 def group_norm(
@@ -314,7 +348,9 @@ def group_norm(
     Raises
     ------
     SettingError
-        Where the groups do not divide the channels.
+        Where the groups do not divide the channels, and where `axis` is that of the batch.
+    ShapeError
+        Where a weight or bias does not have one number a channel.
 
     References
     ----------
@@ -327,15 +363,19 @@ def group_norm(
     >>> ad.nn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    x = as_array(x)
-    place = axis % x.ndim
+    x, eps = floating(x), _epsilon("group_norm", eps)
+    place = normalize_axis_index(axis, x.ndim)
+    if place == 0:
+        what = f"group_norm: axis={axis} of shape {x.shape}"
+        raise SettingError(message(what, "axis 0 is the batch, of which each is taken alone", "axis=1, or x[None]"))
     channels = x.shape[place]
-    if num_groups < 1 or channels % num_groups:
+    weight, bias = (_laid("group_norm", what, p, x, (place,)) for what, p in (("weight", weight), ("bias", bias)))
+    if not hasattr(num_groups, "__index__") or num_groups < 1 or channels % num_groups:
         raise SettingError(
             message(
                 f"group_norm: {num_groups} groups of {channels} channels",
                 "all groups have the same number of channels",
-                f"a number of groups that divides {channels}",
+                f"a whole number of groups that divides {channels}",
             )
         )
     split = (*x.shape[:place], num_groups, channels // num_groups, *x.shape[place + 1 :])
@@ -373,12 +413,15 @@ def batch_norm(
     -------
     y : array with the shape of x
     running : pair of arrays
-        Constants: no derivative passes through them. When not training, those that were given.
+        Constants: no derivative passes through them. In at least single precision; they do not raise the precision of
+        y, which is that of x, weight and bias. When not training, those that were given.
 
     Raises
     ------
     SettingError
-        Where running statistics are needed and not given.
+        Where running statistics are needed and not given, or are no pair.
+    ShapeError
+        Where statistics, a weight or a bias do not have one number a channel.
 
     References
     ----------
@@ -396,13 +439,14 @@ def batch_norm(
     >>> ad.nn.batch_norm(x, (np.ones(1), np.ones(1)), training=False, eps=0.0)[0].ravel()
     array([0., 2.])
     """
-    x = as_array(x)
-    place = (axis % x.ndim,)
-    weight, bias = _laid(weight, x, place), _laid(bias, x, place)
+    x, eps, momentum = floating(x), _epsilon("batch_norm", eps), number("batch_norm", "momentum", momentum)
+    place = (normalize_axis_index(axis, x.ndim),)
+    weight, bias = _parameters("batch_norm", weight, bias, x, place)
+    along = None if running is None else _statistics(running, x, place)
     if training:
         axes = tuple(i for i in range(x.ndim) if i not in place)
-        return _normalised(_batch_norm, x, weight, bias, axes, eps), _moved(running, plain(x), axes, momentum)
-    if running is None:
+        return _normalised(_batch_norm, x, weight, bias, axes, eps), _moved(along, plain(x), axes, momentum)
+    if along is None:
         raise SettingError(
             message(
                 "batch_norm: no running statistics",
@@ -410,18 +454,32 @@ def batch_norm(
                 "pass running=(mean, variance) as training returned them, or training=True",
             )
         )
-    mean, variance = (_laid(s, x, place) for s in running)
-    scale = 1 / np.sqrt(variance + eps)
-    y = (x - mean) * (scale if weight is None else scale * weight)
-    return y if bias is None else y + bias, running
+    dtype = np.result_type(*(p.dtype for p in (x, weight, bias) if p is not None))
+    mean, variance = along
+    mean, scale = (s.astype(wide(dtype), copy=False) for s in (mean, 1 / np.sqrt(variance + eps)))
+    y = (widened(x) - mean) * (scale if weight is None else scale * weight)
+    return (y if bias is None else y + bias).astype(dtype, copy=False), running
+
+
+def _statistics(running: Any, x: Any, place: tuple[int, ...]) -> tuple[Any, Any]:
+    """Mean and variance of each channel, laid along x, in at least single precision."""
+    if not isinstance(running, (tuple, list)) or len(running) != 2:
+        what = f"batch_norm: running is {type(running).__name__}{f' of {len(running)}' * hasattr(running, '__len__')}"
+        raise SettingError(message(what, "it is a pair", "running=(mean, variance), as training returned them"))
+    mean, variance = (
+        _laid("batch_norm", what, widened(floating(s)), x, place)
+        for what, s in zip(("running mean", "running variance"), running, strict=True)
+    )
+    return mean, variance
 
 
 def _moved(running: Any, x: Any, axes: tuple[int, ...], momentum: float) -> tuple[Any, Any]:
     """Running statistics after one more batch."""
+    x = widened(x)
     mean = np.mean(x, axis=axes)
     variance = np.var(x, axis=axes, ddof=1 if x.size > mean.size else 0)
     if running is None:
         return mean, variance
-    old = (plain(s) for s in running)
+    old = (np.reshape(plain(s), mean.shape) for s in running)
     mean, variance = ((1 - momentum) * s + momentum * new for s, new in zip(old, (mean, variance), strict=True))
     return mean, variance

@@ -10,90 +10,117 @@ from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
 from ..op import Op, apply, as_array, plain
 from .index import along, scatter
-from .reduce import grouped, restored
+from .reduce import axes_of, grouped, restored
 from .shape import whole
 
 
 def _shared(d: Any, y: Any) -> Any:
     """The mean of d over each group of equal elements of the sorted rows y; nans are equal."""
-    nan = y != y
-    first = np.ones(y.shape, bool)
-    first[..., 1:] = (y[..., 1:] != y[..., :-1]) & ~(nan[..., 1:] & nan[..., :-1])
-    if first.all():
+    tied = y[..., 1:] == y[..., :-1]
+    if np.any(y[..., -1:] != y[..., -1:]):  # nans stand last
+        nan = y != y
+        tied |= nan[..., 1:] & nan[..., :-1]
+    if not tied.any():
         return d
-    group = np.cumsum(first).reshape(y.shape) - 1
-    total = np.zeros(group.flat[-1] + 1, d.dtype)
-    np.add.at(total, group, d)
-    return (total[group] / np.bincount(group.ravel())[group]).astype(d.dtype)
+    first = np.ones(y.shape, bool)
+    first[..., 1:] = ~tied
+    starts = np.flatnonzero(first)
+    count = np.diff(starts, append=y.size)
+    return np.repeat((np.add.reduceat(np.ravel(d), starts) / count).astype(d.dtype), count).reshape(y.shape)
 
 
-def _arrange(t: Any, x: Any, *, axis: int = -1) -> Any:
-    order = np.argsort(np.moveaxis(x, axis, -1), axis=-1, kind="stable")
-    rows, sorted_x = (np.take_along_axis(np.moveaxis(a, axis, -1), order, axis=-1) for a in (t, x))
-    return np.moveaxis(_shared(rows, sorted_x), -1, axis)
+def _arrange(t: Any, key: Any, order: Any, *, axis: int = -1) -> Any:
+    rows = np.moveaxis(np.take_along_axis(t, order, axis), axis, -1)
+    return np.moveaxis(_shared(rows, np.moveaxis(key, axis, -1)), -1, axis)
 
 
-def _unarrange(d: Any, x: Any, *, axis: int = -1) -> Any:
-    rows = np.moveaxis(x, axis, -1)
-    order = np.argsort(rows, axis=-1, kind="stable")
-    shared = _shared(np.moveaxis(d, axis, -1), np.take_along_axis(rows, order, axis=-1))
+def _unarrange(d: Any, key: Any, order: Any, *, axis: int = -1) -> Any:
+    shared = np.moveaxis(_shared(np.moveaxis(d, axis, -1), np.moveaxis(key, axis, -1)), -1, axis)
     found = np.empty_like(shared)
-    np.put_along_axis(found, order, shared, axis=-1)
-    return np.moveaxis(found, -1, axis)
+    np.put_along_axis(found, order, shared, axis)
+    return found
 
 
-def _nothing(d: Any, y: Any, a: Any, x: Any, *, axis: int = -1) -> Any:
-    """The order does not change in a neighbourhood, so the second argument has derivative zero."""
-    return np.zeros(x.shape, x.dtype)
+def _flat(d: Any, y: Any, t: Any, key: Any, order: Any, *, axis: int = -1) -> Any:
+    """Which elements are equal does not change in a neighbourhood."""
+    return np.zeros(key.shape, key.dtype)
+
+
+def _fixed(d: Any, y: Any, t: Any, key: Any, order: Any, *, axis: int = -1) -> Any:
+    """Nor does the order."""
+    return np.zeros(order.shape, order.dtype)
+
+
+def _shuffled(axis: int) -> Any:
+    """An example's order along an axis."""
+    return lambda rng, shape: np.argsort(rng.standard_normal(shape), axis)
 
 
 arrange: Op = op(
     _arrange,
-    lambda d, y, t, x, *, axis=-1: apply(unarrange, (d, x), {"axis": axis}),
-    _nothing,
+    lambda d, y, t, key, order, *, axis=-1: apply(unarrange, (d, key, order), {"axis": axis}),
+    _flat, _fixed,
     name="arrange",
-    jvps=(lambda s, y, t, x, *, axis=-1: apply(arrange, (s, x), {"axis": axis}), None),
+    jvps=(lambda s, y, t, key, order, *, axis=-1: apply(arrange, (s, key, order), {"axis": axis}), None, None),
     guard=None,
-    examples=(at((5,), (5,)), at((3, 4), (3, 4), axis=0)),
-    formulas=("δt = δy in the order that x had before it was sorted", "δ = 0: the order is flat"),
-    note="t in the order that sorts x",
-)
+    examples=(
+        at((5,), (5,), (5,), draw=(None, None, _shuffled(-1))),
+        at((3, 4), (3, 4), (3, 4), axis=0, draw=(None, None, _shuffled(0))),
+    ),
+    formulas=("δt[order] = δy", "δ = 0: which are equal is flat", "δ = 0: the order is flat"),
+    note="t in the order that sorted another array to key; the mean of it where elements of key are equal",
+)  # fmt: skip
 
 unarrange: Op = op(
     _unarrange,
-    lambda d, y, s, x, *, axis=-1: apply(arrange, (d, x), {"axis": axis}),
-    _nothing,
+    lambda d, y, s, key, order, *, axis=-1: apply(arrange, (d, key, order), {"axis": axis}),
+    _flat, _fixed,
     name="unarrange",
-    jvps=(lambda t, y, s, x, *, axis=-1: apply(unarrange, (t, x), {"axis": axis}), None),
+    jvps=(lambda t, y, s, key, order, *, axis=-1: apply(unarrange, (t, key, order), {"axis": axis}), None, None),
     guard=None,
-    examples=(at((5,), (5,)), at((3, 4), (3, 4), axis=0)),
-    formulas=("δs = δy in the order that sorts x", "δ = 0: the order is flat"),
+    examples=(
+        at((5,), (5,), (5,), draw=(None, None, _shuffled(-1))),
+        at((3, 4), (3, 4), (3, 4), axis=0, draw=(None, None, _shuffled(0))),
+    ),
+    formulas=("δs = δy[order]", "δ = 0: which are equal is flat", "δ = 0: the order is flat"),
     note="the transpose of arrange",
-)
+)  # fmt: skip
 
 sort = op(
-    np.sort,
-    lambda d, y, x, *, axis=-1: apply(unarrange, (d, x), {"axis": axis}),
+    lambda x, order, *, axis=-1: np.take_along_axis(x, order, axis),
+    lambda d, y, x, order, *, axis=-1: apply(unarrange, (d, y, order), {"axis": axis}),
+    lambda d, y, x, order, *, axis=-1: np.zeros(order.shape, order.dtype),
     name="sort",
-    jvps=(lambda t, y, x, *, axis=-1: apply(arrange, (t, x), {"axis": axis}),),
+    jvps=(lambda t, y, x, order, *, axis=-1: apply(arrange, (t, y, order), {"axis": axis}), None),
     guard=None,
-    examples=(at((5,)), at((3, 4), axis=0), at((2, 3, 2), axis=-2), at((0,))),
-    formulas=("δx = δy, each put back where its element came from",),
+    examples=(
+        at((5,), (5,), draw=(None, _shuffled(-1))), at((3, 4), (3, 4), axis=0, draw=(None, _shuffled(0))),
+        at((2, 3, 2), (2, 3, 2), axis=-2, draw=(None, _shuffled(-2))), at((0,), (0,), draw=(None, _shuffled(-1))),
+    ),
+    formulas=("δx[order] = δy: each put back where its element came from", "δ = 0: the order is flat"),
     note="equal elements share δ equally",
-)
+)  # fmt: skip
+
+
+def _sorted(x: Any, axis: int) -> tuple[Any, Any]:
+    order = np.argsort(x, axis)
+    return apply(sort, (x, order), {"axis": axis}), order
+
+
+def _arranged(t: Any, x: Any, axis: int) -> Any:
+    """The elements of t in the order that sorts x."""
+    return apply(arrange, (t, *_sorted(x, axis)), {"axis": axis})
+
+
+def _unarranged(d: Any, x: Any, axis: int) -> Any:
+    return apply(unarrange, (d, *_sorted(x, axis)), {"axis": axis})
 
 
 partition = op(
     np.partition,
-    lambda d, y, x, *, kth, axis=-1, kind="introselect": apply(
-        unarrange, (apply(arrange, (d, y), {"axis": axis}), x), {"axis": axis}
-    ),
+    lambda d, y, x, *, kth, axis=-1, kind="introselect": _unarranged(_arranged(d, y, axis), x, axis),
     name="partition",
-    jvps=(
-        lambda t, y, x, *, kth, axis=-1, kind="introselect": apply(
-            unarrange, (apply(arrange, (t, x), {"axis": axis}), y), {"axis": axis}
-        ),
-    ),
+    jvps=(lambda t, y, x, *, kth, axis=-1, kind="introselect": _unarranged(_arranged(t, x, axis), y, axis),),
     guard=None,
     examples=(
         at((5,), kth=(1, 3)), at((3, 4), kth=(0, -1), axis=0), at((2, 3, 2), kth=1, axis=-2, kind="introselect"),
@@ -118,7 +145,7 @@ def _sort_of(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None,
         np.sort(np.zeros(0), kind=kind, stable=stable)  # NumPy's error where they are none, or both are given
     if axis is None:
         a, axis = np.ravel(a), -1
-    return apply(sort, (a,), {} if axis == -1 else {"axis": axis})
+    return apply(sort, (a, np.argsort(a, axis)), {} if axis == -1 else {"axis": axis})
 
 
 @composite(np.partition)
@@ -175,6 +202,7 @@ ranked = op(
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle of the sorted elements, or the mean of the two middle ones; nan where there is a nan."""
     refuse("median", out=out)
+    axis = axes_of(axis, a.ndim)
     rows = grouped(a, axis)
     n = rows.shape[-1]
     if n == 0:

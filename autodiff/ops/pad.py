@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import KeywordError, message
 from ..makers import at, composite, linear, refuse
-from ..op import apply
+from ..op import Traced, apply, as_array
 from .index import along, getitem, scatter
 from .shape import whole
 
@@ -45,11 +45,14 @@ def _pairs(x: Any, ndim: int) -> Any:
     if isinstance(x, dict):
         given = {axis % ndim: pair for axis, pair in x.items()}
         x = [np.broadcast_to(given.get(i, 0), (2,)) for i in range(ndim)]
-    return np.broadcast_to(x, (ndim, 2)).tolist()
+    pairs = np.broadcast_to(as_array(x), (ndim, 2))
+    return list(map(list, pairs)) if isinstance(pairs, Traced) else pairs.tolist()
 
 
 @composite(np.pad)
 def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    if array.ndim == 0 and mode == "constant":
+        return np.copy(array)  # it has no axis along which anything could stand
     widths = whole(_pairs(pad_width, array.ndim))
     known = {"constant": "constant_values", "linear_ramp": "end_values", "reflect": "reflect_type",
              "symmetric": "reflect_type"} | dict.fromkeys(_STATISTICS, "stat_length")  # fmt: skip
@@ -59,7 +62,7 @@ def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -
         lengths = _pairs(setting, array.ndim)
         return _beside(array, widths, lambda x, axis, side: _statistic(x, axis, side, mode, lengths[axis][side]))
     if mode == "linear_ramp":
-        ends = _pairs(0 if setting is None else setting, array.ndim)
+        ends = _values(0 if setting is None else setting, array)
         return _beside(array, widths, lambda x, axis, side: _ramp(x, axis, side, widths[axis][side], ends[axis][side]))
     odd = mode != "constant" and setting == "odd"
     if odd or mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
@@ -70,14 +73,20 @@ def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -
                 "pad with constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, minimum, mean or median",
             )
         )
+    if mode == "constant" and (isinstance(setting, (list, tuple, dict)) or np.ndim(setting)):
+        values = _values(setting, array)
+        return _beside(array, widths, lambda x, axis, side: values[axis][side])
     padded = apply(pad, (array,), {"pad_width": widths} | ({} if mode == "constant" else {"mode": mode}))
     if mode != "constant" or setting is None:
         return padded
     inside = np.pad(np.ones(array.shape, bool), widths)
-    if np.ndim(setting) == 0:
-        return np.where(inside, padded, setting)
-    filled = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=_pairs(setting, array.ndim))
-    return np.where(inside, padded, filled)
+    return np.where(inside, padded, as_array(setting).astype(array.dtype, copy=False))
+
+
+def _values(setting: Any, array: Any) -> Any:
+    """A number for each axis and side, numbers or tensors, in the dtype of the array."""
+    pairs = _pairs(setting, array.ndim)
+    return [[as_array(value).astype(array.dtype, copy=False)[()] for value in pair] for pair in pairs]
 
 
 def _beside(x: Any, widths: Widths, side_of: Any) -> Any:
@@ -97,7 +106,7 @@ def _statistic(x: Any, axis: int, side: int, mode: str, length: int | None) -> A
     return _STATISTICS[mode](x[along(axis, x.ndim, part)], axis=axis, keepdims=True)
 
 
-def _ramp(x: Any, axis: int, side: int, width: int, end: float) -> Any:
+def _ramp(x: Any, axis: int, side: int, width: int, end: Any) -> Any:
     """From the end value at the border, in equal steps, towards the edge."""
     edge = x[along(axis, x.ndim, slice(-1, None) if side else slice(1))]
     steps = np.arange(width) / (width or 1)

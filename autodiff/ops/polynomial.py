@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
 from ..op import as_array, plain
 from .flat import stop_gradient
@@ -58,7 +59,7 @@ def polydiv(u: Any, v: Any) -> Any:
     """Long division. What is left of the remainder in front is rounding, and is dropped where NumPy drops it."""
     rest, by = _coefficients(u) + 0.0, _coefficients(v) + 0.0
     m, n, dtype = len(rest) - 1, len(by) - 1, np.result_type(rest.dtype, by.dtype)
-    rest, scale = rest if rest.dtype == dtype else rest.astype(dtype), 1.0 / by[0]
+    rest, scale = rest.astype(dtype, copy=False), 1.0 / by[0]
     quotient = []
     for k in range(m - n + 1):
         quotient.append(scale * rest[k])
@@ -73,6 +74,8 @@ def polydiv(u: Any, v: Any) -> Any:
 def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     """What a np.poly1d does first: a slice along each axis, from the first that is not zero to the last."""
     np.trim_zeros(plain(filt), trim, **({} if axis is None else {"axis": axis}))  # NumPy's own errors
+    if np.ndim(filt) == 0:
+        return filt
     held = np.nonzero(plain(filt))
     axes = {i % filt.ndim for i in (range(filt.ndim) if axis is None else np.atleast_1d(axis).tolist())}
     index = []
@@ -86,11 +89,18 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
 # -- derivatives, integrals, values ------------------------------------------------------------------------------------
 
 
+def _sized(p: Any) -> None:
+    """NumPy's own error where a number stands for a polynomial."""
+    if getattr(p, "ndim", 1) == 0:
+        len(np.asarray(plain(p)))
+
+
 @composite(np.polyder)
 def polyder(p: Any, m: Any = 1) -> Any:
     m = int(m)
     if m < 0:
         raise ValueError("Order of derivative must be positive (see polyint)")
+    _sized(p)
     y = _coefficients(p)
     for _ in range(m):
         y = y[:-1] * np.arange(len(y) - 1, 0, -1)
@@ -107,6 +117,7 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     k = k[0] * np.ones(m) if len(k) == 1 and m > 1 else k
     if len(k) < m:
         raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    _sized(p)
     y = _coefficients(p)
     for constant in k[:m]:
         y = np.concatenate([y / np.arange(len(y), 0, -1), np.reshape(constant, (1,))])
@@ -121,6 +132,7 @@ def polyval(p: Any, x: Any) -> Any:
     else:
         x = as_array(x)
         y = np.zeros(x.shape, x.dtype)
+    _sized(p)
     for c in _coefficients(p):
         y = y * x + c
     return y
@@ -132,7 +144,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     n, dtype = len(x) if N is None else N, np.promote_types(x.dtype, int)
-    x = x if x.dtype == dtype else x.astype(dtype)
+    x = x.astype(dtype, copy=False)
     factors = np.concatenate(
         [np.ones((len(x), min(n, 1)), dtype), np.broadcast_to(x[:, None], (len(x), max(n - 1, 0)))], axis=1
     )
@@ -153,6 +165,13 @@ def _met(p: Any, z: Any) -> Any:
 def _over_slope(x: Any, p: Any, z: Any) -> Any:
     """The quotient x / p′(z); nan where roots meet, unless x is zero."""
     met = _met(stop_gradient(p), stop_gradient(z))
+    if np.any(plain(met)):
+        warn(
+            DegenerateWarning,
+            "roots: δ is nan where roots meet, as far as rounding can tell",
+            "they part infinitely fast when the coefficients move",
+            "differentiate where they are apart, or write it in the coefficients: the sum of all roots is -p[1] / p[0]",
+        )
     return np.where(met, np.where(x == 0, 0, np.nan), x / np.where(met, 1, np.polyval(np.polyder(p), z)))
 
 
@@ -212,7 +231,7 @@ def poly(seq_of_zeros: Any) -> Any:
     if len(zeros) == 0:
         return 1.0
     dtype = np.dtype(np.mintypecode(zeros.dtype.char))
-    zeros = zeros if zeros.dtype == dtype else zeros.astype(dtype)
+    zeros = zeros.astype(dtype, copy=False)
     y: Any = np.ones(1, dtype)
     for zero in zeros:
         y = np.convolve(y, np.stack([np.ones((), dtype), -zero]))
@@ -277,4 +296,4 @@ def _times(a: Any, b: Any) -> Any:
     nothing = np.empty(0, a.dtype)
     nothing *= np.empty(0, b.dtype)  # NumPy's error where it does not fit
     y = a * b
-    return y if y.dtype == a.dtype else y.astype(a.dtype)
+    return y.astype(a.dtype, copy=False)

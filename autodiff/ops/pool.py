@@ -16,7 +16,8 @@ from ..errors import SettingError, ShapeError, message
 from ..makers import at, linear, op
 from ..op import Op, apply, as_array
 from .index import along
-from .window import around, each, lengths, wide
+from .precision import floating, wide, widened
+from .window import around, each, lengths
 
 # -- sums over windows -------------------------------------------------------------------------------------------------
 
@@ -46,7 +47,7 @@ def _out(x: Any, kernel: Any, stride: Any, padding: Any) -> tuple[int, ...]:
 
 def _window_sum(x: Any, *, kernel: Any, stride: Any, padding: Any) -> Any:
     """One axis after the other."""
-    y = x.astype(wide(x.dtype), copy=False)
+    y = widened(x)
     out = _out(x, kernel, stride, padding)
     for (axis, k, s, a), length in zip(_along_axes(x.ndim, kernel, stride, padding), out, strict=True):
         part, y = y, np.zeros_like(y, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
@@ -60,7 +61,7 @@ def _window_spread(d: Any, *, size: Any, kernel: Any, stride: Any, padding: Any)
     rank = len(kernel)
     if d.ndim < rank or d.shape[d.ndim - rank :] != lengths(size, kernel, stride, padding, (1,) * rank):
         raise ShapeError(message(f"shape {d.shape}", f"it is not that of windows over {size}", "one δ a window"))
-    x = d.astype(wide(d.dtype), copy=False)
+    x = widened(d)
     for (axis, k, s, a), n in zip(_along_axes(d.ndim, kernel, stride, padding), size, strict=True):
         part, x = x, np.zeros_like(x, shape=(*x.shape[:axis], n, *x.shape[axis + 1 :]))
         for place in range(k):
@@ -319,8 +320,8 @@ def avg_pool(x: Any, kernel: Any, stride: Any = None, padding: Any = 0, *, count
     array([1., 2., 3.])
     """
     x, settings = _pooled("avg_pool", x, kernel, stride, padding)
-    x = x if x.dtype.kind in "fc" else x.astype(float)
+    x = floating(x)
     count: Any = math.prod(settings["kernel"])
     if not count_include_pad:
         count = _window_sum(np.ones(x.shape[x.ndim - len(settings["kernel"]) :]), **settings).astype(x.real.dtype)
-    return apply(window_sum, (x,), settings) / count
+    return (apply(window_sum, (widened(x),), settings) / count).astype(x.dtype, copy=False)

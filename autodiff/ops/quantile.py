@@ -14,8 +14,8 @@ import numpy as np
 
 from ..makers import at, composite, flat, refuse
 from ..op import Traced, apply, as_array, plain
-from .order import ranked, sort
-from .reduce import grouped, restored
+from .order import ranked
+from .reduce import axes_of, grouped, restored
 from .signal import pick
 
 FEW = 16
@@ -119,7 +119,7 @@ def _between(unsorted: Any, place: Any, count: Any, dtype: Any, *, flat: bool) -
     share = place - low
     high = np.maximum(np.minimum(low + 1, count - 1), 0)
     if isinstance(low, Traced) or np.ndim(count) or len(named := np.unique((low, high))) > FEW:
-        rows = apply(sort, (unsorted,), {})
+        rows = np.sort(unsorted, axis=-1)
     else:
         rows = apply(ranked, (unsorted,), {"kth": tuple(map(int, named))})
         low, high = np.searchsorted(named, low), np.searchsorted(named, high)
@@ -132,18 +132,17 @@ def _between(unsorted: Any, place: Any, count: Any, dtype: Any, *, flat: bool) -
     else:
         above = pick(flattened, start + high)
         gap = np.where(np.equal(share, 0), 0, above - below) if flat else above - below
-        left, right = (part if part.dtype == dtype else part.astype(dtype) for part in (share, 1 - share))
+        left, right = (part.astype(dtype, copy=False) for part in (share, 1 - share))
         y = np.where(share < 0.5, below + gap * left, above - gap * right)
-    return y if y.dtype == dtype else y.astype(dtype)
+    return y.astype(dtype, copy=False)
 
 
 def _weights_of(weights: Any, a: Any, axis: Any) -> Any:
     """Weights for each element, grouped as the elements are; NumPy has already approved of them."""
     weights = as_array(weights)
     if weights.shape != a.shape:
-        axes = [i % a.ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
-        weights = np.transpose(weights, [int(i) for i in np.argsort(axes)])
-        weights = np.reshape(weights, tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+        weights = np.transpose(weights, [int(i) for i in np.argsort(axis)])
+        weights = np.reshape(weights, tuple(n if i in axis else 1 for i, n in enumerate(a.shape)))
     return grouped(np.broadcast_to(weights, a.shape), axis)
 
 
@@ -157,8 +156,9 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
     ) -> Any:  # fmt: skip
         refuse(name, out=out)
         a, held = as_array(a), plain(as_array(q))
+        given, axis = axis, axes_of(axis, a.ndim)
         if weights is not None:  # NumPy's errors, where it has any
-            plain_function(np.zeros(a.shape, a.dtype), held, axis, method=method, weights=plain(as_array(weights)))
+            plain_function(np.zeros(a.shape, a.dtype), held, given, method=method, weights=plain(as_array(weights)))
         if a.size == 0:
             return plain_function(np.zeros(a.shape, a.dtype), held, axis, method=method, keepdims=keepdims)
         dtype = plain_function(np.zeros(1, a.dtype), q if type(q) in (int, float) else held, method=method).dtype
@@ -176,7 +176,7 @@ def _quantile(plain_function: Any, *, percent: bool = False, skips: bool = False
             place = places(column, count, method=method)
         y = _between(unsorted, place, count, dtype, flat=not isinstance(q, Traced) or method not in LINES)
         y = np.where(count == 0 if skips else np.any(missing, axis=-1), np.nan, y)
-        y = y if y.dtype == dtype else y.astype(dtype)
+        y = y.astype(dtype, copy=False)
         if keepdims is not np._NoValue and keepdims:
             return np.reshape(y, ahead + restored(unsorted[..., 0], a.shape, axis, False).shape)
         return y if y.ndim or weights is not None else y[()]

@@ -1,8 +1,8 @@
-"""Reductions along axes: sums and means, spread and products, extremes, running sums and products.
+"""Reductions along axes: sums and means, products, extremes, running sums and products.
 
-Each operation knows two settings, ``axis`` and ``keepdims``, and what is its own (``ddof``, ``initial`` of an extreme).
-The other keywords of NumPy's functions are compositions, written below the table: ``dtype`` converts the argument
-first, ``where`` puts the neutral element in the places left out, ``initial`` is one more term or factor.
+Each operation knows two settings, ``axis`` and ``keepdims``, extremes ``initial`` as well. The other keywords of
+NumPy's functions are said in other operations: ``where`` puts the neutral element in the places left out, ``dtype``
+converts the argument, ``initial`` is one more term or factor.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, message
+from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import Traced, apply
+from ..op import Traced, apply, as_array, plain
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -30,6 +30,11 @@ def _reduced(ndim: int, axis: Any) -> set[int]:
     if axis is None:
         return set(range(ndim))
     return {a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+
+
+def axes_of(axis: Any, ndim: int) -> Any:
+    """The axis or axes as a tuple counted from the front, None for all; NumPy's errors where there are no such axes."""
+    return None if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
 
 
 def count(shape: tuple[int, ...], axis: Any) -> int:
@@ -50,19 +55,61 @@ def _kept_first(ndim: int, axis: Any) -> tuple[int, ...]:
 
 def guard_groups(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every group of reduced elements whose δ is zero, whatever was saved for it."""
-    if np.isfinite(term).all():
+    finite = np.isfinite(term)
+    if finite.all():
         return term
     d = restored(d, args[k].shape, params.get("axis"), params.get("keepdims", False))
-    return np.where(d == 0, np.zeros((), term.dtype), term)
+    return np.where((d == 0) & ~finite, np.zeros((), term.dtype), term)
 
 
 def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every element of a running product that reaches no δ but zeros."""
-    if np.isfinite(term).all():
+    finite = np.isfinite(term)
+    if finite.all():
         return term
     axis = params.get("axis")
-    reached = np.cumsum(np.flip(d != 0, axis), axis=axis)
-    return np.where(np.reshape(np.flip(reached, axis), term.shape) == 0, np.zeros((), term.dtype), term)
+    reached = np.reshape(np.flip(np.cumsum(np.flip(d != 0, axis), axis=axis), axis), term.shape)
+    return np.where((reached == 0) & ~finite, np.zeros((), term.dtype), term)
+
+
+# -- keywords that are said in other operations ------------------------------------------------------------------------
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """The settings that say something: a node keeps no defaults."""
+    return {k: v for k, v in settings.items() if v is not None and v is not False and v is not np._NoValue}
+
+
+def everywhere(where: Any) -> bool:
+    """Whether nothing is left out."""
+    return where is True or where is np._NoValue
+
+
+def converted(a: Any, dtype: Any) -> Any:
+    """The argument in the dtype that was asked for."""
+    return a if dtype is None else a.astype(dtype, copy=False)
+
+
+def _number(x: Any, dtype: Any) -> Any:
+    """An initial value, which takes the dtype of the reduction."""
+    return as_array(x).astype(dtype, copy=False)[()]
+
+
+def selected(a: Any, where: Any, neutral: Any) -> Any:
+    """The argument with the neutral element wherever it is not selected."""
+    if everywhere(where):
+        return a
+    chosen = np.where(where, a, neutral)
+    if chosen.shape != a.shape:
+        raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")
+    return chosen
+
+
+def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """How many elements are selected for each result."""
+    if everywhere(where):
+        return count(a.shape, axis)
+    return np.sum(np.broadcast_to(where, a.shape), **given(axis=axis, keepdims=keepdims))
 
 
 # -- sums and means ----------------------------------------------------------------------------------------------------
@@ -94,52 +141,6 @@ cumsum = linear(
     formulas=("δxⱼ = Σ over i ≥ j of δyᵢ",),
 )
 
-# -- spread ------------------------------------------------------------------------------------------------------------
-
-
-def _from_mean(x: Any, axis: Any, conjugate: bool) -> Any:
-    c = x - np.mean(x, axis=axis, keepdims=True)
-    return np.conj(c) if conjugate else c
-
-
-def _var(d: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The mean's own dependence on x drops out, because deviations from it sum to zero."""
-    slope = 2 * restored(d, x.shape, axis, keepdims) * _from_mean(x, axis, x.dtype.kind == "c")
-    return slope / np.maximum(count(x.shape, axis) - ddof, 0.0).astype(slope.dtype)
-
-
-def _std(d: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Derivative 0 where all elements are equal. Centred twice, so that rounding in the first mean is not magnified."""
-    c = _from_mean(_from_mean(x, axis, x.dtype.kind == "c"), axis, False)
-    d, s = restored(d, x.shape, axis, keepdims), restored(y, x.shape, axis, keepdims)
-    slope = np.where(s == 0, 0, d / np.where(s == 0, 1, s)) * c
-    return slope / np.maximum(count(x.shape, axis) - ddof, 0.0).astype(slope.dtype)
-
-
-_SPREADS = (
-    at((3, 4)), at((3, 4), axis=-1, ddof=1), at((2, 3, 4), axis=(0, -1), keepdims=True), at((5,), axis=0, ddof=0.5),
-)  # fmt: skip
-
-var = op(
-    np.var,
-    _var,
-    numpy=(np.var,),
-    guard=guard_groups,
-    examples=_SPREADS,
-    formulas=("δx = δy · 2·conj(x − mean x) / (n − ddof)",),
-    note="of complex numbers: the mean of |x − mean x|²",
-)
-
-std = op(
-    np.std,
-    _std,
-    numpy=(np.std,),
-    guard=guard_groups,
-    examples=_SPREADS,
-    formulas=("δx = δy · conj(x − mean x) / ((n − ddof)·y), 0 where y = 0",),
-    note="derivative 0 where all elements are equal",
-)
-
 # -- products, without a division: right with any number of zeros ------------------------------------------------------
 
 
@@ -162,14 +163,25 @@ def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -
     return restored(d, x.shape, axis, keepdims) * np.transpose(moved, back)
 
 
-def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    """δxⱼ is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁.
+def _may_divide(y: Any) -> bool:
+    """Whether these running products are all so far from 0 and infinity that a division by any factor is harmless."""
+    if type(y) is not np.ndarray or not y.size:  # of a tensor the answer would hold for these values only
+        return False
+    size, small = np.abs(y), np.finfo(y.dtype).tiny ** 0.25
+    return bool(np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
 
-    The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
+
+def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
+    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division.
+
+    Then it is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁. The recurrence is solved by doubling: after
+    each step sⱼ covers twice as many terms, so log₂ n steps do.
     """
     shape = x.shape
     if axis is None or x.ndim == 0:
         x, y, d, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), np.reshape(d, (-1,)), 0
+    if _may_divide(y):
+        return np.reshape(np.flip(np.cumsum(np.flip(d * y, axis), axis=axis), axis) / x, shape)
     x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
     n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
     while step < n:
@@ -210,77 +222,77 @@ cumprod = op(
 # -- extremes: δ is shared equally among all that attain them ----------------------------------------------------------
 
 
-def _share(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """`initial` is one more candidate; a nan is attained by every nan."""
-    d, y = restored(d, x.shape, axis, keepdims), restored(y, x.shape, axis, keepdims)
-    attained = (x == y) | ((x != x) & (y != y))
-    ties = np.sum(attained, axis=axis, keepdims=True)
-    if initial is not None:
-        ties = ties + (y == initial)
-    return np.where(attained, (d / ties).astype(d.dtype), 0)
+def _shared_by(attained: Any) -> Any:
+    """The rule of an extreme that `attained(x, y)` attain; `initial` is one more candidate."""
+
+    def rule(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+        d, y = restored(d, x.shape, axis, keepdims), restored(y, x.shape, axis, keepdims)
+        there = attained(x, y)
+        ties = np.sum(there, axis=axis, keepdims=True)
+        if initial is not None:
+            ties = ties + (y == initial)
+        return np.where(there, (d / np.where(ties == 0, 1, ties)).astype(d.dtype), 0)
+
+    return rule
+
+
+def extreme(*functions: Any, attained: Any, ufunc: Any, beyond: float, examples: tuple[Any, ...], note: str) -> Any:
+    """The extreme that these functions of NumPy are; `beyond`, in the places left out, is never attained."""
+    simple = op(
+        functions[0], _shared_by(attained), numpy=functions, guard=None, masks=True, examples=examples, note=note,
+        formulas=("δx = δy / (number of ties) where x = y, else 0",),
+    )  # fmt: skip
+
+    @composite(*functions)
+    def called(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        refuse(simple.name, out=out)
+        settings = given(axis=axis, keepdims=keepdims)
+        if isinstance(initial, Traced):
+            raise KeywordError(
+                message(
+                    f"{simple.name}: initial is a tensor",
+                    "it is a setting here, which has no derivative",
+                    f"take np.{ufunc.__name__}(np.{simple.name}(x), initial)",
+                )
+            )
+        if initial is not None and initial is not np._NoValue:
+            settings["initial"] = initial
+        if not everywhere(where):
+            if "initial" not in settings:
+                raise ValueError(
+                    f"reduction operation {ufunc.__name__!r} does not have an identity, so to use a where mask one has "
+                    "to specify 'initial'"
+                )
+            a = selected(a, where, beyond if a.dtype.kind in "fc" else initial)
+        return apply(simple, (a,), settings)
+
+    return simple
+
+
+def _is_the_extreme(x: Any, y: Any) -> Any:
+    """A nan is attained by every nan."""
+    return (x == y) | ((x != x) & (y != y))
 
 
 _EXTREMES = (
     at((5,)), at((3, 4), axis=-1), at((2, 3, 4), axis=(0, -1), keepdims=True), at((3, 4), axis=0, initial=0.25), at(()),
 )  # fmt: skip
 
-max = op(
-    np.max,
-    _share,
-    numpy=(np.max, np.amax),
-    guard=None,
-    masks=True,
-    examples=_EXTREMES,
-    formulas=("δx = δy / (number of ties) where x = y, else 0",),
-    note="ties share δ equally",
-)
-
-min = op(
-    np.min,
-    _share,
-    numpy=(np.min, np.amin),
-    guard=None,
-    masks=True,
-    examples=_EXTREMES,
-    formulas=("δx = δy / (number of ties) where x = y, else 0",),
-    note="ties share δ equally",
-)
+max = extreme(
+    np.max, np.amax, attained=_is_the_extreme, ufunc=np.maximum, beyond=-math.inf,
+    examples=_EXTREMES, note="ties share δ equally",
+)  # fmt: skip
+min = extreme(
+    np.min, np.amin, attained=_is_the_extreme, ufunc=np.minimum, beyond=math.inf,
+    examples=_EXTREMES, note="ties share δ equally",
+)  # fmt: skip
 
 # -- the other keywords, as compositions -------------------------------------------------------------------------------
 
 
-def _given(**settings: Any) -> dict[str, Any]:
-    """The settings that say something: a node keeps no defaults."""
-    return {k: v for k, v in settings.items() if v is not None and v is not False and v is not np._NoValue}
-
-
-def _converted(a: Any, dtype: Any) -> Any:
-    return a if dtype is None or a.dtype == dtype else a.astype(dtype)
-
-
-def _number(x: Any, dtype: Any) -> Any:
-    """An initial value, which takes the dtype of the reduction."""
-    return x if isinstance(x, Traced) else np.asarray(x).astype(dtype)[()]
-
-
-def _selected(a: Any, where: Any, neutral: Any) -> Any:
-    """The argument with the neutral element wherever it is not selected."""
-    if where is True or where is np._NoValue:
-        return a
-    chosen = np.where(where, a, neutral)
-    if chosen.shape != a.shape:
-        raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")
-    return chosen
-
-
-def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
-    """How many elements are selected for each result."""
-    if where is True or where is np._NoValue:
-        return count(a.shape, axis)
-    return np.sum(np.broadcast_to(where, a.shape), **_given(axis=axis, keepdims=keepdims))
-
-
-def _inexact(name: str, dtype: Any) -> None:
+def inexact(name: str, dtype: Any) -> None:
     """Averages in integers would have to round."""
     if dtype is not None and np.dtype(dtype).kind not in "fc":
         raise DtypeError(
@@ -292,24 +304,21 @@ def _inexact(name: str, dtype: Any) -> None:
         )
 
 
-@composite(np.sum)
-def _sum_of(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    refuse("sum", out=out)
-    y = apply(sum, (_selected(_converted(a, dtype), where, 0),), _given(axis=axis, keepdims=keepdims))
-    return y if initial is None or initial is np._NoValue else y + _number(initial, y.dtype)
+def _accumulated(function: Any, simple: Any, neutral: float, combined: Any) -> None:
+    """The keywords of np.sum and np.prod."""
+
+    @composite(function)
+    def called(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        refuse(simple.name, out=out)
+        y = apply(simple, (converted(selected(a, where, neutral), dtype),), given(axis=axis, keepdims=keepdims))
+        return y if initial is None or initial is np._NoValue else combined(y, _number(initial, y.dtype))
 
 
-@composite(np.prod)
-def _prod_of(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    refuse("prod", out=out)
-    y = apply(prod, (_selected(_converted(a, dtype), where, 1),), _given(axis=axis, keepdims=keepdims))
-    return y if initial is None or initial is np._NoValue else y * _number(initial, y.dtype)
+_accumulated(np.sum, sum, 0, np.add)
+_accumulated(np.prod, prod, 1, np.multiply)
 
 
 @composite(np.mean)
@@ -317,95 +326,44 @@ def _mean_of(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     refuse("mean", out=out)
-    _inexact("mean", dtype)
-    a = _converted(a, dtype)
-    settings = _given(axis=axis, keepdims=keepdims)
-    if where is True or where is np._NoValue:
+    inexact("mean", dtype)
+    a = converted(a, dtype)
+    settings = given(axis=axis, keepdims=keepdims)
+    if everywhere(where):
         return apply(mean, (a,), settings)
-    return _averaged(_selected(a, where, 0), settings, _counted(a, axis, keepdims, where))
+    return averaged(selected(a, where, 0), settings, counted(a, axis, keepdims, where))
 
 
-def _averaged(a: Any, settings: dict[str, Any], n: Any) -> Any:
+def averaged(a: Any, settings: dict[str, Any], n: Any) -> Any:
     """The sum over n, half precision summed in single precision as NumPy does."""
-    wide = np.sum(_converted(a, np.float32 if a.dtype == np.float16 else None), **settings)
-    return _converted(wide / n, a.dtype if a.dtype.kind in "fc" else None)
-
-
-def _variance(name: str, plain: Any) -> Any:
-    """np.var or np.std: one operation, unless a mean or a selection is given."""
-    simple = var if name == "var" else std
-
-    def composition(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
-        where: Any = True, mean: Any = None, correction: Any = None,
-    ) -> Any:  # fmt: skip
-        refuse(name, out=out)
-        _inexact(name, dtype)
-        if correction is not None and correction is not np._NoValue:
-            if ddof != 0:
-                raise ValueError("ddof and correction can't be provided simultaneously.")
-            ddof = correction
-        a = _converted(a, dtype)
-        if (where is True or where is np._NoValue) and (mean is None or mean is np._NoValue):
-            return apply(simple, (a,), _given(axis=axis, keepdims=keepdims, ddof=ddof or None))
-        c = a - (np.mean(a, axis=axis, keepdims=True, where=where) if mean is None or mean is np._NoValue else mean)
-        squares = _selected(np.real(c * np.conj(c)) if c.dtype.kind == "c" else c * c, where, 0)
-        n = np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
-        y = _averaged(squares, _given(axis=axis, keepdims=keepdims), n)
-        return y if name == "var" else np.where(y == 0, 0, np.sqrt(np.where(y == 0, 1, y)))
-
-    return composite(plain)(composition)
-
-
-_var_of = _variance("var", np.var)
-_std_of = _variance("std", np.std)
-
-
-def _extreme(simple: Any, lowest: float, *functions: Any) -> Any:
-    """np.max or np.min: what is not selected can never be attained."""
-
-    def composition(
-        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
-    ) -> Any:
-        refuse(simple.name, out=out)
-        initial = None if initial is np._NoValue else initial
-        if where is not True and where is not np._NoValue:
-            if initial is None:
-                raise ValueError(
-                    f"reduction operation '{simple.name}' does not have an identity, so to use a where mask one has to "
-                    "specify 'initial'"
-                )
-            a = _selected(a, where, lowest if a.dtype.kind in "fc" else initial)
-        settings = _given(axis=axis, keepdims=keepdims)
-        return apply(simple, (a,), settings if initial is None else {**settings, "initial": initial})
-
-    return composite(*functions)(composition)
-
-
-_max_of = _extreme(max, -math.inf, np.max, np.amax)
-_min_of = _extreme(min, math.inf, np.min, np.amin)
+    wide = np.sum(converted(a, np.float32 if a.dtype == np.float16 else None), **settings)
+    return converted(wide / n, a.dtype if a.dtype.kind in "fc" else None)
 
 
 @composite(np.ptp)
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
     refuse("ptp", out=out)
-    settings = _given(axis=axis, keepdims=keepdims)
+    settings = given(axis=axis, keepdims=keepdims)
     return np.max(a, **settings) - np.min(a, **settings)
 
 
-@composite(np.cumsum)
-def _cumsum_of(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    refuse("cumsum", out=out)
-    return apply(cumsum, (_converted(a, dtype),), _given(axis=axis))
+def running(function: Any, simple: Any, prepared: Any = None) -> Any:
+    """The keywords of np.cumsum and its kin; `prepared` is what is done to the array first."""
+
+    @composite(function)
+    def called(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        refuse(function.__name__, out=out)
+        a = a if prepared is None else prepared(a)
+        return apply(simple, (converted(a, dtype),), given(axis=axis))
+
+    return called
 
 
-@composite(np.cumprod)
-def _cumprod_of(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    refuse("cumprod", out=out)
-    return apply(cumprod, (_converted(a, dtype),), _given(axis=axis))
+running(np.cumsum, cumsum)
+running(np.cumprod, cumprod)
 
 
-def _cumulative(name: str, running: Any, start: Any) -> Any:
+def _cumulative(name: str, function: Any, start: Any) -> Any:
     """The array API's spelling: one axis, and the empty sum or product in front if that is asked for."""
 
     def composition(
@@ -413,10 +371,12 @@ def _cumulative(name: str, running: Any, start: Any) -> Any:
     ) -> Any:
         refuse(name, out=out)
         if axis is None:
+            if x.ndim == 0 and not include_initial:
+                return function(x, dtype=dtype)
             if x.ndim != 1:
                 raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
             axis = 0
-        y = running(x, axis=axis, dtype=dtype)
+        y = function(x, axis=axis, dtype=dtype)
         if not include_initial:
             return y
         edge = [1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)]
@@ -432,19 +392,22 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 
 @composite(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    return np.sum(np.not_equal(a, 0), **_given(axis=axis, keepdims=keepdims))
+    return np.sum(np.not_equal(a, 0), **given(axis=axis, keepdims=keepdims))
 
 
 @composite(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
-    settings = _given(axis=axis, keepdims=keepdims)
+    settings = given(axis=axis, keepdims=keepdims)
     if weights is None:
         y = np.mean(a, **settings)
-        total: Any = np.asarray(count(np.shape(a), axis), y.dtype)
+        total: Any = y.dtype.type(np.size(a) / np.size(y))  # of no results NumPy's own error
     else:
-        weights = _aligned(weights, np.shape(a), axis)
-        total = np.sum(weights, **settings)
-        y = np.sum(np.multiply(a, weights), **settings) / total
+        a, weights = as_array(a), _aligned(as_array(weights), np.shape(a), axis)
+        dtype = np.result_type(a.dtype, weights.dtype, *(() if a.dtype.kind in "fc" else (np.float64,)))
+        total = np.sum(weights, dtype=dtype, **settings)
+        if np.any(plain(total) == 0):
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+        y = np.sum(np.multiply(a, weights, dtype=dtype), **settings) / total
     return (y, np.broadcast_to(total, y.shape)[()]) if returned else y
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, linear, refuse
-from ..op import Traced, apply
+from ..op import apply, plain
 from ..rules import unbroadcast
 from .index import along, scatter
 
@@ -59,23 +59,16 @@ squeeze = linear(
 )
 
 
-def _memory(x: Any) -> Any:
-    """The array that a tensor holds: where an order is said by the layout in memory, that layout decides."""
-    while isinstance(x, Traced):
-        x = x.value
-    return x
-
-
 @composite(np.reshape)
 def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     settings: dict[str, Any] = {"shape": whole(newshape if shape is None else shape)}
-    if order == "A":
-        flags = _memory(a).flags
+    if order == "A":  # the layout in memory decides
+        flags = plain(a).flags
         order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
     if order != "C":
         settings["order"] = order
     if copy is False:
-        np.reshape(_memory(a), settings["shape"], order, copy=False)  # NumPy's error where it cannot be a view
+        np.reshape(plain(a), settings["shape"], order, copy=False)  # NumPy's error where it cannot be a view
     y = apply(reshape, (a,), settings)
     return np.copy(y) if copy else y
 
@@ -83,7 +76,7 @@ def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any
 @composite(np.ravel)
 def ravel(a: Any, order: Any = "C") -> Any:
     if order == "K":
-        strides = [-abs(n) for n in _memory(a).strides]
+        strides = [-abs(n) for n in plain(a).strides]
         by_stride = sorted(range(a.ndim), key=strides.__getitem__)
         if by_stride != list(range(a.ndim)):
             a = np.transpose(a, by_stride)
@@ -91,7 +84,7 @@ def ravel(a: Any, order: Any = "C") -> Any:
     return np.reshape(a, (-1,), order=order)
 
 
-def _at_least(ndim: int, plain: Any) -> Any:
+def _at_least(ndim: int, function: Any) -> Any:
     """np.atleast_1d and its kind: a vector is a row of a matrix, and the middle axis of a cube."""
 
     def one(x: Any) -> Any:
@@ -105,7 +98,7 @@ def _at_least(ndim: int, plain: Any) -> Any:
     def composition(*arys: Any) -> Any:
         return one(arys[0]) if len(arys) == 1 else tuple(map(one, arys))
 
-    return composite(plain)(composition)
+    return composite(function)(composition)
 
 
 atleast_1d = _at_least(1, np.atleast_1d)
@@ -198,7 +191,7 @@ def matrix_transpose(x: Any, /) -> Any:
 
 @composite(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    axis %= a.ndim
+    axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
     start += a.ndim if start < 0 else 0
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
@@ -289,7 +282,7 @@ repeat = linear(
 
 @composite(np.repeat)
 def _repeat_of(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    counts = np.array(repeats)
+    counts = np.array(int(repeats) if isinstance(repeats, float) else repeats)  # NumPy cuts a single number off
     settings = {"repeats": operator.index(counts.item()) if counts.size == 1 else counts}
     return apply(repeat, (a,), settings if axis is None else {**settings, "axis": axis})
 
@@ -297,6 +290,8 @@ def _repeat_of(a: Any, repeats: Any, axis: int | None = None) -> Any:
 @composite(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     shape = whole(new_shape)
+    if np.any(np.less(shape, 0)):
+        raise ValueError("all elements of `new_shape` must be non-negative")
     total = math.prod(shape if isinstance(shape, tuple) else (shape,))
     if a.size == 0:
         return np.zeros(shape, a.dtype)

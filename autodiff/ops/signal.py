@@ -6,9 +6,10 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..makers import at, bilinear, composite, op, refuse
-from ..op import Op, Traced, apply, plain
+from ..makers import at, bilinear, composite, op
+from ..op import Op, apply, as_array, plain
 from .index import along
 
 # -- interpolation -----------------------------------------------------------------------------------------------------
@@ -16,9 +17,8 @@ from .index import along
 
 def _double(x: Any) -> Any:
     """As np.interp computes: in double precision, real or complex."""
-    x = x if isinstance(x, Traced) else np.asarray(x)
-    dtype = np.dtype(complex if x.dtype.kind == "c" else float)
-    return x if x.dtype == dtype else x.astype(dtype)
+    x = as_array(x)
+    return x.astype(complex if x.dtype.kind == "c" else float, copy=False)
 
 
 pick: Op = op(
@@ -171,7 +171,7 @@ def _mode(mode: Any) -> str:
 
 
 def _vectors(a: Any, v: Any) -> tuple[Any, Any]:
-    a, v = (x if isinstance(x, Traced) else np.asarray(x) for x in (a, v))
+    a, v = as_array(a), as_array(v)
     a, v = (np.reshape(x, (1,)) if x.ndim == 0 else x for x in (a, v))
     if a.ndim != 1 or v.ndim != 1:
         raise ValueError("object too deep for desired array")
@@ -200,12 +200,13 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 
 @composite(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    width = dx
+    width, y = dx, as_array(y)
+    if y.ndim == 0:
+        return np.trapezoid(plain(y))  # which raises
     if x is not None:
         width = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
         if np.ndim(x) == 1:
             width = np.reshape(width, [-1 if i == axis % np.ndim(y) else 1 for i in range(np.ndim(y))])
-    y = y if isinstance(y, Traced) else np.asarray(y)
     later, earlier = along(axis, y.ndim, slice(1, None)), along(axis, y.ndim, slice(None, -1))
     return np.sum(width * (y[later] + y[earlier]) / 2.0, axis=axis)
 
@@ -213,7 +214,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @composite(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     """What is added are whole periods, so that the derivative with respect to p is that of p itself."""
-    p = p if isinstance(p, Traced) else np.asarray(p)
+    p = as_array(p)
     step = np.diff(p, axis=axis)
     half = period / 2
     wrapped = np.remainder(step + half, period) - half
@@ -225,9 +226,9 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
 
 @composite(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = f if isinstance(f, Traced) else np.asarray(f)
+    f = as_array(f)
     f = f if f.dtype.kind in "fc" else f.astype(float)
-    axes = range(f.ndim) if axis is None else [axis] if np.ndim(axis) == 0 else axis
+    axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
     if edge_order > 2:
         raise ValueError("'edge_order' greater than 2 not supported")
     if len(varargs) not in (0, 1, len(axes)) or (len(varargs) == 1 != len(axes) and np.ndim(varargs[0])):
@@ -246,7 +247,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
             raise ValueError("when 1d, distances must match the length of the corresponding dimension")
         rows = np.moveaxis(f, i, -1)
         y = np.moveaxis(_slopes(rows, _spacing(spacing), edge_order), -1, i)
-        slopes.append(y if y.dtype == f.dtype else y.astype(f.dtype))
+        slopes.append(y.astype(f.dtype, copy=False))
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
@@ -293,11 +294,29 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
 
 
 def _rows(x: Any, dtype: Any, rowvar: Any) -> Any:
-    x = x if isinstance(x, Traced) else np.asarray(x)
+    x = as_array(x).astype(dtype, copy=False)
     if x.ndim > 2:
         raise ValueError("an array of observations has no more than 2 dimensions")
-    x = x if x.dtype == dtype else x.astype(dtype)
     return np.reshape(x, (1, -1)) if x.ndim < 2 else x if rowvar else np.transpose(x)
+
+
+def _frequencies(fweights: Any, aweights: Any, n: int) -> Any:
+    """The product of both kinds of weights, or None; NumPy's own errors."""
+    found: Any = None
+    for name, weights in (("fweights", fweights), ("aweights", aweights)):
+        if weights is None:
+            continue
+        w = as_array(weights).astype(float, copy=False)
+        if name == "fweights" and not np.all(plain(w) == np.around(plain(w))):
+            raise TypeError("fweights must be integer")
+        if w.ndim > 1:
+            raise RuntimeError(f"cannot handle multidimensional {name}")
+        if w.shape[0] != n:
+            raise RuntimeError(f"incompatible numbers of samples and {name}")
+        if np.any(plain(w) < 0):
+            raise ValueError(f"{name} cannot be negative")
+        found = w if found is None else found * w
+    return found
 
 
 @composite(np.cov)
@@ -305,7 +324,6 @@ def cov(
     m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    refuse("cov", fweights=fweights, aweights=aweights)
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     if dtype is None:
@@ -313,11 +331,24 @@ def cov(
     rows = _rows(m, dtype, rowvar)
     if y is not None:  # one row stays a row, as in NumPy
         rows = np.concatenate([rows, _rows(y, dtype, rowvar or np.shape(y)[:1] == (1,))], axis=0)
-    n = rows.shape[1] - ((0 if bias else 1) if ddof is None else ddof)
-    if n <= 0:
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    w = _frequencies(fweights, aweights, rows.shape[1])
+    if w is None:
+        centre, n = np.mean(rows, axis=1, keepdims=True), rows.shape[1] - ddof
+    else:
+        total = np.sum(w)
+        centre = np.sum(rows * w, axis=1, keepdims=True) / total
+        n = total - ddof * (1 if aweights is None else np.sum(w * aweights) / total)
+    if plain(n) <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
-    centred = rows - np.mean(rows, axis=1, keepdims=True)
-    return np.squeeze(np.matmul(centred, np.conj(np.transpose(centred))) * np.true_divide(1, max(n, 0)))
+        n = 0.0
+    centred = (rows - centre).astype(dtype, copy=False)  # the dtype of what NumPy computes in place
+    c = np.matmul(centred, np.conj(np.transpose(centred if w is None else centred * w)))
+    y = (c * np.true_divide(1, n)).astype(c.dtype, copy=False)
+    if plain(n) == 0:  # the nan of 0·∞ moves with both rows, so that its slopes are nan as well
+        moving = np.sum(rows * np.nan, axis=1).astype(c.dtype, copy=False)
+        y = np.where(plain(c) == 0, moving[:, None] + moving, y)
+    return np.squeeze(y)
 
 
 @composite(np.corrcoef)
@@ -328,6 +359,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) ->
         return c / c
     deviation = np.sqrt(np.real(np.diagonal(c)))
     c = c / deviation[:, None] / deviation[None, :]
-    if c.dtype.kind != "c":
-        return np.clip(c, -1, 1)
-    return np.clip(np.real(c), -1, 1) + 1j * np.clip(np.imag(c), -1, 1)
+    return _within_one(c) if c.dtype.kind != "c" else _within_one(np.real(c)) + 1j * _within_one(np.imag(c))
+
+
+def _within_one(c: Any) -> Any:
+    """Clipped to [−1, 1]; a nan stays the nan that it is, with its slopes."""
+    return np.where(np.isnan(plain(c)), c, np.clip(c, -1, 1))

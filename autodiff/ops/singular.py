@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
 from ..op import plain
 from .contract import conjugated, transposed
@@ -184,8 +185,30 @@ def _svdvals_slope(d: Any, a: Any) -> Any:
 
 def _svdvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
     u, s, vh = svd(a)
-    w = _weight(d, s, a.shape)
-    return rebuilt_tangent(t, (u, s, vh), w, lambda h: divided("svdvals", h, w, s, a), vanishing(s, a.shape))
+    w, zero = _weight(d, s, a.shape), vanishing(s, a.shape)
+    change = rebuilt_tangent(t, (u, s, vh), w, lambda h: divided("svdvals", h, w, s, a), zero)
+    return nowhere(_leaves_zero(t, u, vh, zero), change, a)
+
+
+def _leaves_zero(t: Any, u: Any, vh: Any, zero: Any) -> Any:
+    """Where Ȧ moves singular values that are zero, to the first order: there the slope of δs is not known."""
+    if not np.any(plain(zero)):
+        return np.False_
+    t, kept = stop_gradient(t), (~stop_gradient(zero))[..., None, :]
+    u, v = stop_gradient(u) * kept, adjoint(stop_gradient(vh)) * kept
+    rest = t - u @ (adjoint(u) @ t)
+    rest = rest - (rest @ v) @ adjoint(v)
+    size = np.sum(np.abs(t), axis=(-2, -1), keepdims=True)
+    lost = np.any(np.abs(rest) > 16 * np.finfo(size.dtype).eps * size, axis=(-2, -1), keepdims=True)
+    if np.any(plain(lost)):
+        warn(
+            DegenerateWarning,
+            "svdvals: the second derivative is nan where it moves a singular value that is zero",
+            "it has a corner there; for a sum Σ g(s) with g′(0) = 0 it is g″(0), which the first derivative does not "
+            "tell",
+            "write Σ s² as the sum of squares; others where the matrix has full rank",
+        )
+    return lost
 
 
 def svdvals_tangent(t: Any, y: Any, a: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Products with a constant sparse matrix.
+"""Products, sums and differences with a constant sparse matrix.
 
 The matrix is a setting of the operation, whatever class of ``scipy.sparse`` it is of: here it is only asked for its
-product, its transpose and a copy, so that SciPy itself is not needed. It is never made dense.
+product, its transpose and a copy, so that SciPy itself is not needed. It is made dense for a sum only, as SciPy does.
 """
 
 from __future__ import annotations
@@ -63,10 +63,35 @@ def times(a: Any, b: Any) -> Any:
     matrix = a if is_sparse(a) else b
     if any(kind.__name__ == "spmatrix" for kind in type(matrix).__mro__):
         return product(a, b)
-    raise NoRuleError(
+    raise refused(f"{type(matrix).__name__} * tensor")
+
+
+def refused(what: str) -> NoRuleError:
+    """The error for an operation whose result would be sparse."""
+    return NoRuleError(
         message(
-            f"{type(matrix).__name__} * tensor has no derivative rule",
+            f"{what} has no derivative rule",
             "the result would be a sparse array, and tensors are dense",
             "for a product of matrices write A @ x; for one of elements A.toarray() * x",
         )
     )
+
+
+def _dense(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both operands of a sum, dense and of the shape of the sparse one, to which SciPy spreads the other."""
+    a, b = (x if is_sparse(x) else np.broadcast_to(x, y.shape) for x, y in ((a, b), (b, a)))
+    return tuple(x.toarray() if is_sparse(x) else x for x in (a, b))
+
+
+def plus(a: Any, b: Any) -> Any:
+    """``a + b`` with a sparse operand: dense, as in SciPy."""
+    return np.add(*_dense(a, b))
+
+
+def minus(a: Any, b: Any) -> Any:
+    """``a - b`` with a sparse operand: dense, as in SciPy."""
+    return np.subtract(*_dense(a, b))
+
+
+OPERATORS = {"matmul": product, "multiply": times, "add": plus, "subtract": minus}
+"""What an operator between a tensor and a sparse matrix computes, by the name of the operation."""

@@ -104,8 +104,8 @@ def reduce(
         y = initial if start == 0 else rows[..., 0]
         for k in range(start, rows.shape[-1]):
             y = ufunc(y, rows[..., k])
-    y = y if y.dtype == want.dtype else y.astype(want.dtype)
-    return np.reshape(y, want.shape)
+    y = y.astype(want.dtype, copy=False)
+    return np.reshape(y, want.shape)[()]
 
 
 # -- accumulate, reduceat ----------------------------------------------------------------------------------------------

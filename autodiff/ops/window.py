@@ -84,9 +84,21 @@ def each(name: str, key: str, setting: Any, rank: int, least: int) -> tuple[int,
     except TypeError:
         found = ()
     if len(found) != rank or min(found) < least:
-        what = f"{name}: {key}={setting!r} over {rank} axes"
-        raise SettingError(message(what, f"it is a whole number from {least} on, one for each axis", f"{key}={least}"))
+        raise SettingError(_not_each(name, key, setting, rank, least))
     return found
+
+
+def _not_each(name: str, key: str, setting: Any, rank: int, least: int) -> str:
+    """What is wrong with a setting that `each` refuses, and the setting that it may have been meant to be."""
+    axes = f"{rank} axes" if rank > 1 else "1 axis"
+    if key == "groups":
+        return message(f"{name}: groups={setting!r}", "it is one whole number from 1 on", "groups=1")
+    what, why = f"{name}: {key}={setting!r} over {axes}", f"it is a whole number from {least} on, or one for each axis"
+    if isinstance(setting, (float, np.floating)) and setting >= least and setting == int(setting):
+        return message(what, why, f"{key}={int(setting)}")
+    if key == "padding" and rank == 1 and np.shape(setting) == (2,):
+        return message(what, f"{why}, or a pair (before, behind) for each", f"padding=({tuple(setting)!r},)")
+    return message(what, why, f"{key}={least}" if rank == 1 else f"{key}={least}, or {key}={(least,) * rank}")
 
 
 def around(name: str, padding: Any, size: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[tuple[int, int], ...]:
@@ -118,8 +130,3 @@ def lengths(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) ->
     """How often the kernel fits along each axis."""
     axes = zip(size, kernel, stride, padding, dilation, strict=True)
     return tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, (a, b), d in axes)
-
-
-def wide(dtype: Any) -> Any:
-    """Half precision is summed in single precision, as NumPy's reductions do."""
-    return np.promote_types(dtype, np.float32) if dtype == np.float16 else dtype

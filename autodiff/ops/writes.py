@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import LostHistoryError, message
 from ..makers import composite
 from ..op import Traced, as_array, plain
+from .index import in_each_row
 
 
 def _writer(function: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -60,6 +61,7 @@ def _write_flat(a: Any, positions: Any, values: Any) -> None:
 
 
 def _where(mask: Any, a: Any, name: str) -> Any:
+    """The positions at which a mask holds, counted in C order."""
     found = np.asarray(plain(as_array(mask)))
     if found.size != a.size:
         raise ValueError(f"{name}: mask and data must be the same size")
@@ -80,11 +82,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
             raise ValueError("when axis=None, `indices` must have a single dimension.")
         arr[np.unravel_index(indices % arr.size, arr.shape)] = values
         return
-    axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
-    if indices.ndim != arr.ndim:
-        raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    grid = np.ogrid[tuple(slice(n) for n in arr.shape)]
-    arr[tuple(indices if i == axis else g for i, g in enumerate(grid))] = values
+    arr[in_each_row(indices, arr.shape, axis)] = values
 
 
 @_writer(np.place)

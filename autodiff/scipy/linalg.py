@@ -14,10 +14,8 @@ import numpy as np
 import scipy.linalg as _scipy
 
 from ..errors import NoRuleError, message
-from ..makers import op
 from ..op import plain
 from ..ops.contract import transposed
-from ..ops.eigen import eigh as _numpy_eigh
 from ..ops.linalg import adjoint
 from . import matrices
 from .drop_in import drop_in
@@ -127,7 +125,9 @@ def lstsq(
     x, squares, rank, s = np.linalg.lstsq(a, b, np.finfo(a.dtype).eps if cond is None else cond)
     if b.ndim == 1 and squares.shape == (1,):
         squares = squares[0]
-    return x, squares, rank, None if lapack_driver == "gelsy" else s
+    if lapack_driver == "gelsy":  # which computes neither squares nor singular values
+        return x, np.empty(0, x.dtype), rank, None
+    return x, squares, rank, s
 
 
 @drop_in(_scipy.pinv)
@@ -306,16 +306,13 @@ def qr(
 
 # -- eigenvalues -------------------------------------------------------------------------------------------------------
 
-_eigh = op(
-    lambda a, *, UPLO="L": tuple(_scipy.eigh(a, lower=UPLO == "L", check_finite=False)),
-    _numpy_eigh.vjps[0],
-    jvps=_numpy_eigh.jvps,
-    name="scipy.linalg.eigh",
-    results=True,
-    examples=_numpy_eigh.examples,
-    formulas=_numpy_eigh.formulas,
-    note="NumPy's eigh by another routine of LAPACK, whose eigenvectors may have the other sign",
-)
+def _turned(v: Any, like: Any) -> Any:
+    """Eigenvectors with the signs or phases of these others, as constants.
+
+    LAPACK's routines differ in them, and SciPy's default one changes a sign from one matrix to the next.
+    """
+    along = np.sum(np.conj(plain(v)) * like, axis=-2, keepdims=True)
+    return v * (along / np.where(along == 0, 1, np.abs(along))).astype(v.dtype)
 
 
 def _standard(name: str, b: Any, **beyond: Any) -> None:
@@ -350,16 +347,20 @@ def eigh(
     overwrite_b: bool = False, type: int = 1, check_finite: bool = True, subset_by_index: Any = None,  # noqa: A002 SciPy's name
     subset_by_value: Any = None, driver: str | None = None,
 ) -> Any:  # fmt: skip
-    """See ``scipy.linalg.eigh``; for one matrix, by whatever driver."""
+    """See ``scipy.linalg.eigh``; for one matrix. The driver decides the signs of the eigenvectors."""
     _standard("eigh", b)
     a = _checked(a, check_finite)
     triangle: Any = "L" if lower else "U"
     if eigvals_only:
         w = np.linalg.eigvalsh(a, UPLO=triangle)
         return w[..., _chosen(w, subset_by_index, subset_by_value)]
-    w, v = _eigh(a, UPLO=triangle)
+    w, v = np.linalg.eigh(a, UPLO=triangle)
     chosen = _chosen(w, subset_by_index, subset_by_value)
-    return w[..., chosen], v[..., chosen]
+    like = _scipy.eigh(  # for some eigenvectors LAPACK may choose other signs than for all
+        plain(a), lower=lower, check_finite=False, driver=driver, subset_by_index=subset_by_index,
+        subset_by_value=subset_by_value,
+    )[1]  # fmt: skip
+    return w[..., chosen], _turned(v[..., chosen], like)
 
 
 @drop_in(_scipy.eigvalsh)

@@ -25,23 +25,24 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special as _scipy
 
 from ..graph import OPERATIONS
 from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
 from ..op import Op, plain
-from ..ops import nn as _nn
-from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, ln, masked
+from ..ops import softmax as _exponentials
+from ..ops.branches import masked
+from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, gap, ln, power_log
 from ..ops.reduce import restored
 from . import derivatives as _d
+from . import ufuncs as _scipy
 from .derivatives import counts as _counts
 from .derivatives import real_only as _real_only
 from .drop_in import drop_in
 
 FRACTION = (0.05, 0.95)
 LARGE = (2.5, 6.0)
-ROOT_PI, ROOT_TWO_PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
+ROOT_PI, ROOT_TWO_PI, ROOT_HALF = math.sqrt(math.pi), math.sqrt(2 * math.pi), math.sqrt(0.5)
 
 
 def elementwise(forward: Any, *rules: Any, **settings: Any) -> Op:
@@ -67,8 +68,9 @@ def _rgamma_slope(x: Any) -> Any:
     z, turn = np.where(left, x, 0), np.where(left, x - 2 * np.round(np.real(x) / 2), 0)
     z_sin, z_cos = np.sin(np.pi * turn), np.cos(np.pi * turn)
     reflected = _scipy.gamma(1 - z) * (z_cos - _scipy.psi(1 - z) * z_sin / np.pi)
-    right = np.where(left, 1, x)
-    return np.where(left, reflected, -_scipy.psi(right) * _scipy.rgamma(right))
+    end = x == np.inf
+    right = np.where(left | end, 1, x)
+    return np.where(left, reflected, np.where(end, 0, -_scipy.psi(right) * _scipy.rgamma(right)))
 
 
 elementwise(
@@ -94,10 +96,26 @@ elementwise(
     _scipy.poch, lambda d, y, z, m: d * (y * _d.psi_gap(z, m)), lambda d, y, z, m: d * (y * _scipy.psi(z + m)),
     smooth=(POSITIVE,), formulas=("δz = δy·y·(ψ(z + m) − ψ(z))", "δm = δy·y·ψ(z + m)"),
 )  # fmt: skip
+
+
+def _choices_slopes(y: Any, n: Any, k: Any) -> tuple[Any, Any]:
+    """By n y·(ψ(n + 1) − ψ(n − k + 1)), by k y·(ψ(n − k + 1) − ψ(k + 1)).
+
+    With g(x) = 1 / Γ(x) it is y = Γ(n + 1)·g(k + 1)·g(n − k + 1). At a pole of Γ one g is 0, but its slope is not.
+    """
+    low, high = k + 1, n - k + 1
+    zero = (y == 0) & (n > -1) & (((high <= 0) & (high == np.floor(high))) | ((low <= 0) & (low == np.floor(low))))
+    top, p, q = _scipy.gamma(np.where(zero, n, 0) + 1), np.where(zero, low, 1), np.where(zero, high, 1)
+    over, under = top * _scipy.rgamma(p) * _rgamma_slope(q), top * _scipy.rgamma(q) * _rgamma_slope(p)
+    rising = top * _scipy.psi(np.where(zero, n, 0) + 1) * _scipy.rgamma(p) * _scipy.rgamma(q)  # 0; its slope is not
+    low, high, free = np.where(zero, 1, low), np.where(zero, 1, high), np.where(zero, 0, n - 2 * k)
+    by_n, by_k = _d.psi_gap(high, np.where(zero, 0, k)), _d.psi_gap(low, free)
+    return np.where(zero, over + rising, y * by_n), np.where(zero, under - over, y * by_k)
+
+
 elementwise(
     _scipy.binom,
-    lambda d, y, n, k: d * (y * _d.psi_gap(n - k + 1, k)),
-    lambda d, y, n, k: d * (y * _d.psi_gap(k + 1, n - 2 * k)),
+    lambda d, y, n, k: d * _choices_slopes(y, n, k)[0], lambda d, y, n, k: d * _choices_slopes(y, n, k)[1],
     smooth=(LARGE, (0.1, 2.4)), formulas=("δn = δy·y·(ψ(n + 1) − ψ(n − k + 1))", "δk = δy·y·(ψ(n − k + 1) − ψ(k + 1))"),
 )  # fmt: skip
 
@@ -145,10 +163,12 @@ _incomplete_beta(_scipy.betainc, _scipy.betaincinv, 1)
 _incomplete_beta(_scipy.betaincc, _scipy.betainccinv, -1)
 
 
-
 def _student_density(v: Any, t: Any) -> Any:
-    """(1 + t²/v)^−(v + 1)/2 / √v·B(½, v/2)."""
-    return np.exp(np.log1p(t * t / v) * -0.5 * (v + 1) - _scipy.betaln(0.5, v / 2)) / np.sqrt(v)
+    """(1 + t²/v)^−(v + 1)/2 / √v·B(½, v/2), and for an infinite v the normal one."""
+    normal = np.isinf(v)
+    n = np.where(normal, 1.0, v)
+    y = np.exp(np.log1p(t * t / n) * -0.5 * (n + 1) - _scipy.betaln(0.5, n / 2)) / np.sqrt(n)
+    return np.where(normal, np.exp(t * t * -0.5) / ROOT_TWO_PI, y)
 
 
 def _student_by_degrees(v: Any, t: Any) -> Any:
@@ -158,7 +178,8 @@ def _student_by_degrees(v: Any, t: Any) -> Any:
     w, u = np.where(near & (t != 0), t * t / whole, 0.5), np.where(near, 0.5, v / whole)
     inner = _d.betainc_by_shapes(0.5, v / 2, w, i=0, j=1) / 2 - _d.beta_density(0.5, v / 2, w) * w / whole
     outer = _d.betainc_by_shapes(v / 2, 0.5, u) / 2 + _d.beta_density(v / 2, 0.5, u) * (1 - u) / whole
-    return np.where(t == 0, 0, np.sign(t) / 2 * np.where(near, inner, -outer))
+    at_zero = t * (_student_density(v, 0.0) * (_d.psi_gap(v / 2, 0.5) - 1 / v) / 2)
+    return np.where(t == 0, at_zero, np.sign(t) / 2 * np.where(near, inner, -outer))
 
 
 elementwise(
@@ -176,8 +197,8 @@ composite(_scipy.pdtrc)(lambda k, m: _scipy.gammainc(np.floor(k) + 1, m))
 
 # -- error functions and the normal distribution -----------------------------------------------------------------------
 
-elementwise(_scipy.erf, lambda d, y, x: d * (2 / ROOT_PI * np.exp(-x * x)), formulas=("δx = δy·2·exp(−x²) / √π",))
-elementwise(_scipy.erfc, lambda d, y, x: -d * (2 / ROOT_PI * np.exp(-x * x)), formulas=("δx = −δy·2·exp(−x²) / √π",))
+elementwise(_scipy.erf, lambda d, y, x: d * (2 / ROOT_PI * _d.gaussian(x)), formulas=("δx = δy·2·exp(−x²) / √π",))
+elementwise(_scipy.erfc, lambda d, y, x: -d * (2 / ROOT_PI * _d.gaussian(x)), formulas=("δx = −δy·2·exp(−x²) / √π",))
 elementwise(_scipy.erfi, lambda d, y, x: d * (2 / ROOT_PI * np.exp(x * x)), formulas=("δx = δy·2·exp(x²) / √π",))
 elementwise(
     _scipy.erfcx, lambda d, y, x: d * _d.erfcx_derivative(x), smooth=(_d.NEAR,), formulas=("δx = δy·(2xy − 2/√π)",)
@@ -198,15 +219,28 @@ elementwise(
 
 def _mills(x: Any) -> Any:
     """Φ(x) over the density there, and its inverse where x is far below 0: √(π/2)·erfcx(−x/√2)."""
-    return math.sqrt(math.pi / 2) * _scipy.erfcx(x * -math.sqrt(0.5))
+    return ROOT_PI * ROOT_HALF * _scipy.erfcx(x * -ROOT_HALF)
 
 
 elementwise(
-    _scipy.ndtr, lambda d, y, x: d * (np.exp(x * x * -0.5) / ROOT_TWO_PI), formulas=("δx = δy·exp(−x²/2) / √2π",)
+    _scipy.ndtr, lambda d, y, x: d * (_d.gaussian(x * ROOT_HALF) / ROOT_TWO_PI), formulas=("δx = δy·exp(−x²/2) / √2π",)
 )
+
+
+def _hazard(x: Any) -> Any:
+    """The normal density over Φ, without 0 / 0 far below zero and without inf far above it.
+
+    It is −x − 1/x + … below zero, so that from −10⁹ on nothing but −x is left.
+    """
+    left, far = x < 0, x * 1e-9 < -1  # 1e9 itself is no float16
+    density = _d.gaussian(np.where(left, 0, x) * ROOT_HALF) / ROOT_TWO_PI
+    near = np.where(left, 1 / _mills(np.where(left & ~far, x, 0)), density / _scipy.ndtr(np.where(left, 0, x)))
+    return np.where(far, -x, near)
+
+
 elementwise(
-    _scipy.log_ndtr, lambda d, y, x: d / _mills(x), formulas=("δx = δy·exp(−x²/2) / √2π / Φ(x)",),
-    edges=((np.inf, 0.0),),
+    _scipy.log_ndtr, lambda d, y, x: d * (1 / _mills(x) if x.dtype.kind == "c" else _hazard(x)),
+    formulas=("δx = δy·exp(−x²/2) / √2π / Φ(x)",), edges=((np.inf, 0.0),),
     note="the limit",
 )  # fmt: skip
 elementwise(
@@ -218,7 +252,7 @@ elementwise(
 )
 elementwise(
     _scipy.owens_t,
-    lambda d, y, h, a: -d * (np.exp(h * h * -0.5) * _scipy.erf(a * h * math.sqrt(0.5)) / (2 * ROOT_TWO_PI)),
+    lambda d, y, h, a: -d * (np.exp(h * h * -0.5) * _scipy.erf(a * h * ROOT_HALF) / (2 * ROOT_TWO_PI)),
     lambda d, y, h, a: d * (np.exp(h * h * (1 + a * a) * -0.5) / (2 * np.pi * (1 + a * a))),
     formulas=("δh = −δy·exp(−h²/2)·erf(ah/√2) / 2√2π", "δa = δy·exp(−h²(1 + a²)/2) / 2π(1 + a²)"),
 )  # fmt: skip
@@ -252,41 +286,30 @@ _by_order(_scipy.kve, lambda f, v, x: f(v, x) - 0.5 * (f(v - 1, x) + f(v + 1, x)
 _by_order(_scipy.hankel1e, lambda f, v, x: 0.5 * (f(v - 1, x) - f(v + 1, x)) - 1j * f(v, x), f"({_LESS} − iy)")
 _by_order(_scipy.hankel2e, lambda f, v, x: 0.5 * (f(v - 1, x) - f(v + 1, x)) + 1j * f(v, x), f"({_LESS} + iy)")
 
-elementwise(_scipy.j0, lambda d, y, x: -d * _scipy.j1(x), formulas=("δx = −δy·J₁(x)",))
-elementwise(
-    _scipy.j1, lambda d, y, x: d * (0.5 * (_scipy.j0(x) - _scipy.jv(2, x))), formulas=("δx = δy·(J₀(x) − J₂(x)) / 2",)
-)
-elementwise(_scipy.y0, lambda d, y, x: -d * _scipy.y1(x), smooth=(POSITIVE,), formulas=("δx = −δy·Y₁(x)",))
-elementwise(
-    _scipy.y1, lambda d, y, x: d * (0.5 * (_scipy.y0(x) - _scipy.yn(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = δy·(Y₀(x) − Y₂(x)) / 2",),
-)  # fmt: skip
-elementwise(_scipy.i0, lambda d, y, x: d * _scipy.i1(x), formulas=("δx = δy·I₁(x)",))
-elementwise(
-    _scipy.i1, lambda d, y, x: d * (0.5 * (_scipy.i0(x) + _scipy.iv(2, x))), formulas=("δx = δy·(I₀(x) + I₂(x)) / 2",)
-)
-elementwise(_scipy.k0, lambda d, y, x: -d * _scipy.k1(x), smooth=(POSITIVE,), formulas=("δx = −δy·K₁(x)",))
-elementwise(
-    _scipy.k1, lambda d, y, x: d * (-0.5 * (_scipy.k0(x) + _scipy.kn(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = −δy·(K₀(x) + K₂(x)) / 2",),
-)  # fmt: skip
-elementwise(
-    _scipy.i0e, lambda d, y, x: d * (_scipy.i1e(x) - np.sign(x) * y), smooth=(POSITIVE,), edges=((0.0, 0.0),),
+
+def _of_fixed_order(ufunc: np.ufunc, slope: Any, formula: str, smooth: Any = POSITIVE, **settings: Any) -> None:
+    """A function of the order 0 or 1, by its slope."""
+    elementwise(ufunc, lambda d, y, x: d * slope(x), smooth=(smooth,), formulas=(f"δx = δy·{formula}",), **settings)
+
+
+_of_fixed_order(_scipy.j0, lambda x: -_scipy.j1(x), "(−J₁(x))", REAL)
+_of_fixed_order(_scipy.j1, lambda x: 0.5 * (_scipy.j0(x) - _scipy.jv(2, x)), "(J₀(x) − J₂(x)) / 2", REAL)
+_of_fixed_order(_scipy.y0, lambda x: -_scipy.y1(x), "(−Y₁(x))")
+_of_fixed_order(_scipy.y1, lambda x: 0.5 * (_scipy.y0(x) - _scipy.yn(2, x)), "(Y₀(x) − Y₂(x)) / 2")
+_of_fixed_order(_scipy.i0, _scipy.i1, "I₁(x)", REAL)
+_of_fixed_order(_scipy.i1, lambda x: 0.5 * (_scipy.i0(x) + _scipy.iv(2, x)), "(I₀(x) + I₂(x)) / 2", REAL)
+_of_fixed_order(_scipy.k0, lambda x: -_scipy.k1(x), "(−K₁(x))")
+_of_fixed_order(_scipy.k1, lambda x: -0.5 * (_scipy.k0(x) + _scipy.kn(2, x)), "(−(K₀(x) + K₂(x)) / 2)")
+_of_fixed_order(
+    _scipy.i0e, lambda x: _d.scaled_bessel(x, v=0), "(e^−|x|·I₁(x) − y·sign x)", edges=((0.0, 0.0),),
     note="the mean of the one-sided slopes at the kink of e^−|x|",
-    formulas=("δx = δy·(e^−|x|·I₁(x) − y·sign x)",),
 )  # fmt: skip
-elementwise(
-    _scipy.i1e, lambda d, y, x: d * (0.5 * (_scipy.i0e(x) + _scipy.ive(2, x)) - np.sign(x) * y), smooth=(POSITIVE,),
-    formulas=("δx = δy·(e^−|x|·(I₀(x) + I₂(x)) / 2 − y·sign x)",), edges=((0.0, 0.5),),
+_of_fixed_order(
+    _scipy.i1e, lambda x: _d.scaled_bessel(x, v=1), "(e^−|x|·(I₀(x) + I₂(x)) / 2 − y·sign x)", edges=((0.0, 0.5),),
     note="the limit: no 0/0 is formed",
 )  # fmt: skip
-elementwise(
-    _scipy.k0e, lambda d, y, x: d * (y - _scipy.k1e(x)), smooth=(POSITIVE,), formulas=("δx = δy·(y − eˣ·K₁(x))",)
-)
-elementwise(
-    _scipy.k1e, lambda d, y, x: d * (y - 0.5 * (_scipy.k0e(x) + _scipy.kve(2, x))), smooth=(POSITIVE,),
-    formulas=("δx = δy·(y − eˣ·(K₀(x) + K₂(x)) / 2)",),
-)  # fmt: skip
+_of_fixed_order(_scipy.k0e, lambda x: _d.scaled_bessel(x, v=0, second=True), "(y − eˣ·K₁(x))")
+_of_fixed_order(_scipy.k1e, lambda x: _d.scaled_bessel(x, v=1, second=True), "(y − eˣ·(K₀(x) + K₂(x)) / 2)")
 
 
 def _spherical(original: Any, less: int, more: int) -> Any:
@@ -310,7 +333,8 @@ spherical_in, spherical_kn = _spherical(_scipy.spherical_in, 1, 1), _spherical(_
 # -- logistic, exponential and logarithmic functions -------------------------------------------------------------------
 
 elementwise(_scipy.expit, lambda d, y, x: d * (y * _scipy.expit(-x)), formulas=("δx = δy·y·(1 − y)",))
-elementwise(_scipy.logit, lambda d, y, x: d / (x * (1 - x)), smooth=(FRACTION,), formulas=("δx = δy / x(1 − x)",))
+elementwise(_scipy.logit, lambda d, y, x: d * (1 / x + 1 / (1 - x)), smooth=(FRACTION,),
+            formulas=("δx = δy·(1/x + 1/(1 − x))",))
 elementwise(_scipy.log_expit, lambda d, y, x: d * _scipy.expit(-x), formulas=("δx = δy·(1 − expit x)",))
 elementwise(_scipy.expm1, lambda d, y, x: d * np.exp(x), formulas=("δx = δy·eˣ",))
 elementwise(_scipy.log1p, lambda d, y, x: d / (1 + x), smooth=(UNIT,), formulas=("δx = δy / (1 + x)",))
@@ -324,7 +348,7 @@ elementwise(
 elementwise(_scipy.cosm1, lambda d, y, x: -d * np.sin(x), formulas=("δx = −δy·sin x",))
 elementwise(_scipy.exprel, lambda d, y, x: d * _d.exprel_derivative(x), formulas=("δx = δy·exprel′(x)",))
 elementwise(
-    _scipy.powm1, lambda d, y, a, b: d * (b * np.power(a, b - 1)), lambda d, y, a, b: d * _scipy.xlogy(y + 1, a),
+    _scipy.powm1, lambda d, y, a, b: d * (b * np.power(a, b - 1)), lambda d, y, a, b: d * power_log(a, b, order=1),
     smooth=(POSITIVE, REAL), formulas=("δa = δy·b·aᵇ⁻¹", "δb = δy·aᵇ·ln a"),
 )  # fmt: skip
 
@@ -374,8 +398,9 @@ elementwise(
 # -- losses and transformations of Box and Cox -------------------------------------------------------------------------
 
 elementwise(
-    _scipy.huber, lambda d, y, s, r: masked(d * np.maximum(np.absolute(r) - s, 0), s >= 0),
-    lambda d, y, s, r: masked(d * np.clip(r, -s, s), s >= 0), smooth=((0.1, 0.9), (1.1, 3.0)),
+    _scipy.huber, lambda d, y, s, r: masked(d * np.where(np.absolute(r) > s, np.absolute(r) - s, 0), s >= 0),
+    lambda d, y, s, r: masked(d * np.where(np.absolute(r) > s, np.sign(r) * s, r), s >= 0),
+    smooth=((0.1, 0.9), (1.1, 3.0)),
     formulas=("δs = δy·max(|r| − s, 0)", "δr = δy·r, within ±s"),
     edges=(((2.0, 2.0), (0.0, 2.0)), ((1.0, 0.0), (0.0, 0.0))),
     note="the quadratic part reaches to delta itself; flat in x where delta is 0",
@@ -388,15 +413,15 @@ elementwise(
 )  # fmt: skip
 elementwise(
     _scipy.boxcox, lambda d, y, x, p: d * np.power(x, p - 1),
-    lambda d, y, x, p: d * (np.square(np.log(x)) * _d.exprel_derivative(p * np.log(x))),
-    smooth=(POSITIVE, REAL), formulas=("δx = δy·xᵖ⁻¹", "δp = δy·ln² x·exprel′(p·ln x)"),
+    lambda d, y, x, p: d * _d.box_cox(np.log(x), p),
+    smooth=(POSITIVE, REAL), formulas=("δx = δy·xᵖ⁻¹", "δp = δy·(xᵖ·ln x − y) / p"),
     edges=(((2.0, 0.0), (0.5, math.log(2.0) ** 2 / 2)),),
     note="the limit at λ = 0",
 )  # fmt: skip
 elementwise(
-    _scipy.boxcox1p, lambda d, y, x, p: d * np.power(1 + x, p - 1),
-    lambda d, y, x, p: d * (np.square(np.log1p(x)) * _d.exprel_derivative(p * np.log1p(x))),
-    smooth=(UNIT, REAL), formulas=("δx = δy·(1 + x)ᵖ⁻¹", "δp = δy·ln²(1 + x)·exprel′(p·ln(1 + x))"),
+    _scipy.boxcox1p, lambda d, y, x, p: d * np.exp(_scipy.xlog1py(p - 1, x)),
+    lambda d, y, x, p: d * _d.box_cox(np.log1p(x), p),
+    smooth=(UNIT, REAL), formulas=("δx = δy·(1 + x)ᵖ⁻¹", "δp = δy·((1 + x)ᵖ·ln(1 + x) − y) / p"),
 )  # fmt: skip
 elementwise(
     _scipy.inv_boxcox, lambda d, y, x, p: d * (y / (1 + p * x)),
@@ -446,11 +471,19 @@ def _positive(rng: np.random.Generator, shape: Any) -> Any:
     return rng.uniform(*POSITIVE, shape)
 
 
+def _sinhc(x: Any) -> Any:
+    """The quotient sinh x / x; within 1 of 0 the series Σ x²ᵏ / (2k + 1)!, whose tenth term is below 2·10⁻²⁰."""
+    near = np.absolute(x) < 1
+    small, large = np.square(np.where(near, x, 0)), np.where(near, 1, x)
+    series = sum(small**k * (1 / math.factorial(2 * k + 1)) for k in range(10))
+    return np.where(near, series, np.sinh(large) / large)
+
+
 _paired(
     _scipy.sici, lambda x: np.sinc(x / np.pi), lambda x: np.cos(x) / x, "δx = δSi·sin x / x + δCi·cos x / x", _positive
 )
 _paired(
-    _scipy.shichi, lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x,
+    _scipy.shichi, _sinhc, lambda x: np.cosh(x) / x,
     "δx = δShi·sinh x / x + δChi·cosh x / x", _positive,
 )  # fmt: skip
 _paired(
@@ -470,8 +503,18 @@ op(
     jvps=(lambda t, y, x: tuple(t * slope for slope in _airy_slopes(y, x)),), results=True, numpy=(_scipy.airy,),
     examples=(at((3, 4)), at(())), formulas=("δx = δAi·Ai′ + δAi′·x·Ai + δBi·Bi′ + δBi′·x·Bi",),
 )  # fmt: skip
+
+
+def _ellipk_slope(m: Any) -> Any:
+    """π/8·₂F₁(3/2, 3/2; 2; m), or (E − (1 − m)K) / 2m(1 − m) far out, where nothing cancels and SciPy's ₂F₁ is lost."""
+    far = m < -_d.FAR
+    z = np.where(far, m, -1)
+    closed = (_scipy.ellipe(z) / (1 - z) - _scipy.ellipk(z)) / (2 * z)
+    return np.where(far, closed, np.pi / 8 * _scipy.hyp2f1(1.5, 1.5, 2.0, np.where(far, 0, m)))
+
+
 elementwise(
-    _scipy.ellipk, lambda d, y, m: d * (np.pi / 8 * _scipy.hyp2f1(1.5, 1.5, 2.0, m)), smooth=(UNIT,),
+    _scipy.ellipk, lambda d, y, m: d * _ellipk_slope(m), smooth=(UNIT,),
     formulas=("δm = δy·(E − (1 − m)K) / 2m(1 − m)",), edges=((0.0, math.pi / 8),),
     note="the limit: no 0/0 is formed",
 )  # fmt: skip
@@ -496,28 +539,29 @@ def _parameters(rng: np.random.Generator, shape: Any) -> Any:
     return rng.uniform(0.5, 3.0, shape)
 
 
-_P = _parameters
 elementwise(
     _scipy.hyp0f1, None, lambda d, y, v, x: d * (_scipy.hyp0f1(v + 1, x) / v),
-    examples=(at((3, 4), (3, 4), draw=(_P, None)),), formulas=("", "δx = δy·₀F₁(v + 1; x) / v"),
+    examples=(at((3, 4), (3, 4), draw=(_parameters, None)),), formulas=("", "δx = δy·₀F₁(v + 1; x) / v"),
 )  # fmt: skip
 
 
 _hyp1f1: Any = elementwise(
     lambda a, b, x: _scipy.hyp1f1(a, b, np.where(np.isfinite(x), x, np.nan)),  # for an infinite x it may never return
     None, None, lambda d, y, a, b, x: d * (_hyp1f1(a + 1, b + 1, x) * (a / b)),
-    name="hyp1f1", numpy=(_scipy.hyp1f1,), examples=(at((3, 4), (3, 4), (3, 4), draw=(_P, _P, None)),),
+    name="hyp1f1", numpy=(_scipy.hyp1f1,),
+    examples=(at((3, 4), (3, 4), (3, 4), draw=(_parameters, _parameters, None)),),
     formulas=("", "", "δx = δy·a/b·₁F₁(a + 1; b + 1; x)"),
 )  # fmt: skip
 elementwise(
     _scipy.hyp2f1, None, None, None,
     lambda d, y, a, b, c, x: d * (_scipy.hyp2f1(a + 1, b + 1, c + 1, x) * (a * b / c)),
-    smooth=((-0.8, 0.8),), examples=(at((3, 4), (3, 4), (3, 4), (3, 4), draw=(_P, _P, _P, None)),),
+    smooth=((-0.8, 0.8),), examples=(at((3, 4), (3, 4), (3, 4), (3, 4), draw=(*[_parameters] * 3, None)),),
     formulas=("", "", "", "δx = δy·ab/c·₂F₁(a + 1, b + 1; c + 1; x)"),
 )  # fmt: skip
 elementwise(
     _scipy.hyperu, None, None, lambda d, y, a, b, x: d * (_scipy.hyperu(a + 1, b + 1, x) * -a), smooth=(POSITIVE,),
-    examples=(at((3, 4), (3, 4), (3, 4), draw=(_P, _P, None)),), formulas=("", "", "δx = −δy·a·U(a + 1, b + 1, x)"),
+    examples=(at((3, 4), (3, 4), (3, 4), draw=(_parameters, _parameters, None)),),
+    formulas=("", "", "δx = −δy·a·U(a + 1, b + 1, x)"),
 )  # fmt: skip
 
 # -- circular functions of degrees -------------------------------------------------------------------------------------
@@ -602,19 +646,23 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
 @drop_in(_scipy.softmax)
 def softmax(x: Any, axis: Any = None) -> Any:
     """Exponentials divided by their sum along an axis, without overflow."""
-    return _nn.softmax(x, axis=axis)
+    return _exponentials.softmax(x, axis=axis)
 
 
 @drop_in(_scipy.log_softmax)
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of :func:`softmax`, accurate where that underflows."""
-    return _nn.log_softmax(x, axis=axis)
+    return _exponentials.log_softmax(x, axis=axis)
 
 
-def _portions(y: Any, a: Any, axis: Any, keepdims: bool) -> Any:
-    """Exp(a) over the absolute value of the sum, with its sign."""
+def _portions(y: Any, a: Any, b: Any, axis: Any, keepdims: bool) -> Any:
+    """Exp(a) over the absolute value of Σ b·exp(a), with its sign; elements infinite with that share it equally."""
+    top, sign = (restored(part, a.shape, axis, keepdims) for part in y)
+    ends = np.isinf(top) & (a == top)
+    total = np.sum(np.where(ends, np.absolute(b), 0), axis=axis, keepdims=True)
     with np.errstate(over="ignore"):  # of an element that counts for nothing, because its weight is 0
-        return restored(y[1], a.shape, axis, keepdims) * np.exp(a - restored(y[0], a.shape, axis, keepdims))
+        e = np.exp(gap(a, top))
+    return np.where(sign == 0, 1, sign) * np.where(ends & (total != 0), e / np.where(total == 0, 1, total), e)
 
 
 def _weighted_forward(a: Any, b: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -626,7 +674,7 @@ def _weighted_forward(a: Any, b: Any, *, axis: Any = None, keepdims: bool = Fals
 _weighted: Any = op(
     _weighted_forward,
     joint=lambda d, y, a, b, *, axis=None, keepdims=False: _weighted_terms(
-        restored(d[0], a.shape, axis, keepdims) * _portions(y, a, axis, keepdims), b
+        restored(d[0], a.shape, axis, keepdims) * _portions(y, a, b, axis, keepdims), b
     ),
     arity=2, name="weighted_logsumexp", results=True, formulas=("δa = δy·b·eᵃ / Σ b·eᵃ", "δb = δy·eᵃ / Σ b·eᵃ"),
     examples=(at((5,), (5,)), at((3, 4), (3, 4), axis=0), at((2, 3, 2), (2, 3, 2), axis=(0, -1), keepdims=True)),
@@ -650,7 +698,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     array([0.5, 0.5])
     """
     if b is None and not return_sign:
-        return _nn.logsumexp(a, axis=axis, keepdims=keepdims)
+        return _exponentials.logsumexp(a, axis=axis, keepdims=keepdims)
     shape = np.broadcast_shapes(np.shape(a), np.shape(1.0 if b is None else b))
     spread = (np.broadcast_to(x, shape or (1,)) for x in (a, 1.0 if b is None else b))
     y, sign = _weighted(*spread, axis=axis, keepdims=keepdims)

@@ -2,7 +2,8 @@
 
 Each is spelled as SciPy spells it, ``stats.norm.logpdf(x, loc=0, scale=1)``, and on plain arrays it is SciPy's own.
 With a tensor among the arguments the same value comes with its derivative by the variable and by every parameter.
-Outside the support the logarithm of a density is −inf and its derivative zero. The variable of a discrete distribution
+Outside the support the logarithm of a density is −inf and its derivative zero; where a parameter is invalid or the
+variable is nan, both are nan. The variable of a discrete distribution
 and counts of trials are whole numbers, so there is no derivative with respect to them. What is not differentiated here
 (``rvs``, ``fit``, moments, other distributions) is SciPy's.
 
@@ -19,22 +20,24 @@ np.float64(0.5)
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special as _sc
 from scipy import stats as _scipy
 
 from ..errors import NoRuleError, message
 from ..op import as_array, plain
 from ..tensor import has_history
+from . import ufuncs as _sc
 from .drop_in import drop_in, has_tensor
 
 LOG_ROOT_TWO_PI = math.log(2 * math.pi) / 2
 LOG_PI = math.log(math.pi)
+LOG_TWO_OVER_PI = math.log(2 / math.pi)
 INF = math.inf
 
 _METHODS = ("logpdf", "pdf", "logpmf", "pmf", "cdf", "sf", "logcdf", "logsf", "ppf", "isf")
@@ -64,7 +67,6 @@ class Distribution:
         support: tuple[Any, Any] = (-INF, INF),
         within: Any = 0.0,
         valid: Formula = _positive,
-        usual: tuple[float, ...] = (),
         discrete: bool = False,
         counts: tuple[str, ...] = (),
         **formulas: Formula,
@@ -74,7 +76,6 @@ class Distribution:
         self._names = [name.strip() for name in (original.shapes or "").split(",") if name.strip()]
         self._support = tuple(end if callable(end) else lambda *shapes, end=end: end for end in support)
         self._within, self._valid, self._discrete, self._counts = within, valid, discrete, counts
-        self._usual = usual or (1.0,) * len(self._names)
         self._formulas = formulas
         for name in _METHODS:
             if self._can(name):
@@ -94,47 +95,52 @@ class Distribution:
         """Whether a method can be had from the formulas that were given."""
         known = self._formulas
         density = "logpmf" if self._discrete else "logpdf"
-        return name in known or name in (density, density[3:]) or (
-            name in ("logcdf", "sf", "logsf") and "cdf" in known
-        ) or (name == "isf" and "ppf" in known)  # fmt: skip
+        return name in known or name in (density, density[3:]) or (name in ("logcdf", "sf", "logsf") and "cdf" in known)
 
     def _method(self, name: str) -> Callable[..., Any]:
         original = getattr(self._original, name)
+        variable = "q" if name in ("ppf", "isf") else "k" if self._discrete else "x"
+        ends = {"loc": 0.0} if self._discrete else {"loc": 0.0, "scale": 1.0}
+        needed = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in (variable, *self._names)]
+        others = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=e) for n, e in ends.items()]
+        signature = inspect.Signature([*needed, *others])
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             if not has_tensor(args) and not has_tensor(kwargs.values()):
                 return original(*args, **kwargs)
-            names = [*self._names, "loc", *(() if self._discrete else ("scale",))]
-            given = dict(zip(names, args[1:], strict=False), **kwargs)
-            if not args or len(args) > len(names) + 1 or not {*self._names} <= {*given} <= {*names}:
-                return original(*map(_bare, args), **{k: _bare(v) for k, v in kwargs.items()})  # raises SciPy's error
-            loc, scale = given.get("loc", 0.0), given.get("scale", 1.0)
+            given = {**ends, **signature.bind(*args, **kwargs).arguments}  # TypeError for what SciPy does not take
             shapes = [plain(given[n]) if n in self._counts else given[n] for n in self._names]
             with np.errstate(all="ignore"):
-                return self._value(name, args[0], shapes, loc, scale)
+                return self._value(name, given[variable], shapes, given["loc"], given.get("scale", 1.0))
 
         return call
 
     def _value(self, name: str, x: Any, shapes: list[Any], loc: Any, scale: Any) -> Any:
-        """One method at one place: nan for invalid parameters, the constant outside the support, else the formula."""
+        """One method at one place: nan for invalid parameters, the constant outside the support, else the formula.
+
+        An invalid parameter enters the formula as nan times itself, so that its derivative is nan too.
+        """
         x, loc, scale, *shapes = (as_array(part) for part in (x, loc, scale, *shapes))
         valid = self._valid(*shapes) if shapes else np.True_
-        shapes = [np.where(valid, s, usual) for s, usual in zip(shapes, self._usual, strict=True)]
+        shapes = [np.where(valid, s, np.nan * s) for s in shapes]
         good = valid & (scale > 0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = np.where(scale > 0, scale, np.nan * scale)
         if name in ("ppf", "isf"):
-            return np.where(good, self._quantile(name, x, shapes, loc, scale), np.nan)
+            good = good & (x >= 0) & (x <= 1)
+            q = np.where((x >= 0) & (x <= 1), x, np.nan * x)
+            return (self._formulas[name](q, *shapes) * scale + loc) * np.where(good, 1.0, np.nan)
         z = (np.floor(x) if self._discrete and name not in ("logpmf", "pmf") else x) - loc
         z = z / scale if not self._discrete else plain(z)
         low, high = (end(*shapes) for end in self._support)
+        good = good & (z == z)
         below, above = z < low, z > high
         if self._discrete and name in ("logpmf", "pmf"):
-            below = below | (z != np.floor(z))
-        inside = ~(below | above)
+            below = below | (z > np.floor(z))
+        inside = ~(below | above) | ~good
         z = np.where(inside, z, self._within(*shapes) if callable(self._within) else self._within)
         y = np.where(inside, self._formula(name)(z, *shapes, scale=scale), self._outside(name, below))
-        return np.where(good, y, np.nan)
+        return y * np.where(good, 1.0, np.nan)
 
     @staticmethod
     def _outside(name: str, below: Any) -> Any:
@@ -162,13 +168,6 @@ class Distribution:
         one, other = (self._formula(part) for part in (("cdf", "sf") if name == "logcdf" else ("sf", "cdf")))
         return lambda z, *shapes, scale: _log_of(one(z, *shapes, scale=scale), other(z, *shapes, scale=scale))
 
-    def _quantile(self, name: str, q: Any, shapes: list[Any], loc: Any, scale: Any) -> Any:
-        inside = (q >= 0) & (q <= 1)
-        q = np.where(inside, q, 0.5)
-        known = self._formulas
-        z = known[name](q, *shapes) if name in known else known["ppf"](1 - q, *shapes)
-        return np.where(inside, z * scale + loc, np.nan)
-
 
 def _log_of(part: Any, rest: Any) -> Any:
     """The logarithm of a probability, by what it leaves of 1 where that is the smaller one."""
@@ -189,7 +188,7 @@ norm = Distribution(
 )  # fmt: skip
 cauchy = Distribution(
     _scipy.cauchy,
-    logpdf=lambda z: -LOG_PI - np.log1p(z * z),
+    logpdf=lambda z: -LOG_PI - 2 * np.log(np.hypot(1.0, z)),
     cdf=lambda z: np.arctan2(1, -z) / np.pi, sf=lambda z: np.arctan2(1, z) / np.pi,
     ppf=lambda q: _cauchy_ppf(q), isf=lambda q: -_cauchy_ppf(q),
 )  # fmt: skip
@@ -209,7 +208,7 @@ gumbel_r = Distribution(
     _scipy.gumbel_r,
     logpdf=lambda z: -z - np.exp(-z),
     cdf=lambda z: np.exp(-np.exp(-z)), sf=lambda z: -np.expm1(-np.exp(-z)), logcdf=lambda z: -np.exp(-z),
-    ppf=lambda q: -np.log(-np.log(q)),
+    ppf=lambda q: -np.log(-np.log(q)), isf=lambda q: -np.log(-np.log1p(-q)),
 )  # fmt: skip
 gumbel_l = Distribution(
     _scipy.gumbel_l,
@@ -219,14 +218,24 @@ gumbel_l = Distribution(
 )  # fmt: skip
 t = Distribution(
     _scipy.t,
-    logpdf=lambda z, df: np.log(_sc.poch(df / 2, 0.5)) - np.log(np.pi * df) / 2 - (df + 1) / 2 * np.log1p(z * z / df),
+    logpdf=lambda z, df: _student(z, df),
     cdf=lambda z, df: _sc.stdtr(df, z), sf=lambda z, df: _sc.stdtr(df, -z),
 )  # fmt: skip
 
 
 def _cauchy_ppf(q: Any) -> Any:
-    within = (q > 0) & (q < 1)
-    return np.where(within, np.tan(np.pi * np.where(within, q, 0.5) - np.pi / 2), np.where(q < 0.5, -INF, INF))
+    """−cot πq: about the middle tan π(q − ½), beyond it by the smaller one of q and 1 − q."""
+    middle, low = np.absolute(q - 0.5) < 0.25, q < 0.5
+    beside = np.where(low, -1.0, 1.0) / np.tan(np.pi * np.where(middle, 0.25, np.where(low, q, 1 - q)))
+    return np.where(middle, np.tan(np.pi * (np.where(middle, q, 0.5) - 0.5)), beside)
+
+
+def _student(z: Any, df: Any) -> Any:
+    """The logarithm of Γ((ν + 1)/2) / √πν·Γ(ν/2)·(1 + z²/ν)^−(ν + 1)/2; the normal one for an infinite ν."""
+    normal = np.isinf(df)
+    v = np.where(normal, 1.0, df)
+    y = np.log(_sc.poch(v / 2, 0.5)) - np.log(np.pi * v) / 2 - (v + 1) / 2 * np.log1p(z * z / v)
+    return np.where(normal, -(z * z) / 2 - LOG_ROOT_TWO_PI, y)
 
 
 def _laplace_cdf(z: Any) -> Any:
@@ -256,13 +265,14 @@ chi2 = Distribution(
 )  # fmt: skip
 invgamma = Distribution(
     _scipy.invgamma, support=_LINE, within=1.0,
-    logpdf=lambda z, a: _from_zero(z, lambda z: -(a + 1) * np.log(z) - _sc.gammaln(a) - 1 / z),
-    cdf=lambda z, a: _sc.gammaincc(a, 1 / z), sf=lambda z, a: _sc.gammainc(a, 1 / z),
+    logpdf=lambda z, a: _from_zero(z, lambda z: -(a + 1) * np.log(z) - _sc.gammaln(a) - 1 / z, -INF),
+    cdf=lambda z, a: _from_zero(z, lambda z: _sc.gammaincc(a, 1 / z), 0.0),
+    sf=lambda z, a: _from_zero(z, lambda z: _sc.gammainc(a, 1 / z), 1.0),
     ppf=lambda q, a: 1 / _sc.gammainccinv(a, q), isf=lambda q, a: 1 / _sc.gammaincinv(a, q),
 )  # fmt: skip
 lognorm = Distribution(
     _scipy.lognorm, support=_LINE, within=1.0,
-    logpdf=lambda z, s: _from_zero(z, lambda z: -np.square(np.log(z) / s) / 2 - np.log(s * z) - LOG_ROOT_TWO_PI),
+    logpdf=lambda z, s: _from_zero(z, lambda z: -np.square(np.log(z) / s) / 2 - np.log(s * z) - LOG_ROOT_TWO_PI, -INF),
     cdf=lambda z, s: _sc.ndtr(np.log(z) / s), sf=lambda z, s: _sc.ndtr(-np.log(z) / s),
     logcdf=lambda z, s: _sc.log_ndtr(np.log(z) / s), logsf=lambda z, s: _sc.log_ndtr(-np.log(z) / s),
     ppf=lambda q, s: np.exp(s * _sc.ndtri(q)), isf=lambda q, s: np.exp(-s * _sc.ndtri(q)),
@@ -282,22 +292,23 @@ weibull_min = Distribution(
 )  # fmt: skip
 halfnorm = Distribution(
     _scipy.halfnorm, support=_LINE, within=1.0,
-    logpdf=lambda z: math.log(2 / math.pi) / 2 - z * z / 2,
+    logpdf=lambda z: LOG_TWO_OVER_PI / 2 - z * z / 2,
     cdf=lambda z: _sc.erf(z * math.sqrt(0.5)), sf=lambda z: 2 * _sc.ndtr(-z),
     ppf=lambda q: _sc.ndtri((1 + q) / 2), isf=lambda q: -_sc.ndtri(q / 2),
 )  # fmt: skip
 halfcauchy = Distribution(
     _scipy.halfcauchy, support=_LINE, within=1.0,
-    logpdf=lambda z: math.log(2 / math.pi) - np.log1p(z * z),
+    logpdf=lambda z: LOG_TWO_OVER_PI - np.log1p(z * z),
     cdf=lambda z: 2 / np.pi * np.arctan(z), sf=lambda z: 2 / np.pi * np.arctan2(1, z),
-    ppf=lambda q: np.where(q == 1, INF, np.tan(np.pi / 2 * q)), isf=lambda q: 1 / np.tan(np.pi / 2 * q),
+    ppf=lambda q: np.where(q == 1, INF, np.tan(np.pi / 2 * q)),
+    isf=lambda q: np.where(q == 1, (1 - q) * (np.pi / 2), 1 / np.tan(np.pi / 2 * q)),
 )  # fmt: skip
 
 
-def _from_zero(z: Any, formula: Formula) -> Any:
-    """A formula in which infinities would meet at zero; the density there is 0."""
+def _from_zero(z: Any, formula: Formula, there: float) -> Any:
+    """A formula in which infinities would meet at zero; what it tends to there, and its slope 0."""
     zero = z == 0
-    return np.where(zero, -INF, formula(np.where(zero, 1.0, z)))
+    return np.where(zero, there, formula(np.where(zero, 1.0, z)))
 
 
 # -- on an interval ----------------------------------------------------------------------------------------------------
@@ -325,7 +336,7 @@ beta = Distribution(
 )  # fmt: skip
 truncnorm = Distribution(
     _scipy.truncnorm, support=(lambda a, b: a, lambda a, b: b), within=lambda a, b: np.clip(0.0, plain(a), plain(b)),
-    valid=lambda a, b: a < b, usual=(-1.0, 1.0),
+    valid=lambda a, b: a < b,
     logpdf=lambda z, a, b: -(z * z) / 2 - LOG_ROOT_TWO_PI - _log_mass(a, b),
 )  # fmt: skip
 
@@ -349,12 +360,12 @@ def _trials(n: Any) -> Any:
 
 
 bernoulli = Distribution(
-    _scipy.bernoulli, support=(0, 1), valid=_probability, usual=(0.5,), discrete=True,
+    _scipy.bernoulli, support=(0, 1), valid=_probability, discrete=True,
     logpmf=lambda k, p: _sc.xlogy(k, p) + _sc.xlog1py(1 - k, -p), pmf=lambda k, p: np.where(k < 1, 1 - p, p),
-    cdf=lambda k, p: np.where(k < 1, 1 - p, 1.0), sf=lambda k, p: np.where(k < 1, p, 0.0),
+    cdf=lambda k, p: np.where(k >= 1, 1.0, 1 - p), sf=lambda k, p: np.where(k >= 1, 0.0, p),
 )  # fmt: skip
 binom = Distribution(
-    _scipy.binom, support=(0, lambda n, p: n), valid=lambda n, p: _trials(n) & _probability(p), usual=(1.0, 0.5),
+    _scipy.binom, support=(0, lambda n, p: n), valid=lambda n, p: _trials(n) & _probability(p),
     discrete=True, counts=("n",), logpmf=_binomial,
     cdf=lambda k, n, p: _binomial_cdf(k, n, p), sf=lambda k, n, p: _binomial_sf(k, n, p),
 )  # fmt: skip
@@ -364,13 +375,13 @@ poisson = Distribution(
     cdf=lambda k, mu: _sc.gammaincc(k + 1, mu), sf=lambda k, mu: _sc.gammainc(k + 1, mu),
 )  # fmt: skip
 geom = Distribution(
-    _scipy.geom, support=(1, INF), within=1.0, valid=lambda p: (p > 0) & (p <= 1), usual=(0.5,), discrete=True,
+    _scipy.geom, support=(1, INF), within=1.0, valid=lambda p: (p > 0) & (p <= 1), discrete=True,
     logpmf=lambda k, p: _sc.xlog1py(k - 1, -p) + np.log(p),
     cdf=lambda k, p: -np.expm1(_sc.xlog1py(k, -p)), sf=lambda k, p: np.exp(_sc.xlog1py(k, -p)),
     logsf=lambda k, p: _sc.xlog1py(k, -p),
 )  # fmt: skip
 nbinom = Distribution(
-    _scipy.nbinom, support=(0, INF), valid=lambda n, p: (n > 0) & (p > 0) & (p <= 1), usual=(1.0, 0.5), discrete=True,
+    _scipy.nbinom, support=(0, INF), valid=lambda n, p: (n > 0) & (p > 0) & (p <= 1), discrete=True,
     logpmf=lambda k, n, p: -_sc.betaln(n, k + 1) - np.log(n + k) + n * np.log(p) + _sc.xlog1py(k, -p),
     cdf=lambda k, n, p: _sc.betainc(n, k + 1, p), sf=lambda k, n, p: _sc.betaincc(n, k + 1, p),
 )  # fmt: skip
@@ -382,11 +393,11 @@ betabinom = Distribution(
 
 
 def _binomial_cdf(k: Any, n: Any, p: Any) -> Any:
-    return np.where(k < n, _sc.betaincc(np.minimum(k, n - 1) + 1, np.maximum(n - k, 1), p), 1.0)
+    return np.where(k >= n, 1.0, _sc.betaincc(np.minimum(k, n - 1) + 1, np.maximum(n - k, 1), p))
 
 
 def _binomial_sf(k: Any, n: Any, p: Any) -> Any:
-    return np.where(k < n, _sc.betainc(np.minimum(k, n - 1) + 1, np.maximum(n - k, 1), p), 0.0)
+    return np.where(k >= n, 0.0, _sc.betainc(np.minimum(k, n - 1) + 1, np.maximum(n - k, 1), p))
 
 
 # -- of several variables ----------------------------------------------------------------------------------------------
@@ -443,7 +454,7 @@ def _singular(off: Any, cov: Any, frozen: Any) -> Any:
             )
         )
     known = frozen.cov_object
-    white = off @ known._LP if hasattr(known, "_LP") else known.whiten(off)
+    white = off @ known.whiten(np.eye(frozen.dim))  # it is linear, and would take a tensor for an array
     y = -(np.sum(np.square(white), axis=-1) + known.log_pdet) / 2 - known.rank * LOG_ROOT_TWO_PI
     return np.where(np.isfinite(frozen.logpdf(plain(off) + frozen.mean)), y, -INF)
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from ..errors import CheckError, message
 from ..graph import columns
-from ..makers import Example, Primitive, at
+from ..makers import Example, at
 from ..op import Op
+from ..primitives import Primitive
 from .gradients import check_grads
 from .laws import LAWS, Case, cases, judge
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..call import Call
-from ..errors import CheckError
+from ..errors import CheckError, DegenerateWarning
 from ..op import FullTrace, Op, Trace
 from ..sweep import deltas, tangents
 from .cases import Case, Counts
@@ -143,7 +144,8 @@ def linearity(case: Case) -> Counts:
         if not scale_of(a * d + b * e - m) <= allowed:
             fail(f"{case.label}, argument {k}", "linearity", m, a * d + b * e, allowed, "a rule must be linear in d")
         counts[k, 1, "reverse"] += 1
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateWarning)  # it is said of matrices that the poison made singular
         return counts + _zeros(case, rng)
 
 

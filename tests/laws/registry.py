@@ -8,6 +8,8 @@ from autodiff.graph import OPERATIONS
 from autodiff.testing.laws import LAWS, cases, judge
 
 with contextlib.suppress(MissingExtraError):
+    import autodiff.scipy.linalg
+    import autodiff.scipy.sparse
     import autodiff.scipy.special  # noqa: F401 its rules are held to the same laws where SciPy is installed
 
 OPS = [

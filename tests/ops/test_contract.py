@@ -194,3 +194,22 @@ def test_the_path_of_einsum_is_known_from_tensors():
 
     assert np.isfinite(ad.grad(f)(A)).all()
     assert paths[0] == np.einsum_path("ij,jk,k", A, A, A[0], optimize="optimal")
+
+
+@pytest.mark.parametrize(
+    "product", [lambda a, **how: np.matmul(a, a.T, **how), lambda a, **how: np.vecdot(a, a, **how)]
+)
+def test_dtype_says_in_which_precision_a_product_is_computed(product):
+    """300·300·4 is more than half precision holds; what NumPy may not cast is its own error."""
+    a = np.full((1, 4), 300, np.float16)
+    y, pull = ad.vjp(lambda a: product(a, dtype=np.float32), a)
+    assert y.dtype == np.float32
+    assert y == product(a, dtype=np.float32) == 360000
+    np.testing.assert_array_equal(pull(np.ones(y.shape, y.dtype))[0], np.full((1, 4), 600, np.float16))
+    for how in ({"dtype": np.int32}, {"dtype": np.float16, "casting": "no"}, {"dtype": np.int64, "casting": "safe"}):
+        wide = a.astype(np.float32)
+        with pytest.raises(TypeError) as right:
+            product(wide, **how)
+        with pytest.raises(TypeError) as ours:
+            ad.vjp(lambda a, how=how: product(a, **how), wide)
+        assert type(ours.value) is type(right.value)

@@ -265,7 +265,12 @@ WRONG = {
     "pairs": (SettingError, "from 0 on", lambda: nn.conv(X, W, padding=((0, -1), (0, 0)))),
     "name": (SettingError, '"same"', lambda: nn.conv(X, W, padding="full")),
     "groups": (SettingError, "groups=0", lambda: nn.conv(X, W, groups=0)),
-    "channels of a transpose": (ShapeError, "(2, 8, 6, 6)", lambda: nn.conv_transpose(X, W)),
+    "whole number as a fraction": (SettingError, "instead: stride=2\n", lambda: nn.conv(X, W, stride=2.0)),
+    "one number": (SettingError, "groups=0\n", lambda: nn.conv(X, W, groups=0)),
+    "a pair over one axis": (SettingError, "padding=((1, 2),)", lambda: nn.conv(X[0], W[0], padding=(1, 2))),
+    "channels of a transpose": (ShapeError, "w of shape (4, results, …)", lambda: nn.conv_transpose(X, W[:3])),
+    "a transpose as conv has it": (ShapeError, "np.swapaxes(w, 0, 1)", lambda: nn.conv_transpose(X, W)),
+    "groups of a transpose": (ShapeError, "divides 4", lambda: nn.conv_transpose(X, W[:4], groups=3)),
     "output_padding": (SettingError, "less than the stride", lambda: nn.conv_transpose(X, W[:4], output_padding=1)),
     "padding of a transpose": (ShapeError, "nothing is left", lambda: nn.conv_transpose(X, W[:4], padding=9)),
 }
@@ -275,5 +280,57 @@ WRONG = {
 def test_what_does_not_fit_is_refused_with_the_cure(error, said, call):
     with pytest.raises(error) as caught:
         call()
-    assert said in str(caught.value)
+    assert said in str(caught.value) + "\n"
     assert __file__ in str(caught.value)
+
+
+THIN = {
+    "depthwise": ((2, 3, 19), (3, 1, 3), {"groups": 3, "padding": 1}),
+    "strided": ((1, 2, 21), (4, 1, 3), {"groups": 2, "stride": 2}),
+    "strided, dilated, over two axes": (
+        (2, 2, 5, 20), (2, 1, 2, 3), {"groups": 2, "stride": (1, 3), "dilation": 2, "padding": 1},
+    ),
+    "one group": ((2, 3, 9), (2, 3, 3), {"padding": 1}),
+}  # fmt: skip
+
+
+def term_by_term(x, w, e, stride=1, padding=0, dilation=1, groups=1):
+    """The three derivatives of Σ e·w·x: (y, δx, δw), each a sum of no other products than those of the definition."""
+    rank = w.ndim - 2
+    stride, dilation = (np.broadcast_to(s, rank) for s in (stride, dilation))
+    x = np.pad(x, [(0, 0), (0, 0), *[(padding, padding)] * rank])
+    y, dx, dw = np.zeros(e.shape), np.zeros(x.shape), np.zeros(w.shape)
+    for n, o, *p in np.ndindex(*e.shape):
+        for i, *k in np.ndindex(*w.shape[1:]):
+            at = tuple(np.multiply(p, stride) + np.multiply(k, dilation))
+            at = (n, o // (w.shape[0] // groups) * w.shape[1] + i, *at)
+            y[(n, o, *p)] += w[(o, i, *k)] * x[at]
+            dx[at] += w[(o, i, *k)] * e[(n, o, *p)]
+            dw[(o, i, *k)] += x[at] * e[(n, o, *p)]
+    return y, dx[(..., *[slice(padding, n - padding) for n in x.shape[2:]])], dw
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("spoiled", ["x", "w", "δ"])
+@pytest.mark.parametrize("spot", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("case", THIN.values(), ids=THIN)
+def test_nan_and_inf_reach_what_they_are_multiplied_with_and_nothing_else(case, spot, spoiled, rng):
+    """Whatever is computed in blocks: a zero that the definition does not have would make nan of either."""
+    x, w, settings = drawn(rng, case)
+    e = rng.standard_normal(nn.conv(x, w, **settings).shape)
+    array = {"x": x, "w": w, "δ": e}[spoiled]
+    array[(0, 0, *(n // 2 for n in array.shape[2:]))] = spot
+    y, pullback = ad.vjp(lambda x, w: nn.conv(x, w, **settings), x, w)
+    want = term_by_term(x, w, e, **settings)
+    for got, true in zip((y, *pullback(e)), want, strict=True):
+        np.testing.assert_allclose(got, true, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(nn.conv(x, w, **settings), want[0], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, bool])
+def test_whole_numbers_are_taken_as_floats(dtype):
+    x, w = np.full((1, 1, 3), 100).astype(dtype), np.full((1, 1, 2), 100).astype(dtype)
+    want = 2 * float(x[0, 0, 0]) * float(w[0, 0, 0])
+    assert nn.conv(x, w).dtype == nn.conv_transpose(x, w).dtype == np.float64
+    np.testing.assert_array_equal(nn.conv(x, w), np.full((1, 1, 2), want))
+    np.testing.assert_array_equal(nn.conv_transpose(x, w)[0, 0], want * np.array([0.5, 1, 1, 0.5]))

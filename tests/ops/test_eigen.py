@@ -158,3 +158,13 @@ def test_eigenvalues_are_matched_with_their_vectors_in_any_order(rng):
 def test_settings_that_numpy_lacks_are_refused():
     with pytest.raises(KeywordError, match="UPLO"):
         ad.grad(lambda a: np.sum(ad.graph.OPERATIONS["eigvals"](a, UPLO="L")))(np.eye(2))
+
+
+@pytest.mark.parametrize("values", [np.linalg.eigvalsh, np.linalg.eigvals])
+def test_the_second_derivative_where_equal_values_come_apart(values):
+    """Along the identity they stay equal, and Σ w² has the Hessian 2; along diag(1, 0) they part: nan."""
+    total = lambda x: np.sum(values(x) ** 2)
+    np.testing.assert_allclose(ad.hvp(total, (np.eye(2),), (np.eye(2),))[1], 2 * np.eye(2), atol=1e-12)
+    for apart in (np.diag([1.0, 0.0]), np.array([[0.0, 1.0], [1.0, 0.0]])):
+        with pytest.warns(DegenerateWarning, match="would come apart"):
+            assert np.isnan(ad.hvp(total, (np.eye(2),), (apart,))[1]).any()

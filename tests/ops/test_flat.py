@@ -114,3 +114,10 @@ def test_keywords_without_meaning_here_are_refused(call):
 def test_full_like_carries_a_derivative_of_what_it_is_filled_with():
     np.testing.assert_array_equal(ad.grad(lambda x: np.sum(np.full_like(x, x[1])))(np.ones(3)), [0.0, 3.0, 0.0])
     np.testing.assert_array_equal(ad.grad(lambda x: np.sum(x * np.full_like(x, 2.0)))(np.ones(3)), [2.0, 2.0, 2.0])
+
+
+def test_the_grid_of_numbers_has_no_slope():
+    """What nextafter and spacing tell is where the numbers stand that can be stored."""
+    for f in (lambda x: np.nextafter(x, 9.0), lambda x: np.nextafter(2.0, x), np.spacing):
+        assert ad.vjp(f, 1.5)[0] == f(1.5)
+        assert ad.grad(lambda x, f=f: f(x) * x)(1.5) == f(1.5)

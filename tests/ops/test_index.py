@@ -5,6 +5,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import DtypeError, KeywordError
+from autodiff.ops.index import scatter
+from autodiff.rules import add_at
 from tests.ops.as_numpy import check_as_numpy
 
 X = np.arange(24.0).reshape(2, 3, 4)
@@ -84,6 +86,22 @@ def test_of_several_writes_to_one_position_the_last_one_counts(index, v, expecte
 def test_positions_named_twice_add_up_when_read():
     found = ad.grad(lambda x: np.sum(x[[0, 0, 2]] * np.array([1.0, 10.0, 100.0])))(np.ones(3))
     np.testing.assert_array_equal(found, [11, 0, 100])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, np.complex64])
+@pytest.mark.parametrize("shape", [(7,), (7, 5), (7, 40, 50), (7, 0)])
+def test_rows_add_up_in_their_order(shape, dtype, order, rng):
+    rows = rng.integers(-7, 7, (9, 4)).astype(np.int8)
+    values = rng.standard_normal((9, 4, *shape[1:])).astype(dtype)
+    start = np.asarray(rng.standard_normal(shape).astype(dtype), order=order)
+    for index in (rows, (rows,)):
+        expected, found = start.copy(order="K"), start.copy(order="K")
+        np.add.at(expected, index, values)
+        add_at(found, index, values)
+        np.testing.assert_array_equal(found, expected)
+        (pulled,) = ad.vjp(lambda x, index=index: x[index], start)[1](values)
+        np.testing.assert_array_equal(pulled, scatter(values, index=index, shape=shape))
 
 
 def test_what_was_overwritten_gets_a_true_zero():

@@ -5,7 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import nn
-from autodiff.errors import DtypeError, LabelError, SettingError
+from autodiff.errors import DtypeError, LabelError, SettingError, ShapeError
 from autodiff.testing import check_grads
 
 LABELS = np.array([[2, 0], [1, 2]])
@@ -24,6 +24,44 @@ def test_dense_takes_complex_numbers_and_lists(rng):
     z = rng.standard_normal((2, 3)) + 1j * rng.standard_normal((2, 3))
     check_grads(nn.dense, (z, rng.standard_normal((3, 2))), order=2)
     assert nn.dense([1.0, 2.0], [[1.0], [1.0]], [0.5]).tolist() == [3.5]
+
+
+STRETCHED = [((2, 3), (2, 1)), ((3,), (5, 4)), ((2, 3), ()), ((2, 3), (1,)), ((2, 3), (3,))]
+
+
+@pytest.mark.parametrize(("x", "bias"), STRETCHED)
+def test_a_bias_that_would_stretch_is_refused(x, bias):
+    with pytest.raises(ShapeError, match=r"instead: shape \(4,\)"):
+        nn.dense(np.ones(x), np.ones((3, 4)), np.ones(bias))
+
+
+def test_stacks_of_matrices_and_vectors_have_their_biases_too(rng):
+    check_grads(nn.dense, tuple(rng.standard_normal(s) for s in ((2, 5, 3), (2, 3, 4), (4,))), order=2)
+    check_grads(nn.dense, tuple(rng.standard_normal(s) for s in ((5, 3), (3,), ())), order=2)
+
+
+def test_empty_lists_of_labels():
+    assert nn.one_hot([], 3).shape == (0, 3)
+    assert nn.embedding([[], []], np.ones((4, 5))).shape == (2, 0, 5)
+    assert ad.grad(lambda t: np.sum(nn.embedding([], t)))(np.ones((2, 2))).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    with pytest.raises(DtypeError, match="float64"):
+        nn.one_hot(np.zeros(0), 3)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(ShapeError, match="rows"):
+        nn.embedding(0, np.float64(3.0))
+
+
+def test_a_rate_is_a_number(rng):
+    x = np.ones(8, np.float32)
+    assert nn.dropout(x, np.float64(0.5), rng).dtype == np.float32
+    with pytest.raises(SettingError, match=r"dropout\(x, rate, rng\)"):
+        nn.dropout(x, rng, 0.2)
+    with pytest.raises(SettingError, match="rate is a tensor"):
+        ad.grad(lambda r: np.sum(nn.dropout(x, r, rng)))(0.5)
+    with pytest.raises(SettingError, match="one real number"):
+        nn.dropout(x, "half", rng)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, bool])

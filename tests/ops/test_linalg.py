@@ -341,7 +341,7 @@ def test_single_precision_stays_single(f):
     lambda a: LINALG.norm(a, 2, axis=(-1, -2)), lambda a: LINALG.matrix_norm(a, ord="nuc", keepdims=True),
     lambda a: LINALG.vector_norm(a, ord=3, axis=(0, -1)), lambda a: LINALG.vector_norm(a, keepdims=True),
     lambda a: LINALG.vector_norm(a, axis=0, ord=-np.inf), lambda a: LINALG.norm(a, 0.5, axis=-1),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 @pytest.mark.parametrize("shape", [(3, 3), (2, 3, 4), (2, 4, 3)])
 def test_spellings_are_numpys_in_value_and_have_both_derivatives(rng, call, shape, complex_numbers):
     a = rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if complex_numbers else 0)

@@ -253,3 +253,138 @@ def test_hinge(rng):
     for wrong in (0, 2, 0.5, np.nan):
         with pytest.raises(LabelError, match="hinge"):
             nn.hinge(scores, np.full((3, 4), wrong))
+
+
+NUMBERS = {"mse": 40000.0, "mae": 200.0, "huber": 199.5}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, bool])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_whole_numbers_do_not_wrap(name, dtype):
+    loss = getattr(nn, name)
+    size, other = {np.int8: (100, -100), bool: (1, 0)}.get(dtype, (200, 0))
+    want = {bool: {"mse": 1.0, "mae": 1.0, "huber": 0.5}}.get(dtype, NUMBERS)[name]
+    for a, b in ((size, other), (other, size)):
+        a, b = np.array([a]).astype(dtype), np.array([b]).astype(dtype)
+        assert loss(a, b) == want
+        assert loss(a, b).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_whole_numbers_do_not_raise_the_precision(rng, dtype):
+    x, targets = rng.standard_normal((3, 4)).astype(dtype), rng.integers(0, 2, (3, 4))
+    signs = 2 * targets - 1
+    for f in (lambda x: nn.mse(x, targets), lambda x: nn.mae(x, targets), lambda x: nn.huber(x, targets, np.float64(2)),
+              lambda x: nn.binary_cross_entropy_with_logits(x, targets), lambda x: nn.kl_divergence(x, targets, 0),
+              lambda x: nn.hinge(x, signs), lambda x: nn.hinge(x, signs.astype(float))):  # fmt: skip
+        value, d = ad.value_and_grad(f)(x)
+        assert value.dtype == d.dtype == dtype
+        np.testing.assert_allclose(value, f(x.astype(float)), rtol=4e-3)
+
+
+def test_hinge_of_small_whole_scores_does_not_wrap():
+    assert nn.hinge(np.array([200], np.uint8), np.array([1])) == 0
+    assert nn.hinge(np.array([3], np.uint8), np.array([-1])) == 4
+
+
+def test_logits_of_whole_numbers(rng):
+    drawn, labels = rng.integers(-3, 3, (5, 4)), LABELS
+    soft = np.tile(SPREAD, (5, 1))
+    for x in (drawn, np.abs(drawn).astype(np.uint8)):
+        for given, smoothing in ((labels, 0.0), (labels, 0.1), (soft, 0.0), (soft, 0.1)):
+            got = nn.cross_entropy(x, given, label_smoothing=smoothing)
+            assert got.dtype == np.float64
+            assert got == nn.cross_entropy(x.astype(float), given, label_smoothing=smoothing)
+        assert nn.nll(x, labels) == nn.nll(x.astype(float), labels)
+
+
+def test_smoothing_over_many_halves():
+    x, labels = np.zeros((1, 70000), np.float16), np.array([3])
+    value, d = ad.value_and_grad(lambda x: nn.cross_entropy(x, labels, label_smoothing=0.1))(x)
+    np.testing.assert_allclose(value, np.log(70000), rtol=1e-3)
+    assert value.dtype == np.float16
+    np.testing.assert_allclose(d[0, 3], -0.9, rtol=1e-3)
+    assert np.isfinite(d).all()
+
+
+def test_all_of_the_label_is_spread():
+    """With a smoothing of 1 no label counts, so that an impossible one does not make 0·inf."""
+    x = np.array([[-np.inf, 0.0, 1.0], [2.0, 0.0, 1.0]])
+    losses, pullback = ad.vjp(lambda x: nn.cross_entropy(x, [0, 0], label_smoothing=1.0, reduction="none"), x)
+    assert losses[0] == np.inf
+    np.testing.assert_allclose(losses[1], np.log(np.exp(2) + 1 + np.e) - 1, rtol=1e-14)
+    np.testing.assert_allclose(pullback(np.ones(2))[0], nn.softmax(x) - 1 / 3, rtol=1e-13)
+
+
+def test_a_huber_loss_that_never_turns_linear():
+    x = np.array([np.inf, -3.0, 0.0])
+    losses, pullback = ad.vjp(lambda x: nn.huber(x, np.zeros(3), np.inf, "none"), x)
+    np.testing.assert_array_equal(losses, [np.inf, 4.5, 0.0])
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], x)
+    check_grads(lambda x: nn.huber(x, np.zeros(2), np.inf), (x[1:],), order=2)
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll])
+def test_the_axis_of_the_classes(loss):
+    x, labels = np.zeros((2, 3)), np.array([0, 1])
+    with pytest.raises(np.exceptions.AxisError, match="axis 5 is out of bounds for array of dimension 2"):
+        loss(x, labels, axis=5)
+    with pytest.raises(SettingError, match="reduction='sum', by its name"):
+        loss(x, labels, "sum")
+    with pytest.raises(SettingError, match="axis=-1"):
+        loss(x, labels, axis=(1,))
+    with pytest.raises(np.exceptions.AxisError):
+        loss(np.float64(0.0), 0)
+    with pytest.raises(SettingError, match="by its name"):
+        nn.kl_divergence(x, x, "sum")
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll])
+def test_no_classes_and_no_rows(loss):
+    for shape in ((0, 0), (0, 3)):
+        x, labels = np.zeros(shape), np.zeros(0, int)
+        losses, pullback = ad.vjp(lambda x, labels=labels: loss(x, labels, reduction="none"), x)
+        assert losses.shape == (0,)
+        assert pullback(losses)[0].shape == shape
+        assert loss(x, labels, reduction="sum") == 0
+    assert nn.cross_entropy(np.zeros((0, 0)), np.zeros((0, 0)), label_smoothing=0.1, reduction="none").shape == (0,)
+    with pytest.raises(LabelError, match="among 0 classes"):
+        loss(np.zeros((2, 0)), np.array([0, 0]))
+
+
+def test_what_does_not_fit_is_said_in_the_words_of_the_loss():
+    x, labels = np.zeros((4, 3)), np.array([0, 1, 2, 0])
+    for loss in (nn.cross_entropy, nn.nll):
+        with pytest.raises(ShapeError, match="swapped"):
+            loss(labels, x)
+        with pytest.raises(ShapeError, match="swapped"):
+            ad.grad(lambda x, loss=loss: loss(labels, x))(x)
+    for loss in (nn.binary_cross_entropy_with_logits, nn.kl_divergence):
+        with pytest.raises(ShapeError, match="targets of shape") as caught:
+            loss(x, np.zeros((3, 4)))
+        assert "class" not in str(caught.value)
+    with pytest.raises(ShapeError, match="of −1 and 1") as caught:
+        nn.hinge(x, np.ones(4))
+    assert "class" not in str(caught.value)
+
+
+def test_settings_of_losses_are_numbers():
+    x = np.ones((2, 3))
+    for key, loss in (("delta", lambda s: nn.huber(x, x, s)),
+                      ("label_smoothing", lambda s: nn.cross_entropy(x, [0, 1], label_smoothing=s))):  # fmt: skip
+        with pytest.raises(SettingError, match=f"{key} is a tensor"):
+            ad.grad(loss)(0.5)
+        with pytest.raises(SettingError, match="one real number"):
+            loss("half")
+
+
+def test_complex_numbers_are_refused(rng):
+    z = rng.standard_normal((2, 3)) + 1j
+    for loss in (nn.mse, nn.huber):
+        with pytest.raises(DtypeError, match=r"np\.abs"):
+            loss(z, z.real)
+    with pytest.raises(DtypeError, match="hinge"):
+        nn.hinge(z, np.ones((2, 3)))
+    with pytest.raises(DtypeError, match="cross_entropy"):
+        nn.cross_entropy(z, np.ones((2, 3)) / 3)
+    check_grads(nn.mae, (z, 2j * z), order=2)

@@ -191,6 +191,17 @@ def test_numpys_own_errors():
                 call(x)
 
 
+@pytest.mark.parametrize("f", [
+    lambda x: np.rollaxis(x, 5), lambda x: np.take_along_axis(x, np.zeros((2, 3), int), 5),
+    lambda x: np.sort(x, 5), lambda x: np.diff(x, axis=5), lambda x: np.partition(x, 0, axis=-3),
+])  # fmt: skip
+def test_an_axis_that_is_not_there_is_never_another_one(f):
+    with pytest.raises(np.exceptions.AxisError):
+        f(np.ones((2, 3)))
+    with pytest.raises(np.exceptions.AxisError):
+        ad.vjp(f, np.ones((2, 3)))
+
+
 def test_ix_of_nothing():
     grids = ad.vjp(lambda x: np.ix_(x[:0], [], x), np.ones(2))[0]
     for grid, expected in zip(grids, np.ix_(np.ones(0), [], np.ones(2)), strict=True):

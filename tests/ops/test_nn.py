@@ -6,6 +6,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import nn
+from autodiff.ops.blocks import POINTS
 
 scipy_special = pytest.importorskip("scipy.special")
 
@@ -234,6 +235,55 @@ def test_leaky_relu_without_a_slope_masks_as_relu_does():
     np.testing.assert_array_equal(ad.grad(f)(np.array([0.0, 4.0])), [0.0, 0.25])
 
 
+def test_leaky_relu_without_a_slope_is_relu_at_infinity():
+    x = np.array([-np.inf, -1.0, 0.0, np.inf])
+    y, pullback = ad.vjp(lambda x: nn.leaky_relu(x, 0.0), x)
+    np.testing.assert_array_equal(y, [0, 0, 0, np.inf])
+    np.testing.assert_array_equal(pullback(np.ones(4))[0], [0, 0, 0.5, 1])
+    assert np.isnan(nn.leaky_relu(np.nan, 0.0))
+
+
+REAL = {"relu": nn.relu, "relu6": nn.relu6, "hardtanh": nn.hardtanh, "leaky_relu": nn.leaky_relu, "elu": nn.elu,
+        "selu": nn.selu, "gelu": nn.gelu, "gelu tanh": lambda x: nn.gelu(x, "tanh")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_orders_numbers_refuses_complex_ones(name):
+    f, z = REAL[name], np.array([1 + 1j, -2j])
+    for call in (lambda: f(z), lambda: f([1j]), lambda: f(1j), lambda: ad.vjp(f, z)):
+        with pytest.raises(ad.errors.DtypeError, match=f"{name.partition(' ')[0]} of complex numbers"):
+            call()
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, s: nn.leaky_relu(x, s), lambda x, s: nn.elu(x, s), lambda x, s: nn.hardtanh(x, -s, s),
+], ids=["leaky_relu", "elu", "hardtanh"])  # fmt: skip
+def test_settings_do_not_raise_the_precision(f):
+    x = np.array([-2.0, 0.5, 3.0], np.float32)
+    y, pullback = ad.vjp(lambda x: f(x, np.float64(0.3)), x)
+    assert y.dtype == pullback(y)[0].dtype == np.float32
+    np.testing.assert_array_equal(y, f(x, 0.3))
+
+
+@pytest.mark.parametrize(("f", "words"), [
+    (lambda s: nn.leaky_relu(-1.0, s), "leaky_relu: negative_slope is a tensor"),
+    (lambda s: nn.elu(-1.0, s), "elu: alpha is a tensor"),
+])  # fmt: skip
+def test_settings_are_no_tensors(f, words):
+    with pytest.raises(ad.errors.SettingError, match=words):
+        ad.grad(f)(0.5)
+    assert ad.grad(lambda high: nn.hardtanh(2.0, -1.0, high))(1.5) == 1  # bounds are arguments of np.clip
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_small_whole_numbers_do_not_wrap(name, dtype):
+    f, x = ACTIVATIONS[name][0], np.array([0, 1, 5, 200, -128]).astype(dtype)
+    np.testing.assert_allclose(f(x), f(x.astype(float)), rtol=1e-15)
+    np.testing.assert_allclose(nn.sigmoid(x), nn.sigmoid(x.astype(float)), rtol=1e-15)
+    np.testing.assert_allclose(nn.softplus(x), nn.softplus(x.astype(float)), rtol=1e-15)
+
+
 def test_selu_keeps_mean_and_variance_of_normal_numbers():
     with mpmath.workdps(20):
         moments = [mpmath.quad(lambda x, n=n: mpmath.mpf(float(nn.selu(float(x)))) ** n * mpmath.npdf(x), [-9, 0, 9])
@@ -253,9 +303,57 @@ def test_gelu_is_refused_where_it_means_nothing():
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_of_arrays_of_any_size(rng, name):
     f = ACTIVATIONS[name][0]
-    x = 3 * rng.standard_normal((3, 9001))  # more than one block, and not a whole number of them
-    y = f(x)
-    for i in (0, 8191, 8192, 9000):
+    half = POINTS // 2
+    x = 3 * rng.standard_normal((3, half + 1))  # more than one block, and not a whole number of them
+    y, (d,) = f(x), ad.vjp(f, x)[1](np.ones_like(x))
+    for i in (0, half - 2, half - 1, half):  # the second block begins in the second row
         np.testing.assert_allclose(y[:, i], [f(v) for v in x[:, i]], rtol=4e-16)
+        np.testing.assert_allclose(d[:, i], [ad.grad(f)(v) for v in x[:, i]], rtol=4e-16)
     assert f(np.zeros((0, 3))).shape == (0, 3)
     assert type(f(0.5)) is np.float64
+
+
+MANY = 70000  # more than the largest number of half precision, 65504
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums_over_many_halves_do_not_overflow(axis):
+    x = np.zeros((MANY, 1) if axis == 0 else (1, MANY), np.float16)
+    spread, log = np.float16(1 / MANY), np.float16(np.log(MANY))
+    assert (nn.softmax(x, axis) == spread).all()
+    assert (nn.log_softmax(x, axis) == -log).all()
+    value, pullback = ad.vjp(lambda x: nn.logsumexp(x, axis=axis), x)
+    assert value[0] == log
+    assert value.dtype == np.float16
+    assert (pullback(np.ones_like(value))[0] == spread).all()
+    assert ad.jvp(lambda x: nn.logsumexp(x, axis=axis), (x,), (np.ones_like(x),))[1][0] == 1
+    seed = np.ones_like(x)
+    for f in (nn.softmax, nn.log_softmax):
+        along = ad.jvp(lambda x, f=f: f(x, axis), (x,), (seed,))[1]
+        for d in (ad.vjp(lambda x, f=f: f(x, axis), x)[1](seed)[0], along):
+            assert d.dtype == np.float16
+            np.testing.assert_allclose(d, 0, atol=2e-3)  # all alike change nothing
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_half_precision_is_the_rounding_of_single(rng, name):
+    f, x = getattr(nn, name), rng.standard_normal((4, 50)).astype(np.float16)
+    y, pullback = ad.vjp(f, x)
+    want, exact = ad.vjp(f, x.astype(float))
+    seed = rng.standard_normal(np.shape(want)).astype(np.float16)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, want, rtol=1e-3)
+    np.testing.assert_allclose(pullback(seed)[0], exact(seed.astype(float))[0], rtol=5e-3, atol=3e-3)
+    second = ad.hvp(lambda x: np.sum(f(x) ** 2), (x,), (np.ones_like(x),))[1]
+    assert second.dtype == np.float16
+    assert np.isfinite(second).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_whole_numbers_are_taken_as_floats(name, dtype):
+    x = np.array([1, 0, 1]).astype(dtype)
+    y = getattr(nn, name)(x)
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y, getattr(nn, name)(x.astype(float)))
+    np.testing.assert_array_equal(y, getattr(nn, name)(x.tolist()))

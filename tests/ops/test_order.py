@@ -5,6 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import KeywordError
+from autodiff.graph import OPERATIONS
 from autodiff.testing import check_grads
 from tests.ops.as_numpy import check_as_numpy
 
@@ -74,12 +75,22 @@ def test_median_with_a_nan_is_nan():
     assert np.isnan(ad.value_and_grad(np.median)(np.array([1.0, np.nan, 0.0]))[0])
 
 
-def test_order_is_replayed_at_other_values():
-    graph = ad.trace(lambda x: ad.grad(lambda x: np.sum(np.sort(x) * np.array([1.0, 2.0, 3.0])))(x))(
+@pytest.mark.parametrize("sort", [np.sort, lambda x: np.partition(x, (0, 1))])
+def test_order_is_replayed_at_other_values(sort):
+    graph = ad.trace(lambda x: ad.grad(lambda x: np.sum(sort(x) * np.array([1.0, 2.0, 3.0])))(x))(
         np.array([5.0, 4.0, 6.0])
     )
     replayed = ad.sweep.evaluate(graph, [np.array([1.0, 2.0, 0.0])])
     np.testing.assert_array_equal(replayed[graph.outputs[0]], [2, 3, 1])
+
+
+def test_an_array_is_ordered_once(monkeypatch, rng):
+    calls, forward = [], OPERATIONS["argsort"].forward
+    monkeypatch.setattr(OPERATIONS["argsort"], "forward", lambda *args, **kw: calls.append(1) or forward(*args, **kw))
+    value, pull = ad.vjp(np.sort, x := rng.standard_normal((3, 5)))
+    np.testing.assert_array_equal(value, np.sort(x))
+    np.testing.assert_array_equal(pull(value)[0], x)
+    assert len(calls) == 1
 
 
 SORTS = [
@@ -88,7 +99,7 @@ SORTS = [
     ("partition", {"kth": np.array([1, 2]), "kind": "introselect"}), ("argpartition", {"kth": 2, "axis": None}),
     ("argpartition", {"kth": [0, 2], "axis": 0, "kind": "introselect"}), ("argsort", {"kind": "stable", "axis": None}),
     ("argsort", {"axis": 0, "stable": True}), ("sort_complex", {}), ("median", {"axis": (0, 1), "keepdims": True}),
-    ("median", {"axis": -1, "overwrite_input": True}), ("median", {"axis": (1,)}), ("nanmedian", {"axis": 0}),
+    ("median", {"axis": -1, "overwrite_input": True}), ("median", {"axis": [1, 0]}), ("nanmedian", {"axis": 0}),
     ("nanmedian", {"axis": (0, 1), "keepdims": True}), ("nanmedian", {"axis": -1, "overwrite_input": True}),
     ("nanmedian", {}), ("unique", {"axis": 0, "return_inverse": True}), ("unique", {"equal_nan": False}),
     ("unique", {"return_index": True, "return_counts": True, "return_inverse": True}), ("unique_all", {}),
@@ -205,6 +216,8 @@ def test_numpys_own_errors():
         (lambda x: np.sort(x, kind="fast"), "kind"), (lambda x: np.sort(x, kind="stable", stable=True), "same time"),
         (lambda x: np.trim_zeros(x, "fx"), "trim"), (lambda x: np.sort(x, 2), "axis 2"),
         (lambda x: np.unique(x, axis=2), "axis 2"),
+        (lambda x: np.median(x, axis=2), "axis 2"), (lambda x: np.median(x, axis=(0, -2)), "repeated"),
+        (lambda x: np.nanmedian(x, axis=-3), "axis -3"),
     ]:  # fmt: skip
         with pytest.raises((ValueError, np.exceptions.AxisError), match=error):
             ad.vjp(f, x)

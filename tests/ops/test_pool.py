@@ -148,6 +148,15 @@ def test_a_mean_of_many_halves_is_right():
     assert nn.avg_pool(np.ones(5000, np.float16), (5000,))[0] == 1
 
 
+@pytest.mark.parametrize("count_include_pad", [True, False])
+def test_a_mean_of_large_halves_does_not_overflow(count_include_pad):
+    x = np.full((1, 1, 4), 60000, np.float16)
+    y, pullback = ad.vjp(lambda x: nn.avg_pool(x, 2, count_include_pad=count_include_pad), x)
+    np.testing.assert_array_equal(y, np.full((1, 1, 2), 60000, np.float16))
+    np.testing.assert_array_equal(pullback(np.full(y.shape, 60000, np.float16))[0], x / 2)
+    assert y.dtype == np.float16
+
+
 X = np.zeros((2, 3, 6, 6))
 WRONG = {
     "window": (ShapeError, "smaller window", lambda pool: pool(X, 7)),

@@ -199,6 +199,11 @@ def test_an_infinite_neighbour_counts_nothing_at_an_element_itself():
 
 def test_refusals():
     x = np.arange(4.0)
+    for function in (np.quantile, np.nanpercentile):
+        with pytest.raises(np.exceptions.AxisError):
+            ad.grad(lambda x, function=function: function(x, 0.5, axis=1))(x)
+        with pytest.raises(ValueError, match="repeated"):
+            ad.grad(lambda x, function=function: function(x, 0.5, axis=(0, -1)))(x)
     with pytest.raises(ValueError, match="supports weights"):
         ad.grad(lambda x: np.quantile(x, 0.5, weights=np.ones(4)))(x)
     with pytest.raises(ValueError, match="non-negative"):

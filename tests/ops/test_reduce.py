@@ -207,6 +207,35 @@ def test_second_derivative_of_a_running_product(n, rng):
     np.testing.assert_allclose(ad.hessian(lambda x: np.sum(np.cumprod(x)))(x), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble, np.complex64, np.complex128])
+def test_a_running_product_with_and_without_a_division(dtype, axis, rng):
+    def pulled(x):
+        y, pull = ad.vjp(lambda x: np.cumprod(x, axis=axis), x)
+        return pull(seed.reshape(y.shape))[0]
+
+    x, seed = (rng.uniform(0.5, 1.5, (7, 9)) * (-1) ** rng.integers(0, 2, (7, 9)) for _ in range(2))
+    x, seed = (a * np.exp(1j * a) if np.dtype(dtype).kind == "c" else a for a in (x, seed))
+    x, seed = x.astype(dtype), seed.astype(dtype)
+    divided, (multiplied, _) = pulled(x), ad.vjp(pulled, x)  # under an outer trace no value is looked at
+    assert divided.dtype == multiplied.dtype == dtype
+    tolerance = 64 * np.finfo(dtype).eps
+    np.testing.assert_allclose(divided, multiplied, rtol=tolerance, atol=tolerance * np.abs(multiplied).max())
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1e-200, 1e-200, 1e200], [2.0, 1.0, 0.0]),
+        ([1e200, 1e200, 1e-200], [1e200, 1e200, np.inf]),
+        ([2.0, np.inf], [np.inf, 2.0]),
+    ],
+)
+def test_running_product_beyond_the_range(x, expected):
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(ad.grad(lambda x: np.sum(np.cumprod(x)))(np.array(x)), expected)
+
+
 # -- dtypes, shapes, refusals ------------------------------------------------------------------------------------------
 
 
@@ -269,3 +298,76 @@ def test_linear_reductions_keep_no_array():
 def test_a_count_has_no_derivative_and_is_numpys():
     found = ad.grad(lambda x: np.sum(x) * np.count_nonzero(x > 1))(X)
     np.testing.assert_array_equal(found, [2, 2, 2])
+
+
+@pytest.mark.parametrize("scale", [3e-200, 1e200])
+@pytest.mark.parametrize("function", [np.linalg.norm, lambda x: np.linalg.norm(x, 3), np.std])
+def test_slopes_where_the_squares_leave_the_range_of_the_numbers(function, scale):
+    """A function of degree one has the same slope everywhere on a ray, whatever its value under- or overflows to."""
+    x, t = np.array([3.0, 4.0, -1.0]), np.array([0.5, -1.0, 2.0])
+    want = ad.grad(function)(x)
+    with np.errstate(over="ignore", under="ignore"):
+        np.testing.assert_allclose(ad.grad(function)(x * scale), want, rtol=1e-12)
+        np.testing.assert_allclose(ad.jvp(function, (x * scale,), (t,))[1], want @ t, rtol=1e-12)
+        hessian = ad.hessian(function)(x * scale) * scale
+    np.testing.assert_allclose(hessian, ad.hessian(function)(x), atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_both_modes_agree_where_half_precision_overflows():
+    x = np.array([300, 400], np.float16)
+    np.testing.assert_allclose(ad.grad(np.linalg.norm)(x), [0.6, 0.8], rtol=1e-3)
+    np.testing.assert_allclose(ad.jvp(np.linalg.norm, (x,), (np.ones_like(x),))[1], 1.4, rtol=1e-3)
+
+
+CHOSEN = np.array([True, True, True, False])
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: np.std(x[:3]), lambda x: np.std(x, where=CHOSEN), lambda x: np.nanstd(x, where=CHOSEN)]
+)
+def test_a_deviation_that_is_rounding_is_none(function):
+    """The mean of three times 0.1 is not 0.1."""
+    x = np.array([0.1, 0.1, 0.1, 3.0])
+    assert function(x) > 0
+    assert ad.vjp(function, x)[0] == function(x)
+    assert not ad.grad(function)(x).any()
+    assert not ad.hessian(function)(x).any()
+
+
+@pytest.mark.parametrize("function", [lambda z: np.std(z, where=CHOSEN), lambda z: np.var(z, where=CHOSEN), np.nanvar])
+def test_a_spread_is_a_scalar_of_numpy(function):
+    z = np.array([1, 2j, 3.0, 4 + 1j])
+    assert type(ad.vjp(function, z)[0]) is type(function(z)) is np.float64
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, t: np.sum(x, initial=t), lambda x, t: np.prod(x, initial=t),
+        lambda x, t: np.pad(x, 1, constant_values=t), lambda x, t: np.logaddexp.reduce(x[:2, None] * t, axis=(0, 1)),
+        lambda x, t: np.choose(0, [t]), lambda x, t: np.average(x, 0, [1, 2, 3], True)[1] + 0 * x[0],
+        lambda x, t: np.average(x[:, None], 0, np.ones(3, int), True)[1],
+    ],
+)  # fmt: skip
+def test_dtypes_and_scalars_are_those_of_numpy(function):
+    x, t = np.array([1.0, 2.0, 4.0], np.float32), np.float64(0.5)
+    want, got = function(x, t), ad.vjp(function, x, t)[0]
+    assert type(got) is type(want)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_the_slope_of_a_start_that_is_converted():
+    x = np.array([1.0, 2.0, 4.0], np.float32)
+    assert ad.vjp(lambda x, t: np.prod(x, initial=t), x, 0.5)[1](np.float32(1))[1] == 8
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [(lambda x: np.average(x, weights=[1, -1]), np.ones(2)), (lambda x: np.average(x, 1), np.zeros((0, 4)))],
+)
+def test_averages_that_numpy_does_not_take(function, x):
+    for call in (function, ad.grad(function)):
+        with pytest.raises(ZeroDivisionError):
+            call(x)

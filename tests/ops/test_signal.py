@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import KeywordError
 from autodiff.testing import check_grads
 from tests.ops.as_numpy import check_as_numpy
 
@@ -47,6 +46,11 @@ MATRICES = {
     "cov of two": lambda x: np.cov(x[0], x[1] ** 2, bias=True),
     "cov of one": lambda x: np.cov(x[0]),
     "cov with another": lambda x: np.cov(x, np.arange(8.0).reshape(2, 4) ** 2),
+    "cov, frequencies": lambda x: np.cov(x, fweights=[1, 3, 0, 2]),
+    "cov, weights": lambda x: np.cov(x, aweights=[1.5, 3.0, 0.5, 2.0]),
+    "cov, moving weights": lambda x: np.cov(x[:2], aweights=x[2] ** 2, ddof=0),
+    "cov, both weights": lambda x: np.cov(x[:2], aweights=1 + x[2] ** 2, fweights=[1, 3, 1, 2], bias=True),
+    "cov, both weights, unbiased": lambda x: np.cov(x[:2], aweights=1 + x[2] ** 2, fweights=[1, 3, 1, 2]),
     "corrcoef": lambda x: np.corrcoef(x),
     "corrcoef of two": lambda x: np.corrcoef(x[0], x[1] ** 2),
 }
@@ -138,8 +142,16 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=said):
             ad.grad(lambda x, f=f: np.sum(f(x)))(x)
-    with pytest.raises(KeywordError, match="'aweights'"):
-        ad.grad(lambda x: np.cov(x, aweights=np.ones(3)))(x)
+    for settings, error, said in (
+        ({"fweights": [1.5, 1, 1]}, TypeError, "must be integer"),
+        ({"fweights": [1, -1, 1]}, ValueError, "fweights cannot be negative"),
+        ({"aweights": [1, -1, 1]}, ValueError, "aweights cannot be negative"),
+        ({"aweights": np.ones((3, 1))}, RuntimeError, "multidimensional aweights"),
+        ({"fweights": [1, 1]}, RuntimeError, "samples and fweights"),
+        ({"ddof": 0.5}, ValueError, "ddof must be integer"),
+    ):
+        with pytest.raises(error, match=said):
+            ad.grad(lambda x, settings=settings: np.cov(x, **settings))(x)
     with pytest.raises(TypeError, match="number of arguments"):
         ad.grad(lambda x: np.sum(np.gradient(x, 1.0, 2.0)))(x)
 
@@ -159,3 +171,15 @@ def test_covariance_without_a_degree_of_freedom():
 def test_each_variable_is_fully_correlated_with_itself(rng):
     found = ad.jacobian(lambda x: np.diagonal(np.corrcoef(x)))(rng.standard_normal((3, 5)))
     np.testing.assert_allclose(found, 0, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("function", [np.cov, np.corrcoef])
+@pytest.mark.parametrize("x", [np.array([[1.0], [2.0]]), np.array([[1.0], [2.0j]]), np.array(5.0)])
+def test_the_covariance_of_one_observation_has_slopes_of_nan_in_both_modes(function, x):
+    call = lambda x: function(x)
+    y, pull = ad.vjp(call, x)
+    np.testing.assert_array_equal(y, function(x))
+    assert np.isnan(y).all()
+    assert np.isnan(pull(np.ones(y.shape, y.dtype))[0]).all()
+    assert np.isnan(ad.jvp(call, (x,), (np.ones_like(x),))[1]).all()

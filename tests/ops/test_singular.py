@@ -215,3 +215,16 @@ def test_where_there_is_no_first_derivative_the_second_is_nan_as_well(f):
     assert np.isnan(ad.hvp(f, (a,), (t,))[1]).any()
     assert np.isnan(ad.hessian(f)(a)).any()
     assert np.isnan(ad.grad(lambda a: np.sum(t * ad.grad(f)(a)))(a)).any()
+
+
+@pytest.mark.parametrize("values", [np.linalg.svdvals, lambda x: np.linalg.svd(x, compute_uv=False)])
+def test_the_second_derivative_of_values_where_equal_ones_come_apart_or_zero_ones_move(values):
+    total = lambda x: np.sum(values(x) ** 2)
+    a = np.diag([2.0, 1.0, 0.0])
+    np.testing.assert_allclose(ad.hvp(total, (np.eye(2),), (np.eye(2),))[1], 2 * np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(ad.hvp(total, (a,), (a,))[1], 2 * a, atol=1e-12)
+    with pytest.warns(DegenerateWarning, match="would come apart"):
+        assert np.isnan(ad.hvp(total, (np.eye(2),), (np.diag([1.0, 0.0]),))[1]).any()
+    for at, along in ((a, np.eye(3)), (a[:, [0, 2]], np.eye(3)[:, 1:]), (np.zeros((3, 3)), np.eye(3))):
+        with pytest.warns(DegenerateWarning, match="a singular value that is zero"):
+            assert np.isnan(ad.hvp(total, (at,), (along,))[1]).all()

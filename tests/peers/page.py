@@ -63,7 +63,7 @@ def agree(a, b):
         return np.zeros(np.shape(a), bool)
     rtol = 1e-10 if np.asarray(a).dtype in (np.float64, np.complex128) else 1e-4
     with np.errstate(all="ignore"):
-        near = np.abs(a - b) <= rtol * np.maximum(1.0, np.abs(a))
+        near = np.isfinite(a - b) & (np.abs(a - b) <= rtol * np.maximum(1.0, np.abs(a)))  # ∞ and −∞ are not near
     return near | (a == b) | (np.isnan(a) & np.isnan(b))
 
 
@@ -132,11 +132,13 @@ def _truths(point, by):
 
 HEAD = """# Where engines disagree
 
-Made by `python -m tests.peers`; do not edit. On {points} expressions at {places} points, at order 1 and 2, ours and those of
-{peers} agree to 1e-10 in float64, but for what stands here. *True* is found by evaluating
-the expression alone: from each side in 700 digits, or, for matrices, by differences; where there is no derivative the
-one-sided ones are told, and what lies between them is a choice. `x` and `y` stand for the first derivatives of the sum of
-the expression, `xx`, `xy` and `yy` for the second; for an expression of an array `xx` is the Hessian times a fixed vector.
+Made by `python -m tests.peers`; do not edit. On {points} expressions at {places} points, at order 1 and 2, ours and
+those of {peers} agree to 1e-10 in float64, but for what stands here.
+
+*True* is found by evaluating the expression alone: from each side in 700 digits, or, for matrices, by differences;
+where there is no derivative the one-sided ones are told, and what lies between them is a choice. `x` and `y` stand for
+the first derivatives of the sum of the expression, `xx`, `xy` and `yy` for the second; for an expression of an array
+`xx` is the Hessian times a fixed vector.
 
 """
 
@@ -146,8 +148,7 @@ def render(table, names):
     rows = disagreements(table)
     groups = {}
     for row in rows:
-        shown = tuple((name, number(answer).replace("−0,", "0,").replace("−0]", "0]")) for name, answer in row.answers.items())
-        shown = tuple((name, "0" if answer == "−0" else answer) for name, answer in shown)
+        shown = tuple((name, re.sub(r"−0(?=[],]|$)", "0", number(answer))) for name, answer in row.answers.items())
         groups.setdefault((row.text, row.by, shown, truth_text(row)), []).append(row)
     columns = ["autodiff", *names]
     head = ["expression", "by", "at", "true", *columns, "right", "why"]

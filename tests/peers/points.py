@@ -102,7 +102,8 @@ REDUCTIONS = [
     for x in (X3, TIES, EQUAL, ZEROS, ONE_ZERO, TWO_ZEROS, WITH_NAN, np.array([INF, 1.0, 2.0]))
 ] + [
     Point(f"np.{name}(x)", torch, (EMPTY,))
-    for name, torch in (("sum", "torch.sum(x)"), ("prod", "torch.prod(x)"), ("linalg.norm", "torch.linalg.vector_norm(x)"))
+    for name, torch in (("sum", "torch.sum(x)"), ("prod", "torch.prod(x)"),
+                        ("linalg.norm", "torch.linalg.vector_norm(x)"))
 ]  # fmt: skip
 
 MASKED = [
@@ -121,7 +122,8 @@ MASKED = [
     Point("np.quantile(x, 0.3)", "torch.quantile(x, 0.3)", (TIES,)),
     Point("np.linalg.norm(x) ** 2", "torch.linalg.vector_norm(x) ** 2", (ZEROS,)),
     Point("np.abs(x[0] - x[1])", "torch.abs(x[0] - x[1])", (EQUAL,)),
-    Point("np.interp(x, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 4.0]))", None, (np.array([0.5, 1.0, 1.5, 2.5]),)),
+    Point("np.interp(x, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 4.0]))", None,
+          (np.array([0.5, 1.0, 1.5, 2.5]),)),
     Point("np.interp(0.5, np.array([0.0, 1.0, 2.0]), x)", None, (X3,)),
     Point("np.diff(x, n=2)", "torch.diff(x, n=2)", (TIES**2,)),
     Point("np.pad(x, 1, mode='reflect') ** 2", None, (X3,)),

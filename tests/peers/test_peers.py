@@ -9,14 +9,11 @@ from tests.peers.reasons import CHOICE
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # what engines warn of is theirs
 
-WRONG = {
-    ("np.arcsin(x)", "xx"), ("np.arccos(x)", "xx"), ("np.arccosh(x)", "xx"), ("np.arctanh(x)", "xx"),
-    ("np.cbrt(x)", "xx"),
-}  # fmt: skip
-"""Second derivatives that are infinite, and nan here: ∞ − ∞ at the very end of the domain."""
+WRONG = {("np.cbrt(x)", "xx")}
+"""A second derivative that is infinite, and nan here: of another sign on each side."""
 
-BEYOND = {("np.where(x == 0, 1.0, np.sin(x) / x)", "xx")}
-"""Where the expression as it is written cancels every digit, in any engine."""
+BEYOND = {("np.where(x == 0, 1.0, np.sin(x) / x)", "xx"), ("np.linalg.norm(x) ** 2", "xx")}
+"""Where the expression as it is written loses what it would need, in any engine: digits, or the slope at a corner."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +65,5 @@ def test_nothing_is_silently_wrong_and_little_is_refused():
     patterns = coverage.patterns()
     assert len(patterns) >= 500
     (ours,) = coverage.judged([]).values()
-    wrong = [pattern for pattern, verdict in ours.items() if verdict == "wrong"]
-    assert not wrong
-    refused = {pattern.split("(")[0] for pattern, verdict in ours.items() if verdict == "refused"}
-    assert refused <= set(coverage.ON_PURPOSE), f"refused without a reason: {refused - set(coverage.ON_PURPOSE)}"
+    short = {text.split("(")[0] for text, verdict in ours.items() if verdict != "right"}
+    assert short == set(coverage.ON_PURPOSE)

@@ -1,6 +1,7 @@
 """What is true at a point: one-sided derivatives in many digits, by evaluating the expression alone."""
 
 import itertools
+import math
 from types import SimpleNamespace
 
 import mpmath
@@ -46,7 +47,7 @@ def _norm(x, ord=2):
 
 
 def _var(x, where=None, ddof=0):
-    part = [v for v, on in zip(np.ravel(x), np.ravel(where) if where is not None else itertools.repeat(True)) if on]
+    part = list(np.ravel(x) if where is None else np.ravel(x)[np.ravel(where)])
     mean = sum(part) / len(part)
     return sum((v - mean) ** 2 for v in part) / (len(part) - ddof)
 
@@ -92,7 +93,7 @@ SPACE = SimpleNamespace(
     std=lambda x, **settings: mpmath.sqrt(_var(x, **settings)),
     ptp=lambda x: np.max(x) - np.min(x),
     median=lambda x: sum(sorted(x)[(len(x) - 1) // 2 : len(x) // 2 + 1]) / (2 - len(x) % 2),
-    linalg=SimpleNamespace(norm=lambda x, ord=2: _norm(x, ord) if x.ndim == 1 else mp.nan),
+    linalg=SimpleNamespace(norm=lambda x, *ord: _norm(x, *ord) if x.ndim == 1 else mp.nan),
 )  # fmt: skip
 """As much of NumPy as the expressions need, in arbitrary precision."""
 
@@ -120,7 +121,7 @@ class Truth:
         """Whether a value is the derivative, or, where there is none, between the one-sided ones."""
         low, high = min(self.sides), max(self.sides)
         if np.isnan(value) or (np.isinf(value) and np.isinf(low) and np.isinf(high)):
-            return not np.isnan(value) and (value == low or value == high)
+            return not np.isnan(value) and value in (low, high)
         slack = self.slack * (1.0 + max(abs(low), abs(high))) if np.isfinite([low, high]).all() else 0.0
         return low - slack <= value <= high + slack
 
@@ -153,20 +154,35 @@ def true_derivative(text, args, order):
 
 
 def _one_sided(value, order, signs):
-    """A derivative by differences that go off to one side, so small that they are exact to a double."""
+    """A derivative by differences that go off to one side, so small that they are exact to a double.
+
+    One that is infinite is so large that no other is, or, if it grows only as a logarithm, larger still for the
+    square of the step.
+    """
+    slope = _difference(value, order, signs, STEP)
+    if slope is None:
+        return None
+    if abs(slope) > mp.mpf(10) ** 15:
+        return float(mp.sign(slope) * mp.inf)
+    if abs(slope) > abs(mp.log(STEP)) / 2:
+        closer = _difference(value, order, signs, STEP**2)
+        if closer is not None and abs(closer) > 1.5 * abs(slope):
+            return float(mp.sign(slope) * mp.inf)
+    return float(slope) if abs(slope) > 1e-30 else 0.0
+
+
+def _difference(value, order, signs, step):
+    """The quotient of differences of one step; None where one of the values is none."""
     totals = mp.mpf(0)
     for taken in itertools.product((0, 1), repeat=len(order)):
         shifts = {}
         for at, sign, on in zip(order, signs, taken, strict=True):
-            shifts[at] = shifts.get(at, 0) + sign * on * STEP
+            shifts[at] = shifts.get(at, 0) + sign * on * step
         y = value(shifts)
         if not isinstance(y, mp.mpf) or not mpmath.isfinite(y):
             return None
         totals += (-1) ** (len(order) - sum(taken)) * y
-    slope = totals / STEP ** len(order)
-    for sign in signs:
-        slope *= sign
-    return float(mp.sign(slope) * mp.inf) if abs(slope) > mp.mpf(10) ** 15 else float(slope) if abs(slope) > 1e-30 else 0.0
+    return totals / step ** len(order) * math.prod(signs)
 
 
 class Measured(Truth):

@@ -324,3 +324,23 @@ def test_mistakes_raise_what_scipy_raises(name):
         call(scipy.linalg, np.eye(3))
     with pytest.raises(error, match=words):
         ad.vjp(lambda a: call(linalg, a), np.eye(3))
+
+
+@pytest.mark.parametrize("subset", [{"subset_by_index": [1, 2]}, {"subset_by_value": [-1.0, 50.0]}])
+def test_chosen_eigenvectors_have_scipys_signs(subset):
+    for seed in range(30, 45):
+        b = np.random.default_rng(seed).normal(size=(4, 4))
+        b = b + b.T
+        want = scipy.linalg.eigh(b, **subset)
+        found = ad.vjp(lambda b: linalg.eigh(b, **subset), b)[0]
+        for one, other in zip(found, want, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+def test_gelsy_has_neither_squares_nor_singular_values(rng):
+    a, b = rng.standard_normal((5, 3)), rng.standard_normal(5)
+    want = scipy.linalg.lstsq(a, b, lapack_driver="gelsy")
+    found = ad.vjp(lambda b: linalg.lstsq(a, b, lapack_driver="gelsy")[:2], b)[0]
+    for one, other in zip(found, want[:2], strict=True):
+        assert one.shape == np.shape(other)
+        np.testing.assert_allclose(one, other, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Distributions: SciPy's values inside and outside of the support, and derivatives by the variable and each parameter."""
+"""Distributions: SciPy's values in and out of the support, and derivatives by the variable and each parameter."""
 
 import numpy as np
 import pytest
@@ -129,7 +129,8 @@ def test_keywords_and_lists_as_scipy_has_them():
     x = [0.5, 1.5]
     want = scipy_stats.gamma.logpdf(x, a=2.0, loc=0.1, scale=3.0)
     np.testing.assert_allclose(traced(lambda a: stats.gamma.logpdf(x, a=a, loc=0.1, scale=3.0), 2.0), want, rtol=1e-14)
-    np.testing.assert_allclose(traced(lambda s: stats.norm.logpdf(1, scale=s), 2.0), scipy_stats.norm.logpdf(1, scale=2))
+    found = traced(lambda s: stats.norm.logpdf(1, scale=s), 2.0)
+    np.testing.assert_allclose(found, scipy_stats.norm.logpdf(1, scale=2), rtol=1e-14)
     with pytest.raises(TypeError):
         ad.grad(lambda a: stats.gamma.logpdf(1.0, alpha=a))(2.0)
     with pytest.raises(TypeError):
@@ -227,3 +228,93 @@ def test_multinomial():
         return stats.multinomial.logpmf(counts, 6, weights / np.sum(weights))
 
     check_grads(of_scores, (np.array([0.1, -0.4, 0.7]),), order=2)
+
+
+# -- how a call is read, and the ends of every domain ------------------------------------------------------------------
+
+
+def test_the_variable_by_keyword():
+    assert ad.grad(lambda m: stats.poisson.logpmf(k=3, mu=m))(2.0) == pytest.approx(0.5, rel=1e-14)
+    assert ad.grad(lambda x: stats.norm.logpdf(x=x))(1.0) == -1.0
+    assert ad.grad(lambda x: stats.gamma.cdf(a=2.0, x=x))(1.0) == pytest.approx(np.exp(-1), rel=1e-14)
+    y, tangent = ad.jvp(lambda q: stats.norm.ppf(q=q, loc=1.0), (0.5,), (1.0,))
+    assert (y, tangent) == (1.0, pytest.approx(np.sqrt(2 * np.pi), rel=1e-14))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: stats.norm.logpdf(1.0, 0.0, loc=s), lambda s: stats.norm.logpdf(1.0, 0.0, 1.0, s),
+        lambda s: stats.norm.logpdf(loc=s), lambda s: stats.norm.logpdf(s, q=0.5), lambda s: stats.gamma.pdf(s),
+        lambda s: stats.poisson.logpmf(x=1, mu=s), lambda s: stats.poisson.pmf(1, s, scale=2.0),
+    ],
+)  # fmt: skip
+def test_what_scipy_does_not_take(call):
+    with pytest.raises(TypeError):
+        call(1.0)
+    with pytest.raises(TypeError):
+        ad.grad(call)(1.0)
+
+
+@pytest.mark.parametrize("pair", DISCRETE, ids=title)
+def test_a_discrete_variable_that_is_nan(pair):
+    name, shapes = pair
+    for method in methods(name):
+        ours, theirs = getattr(getattr(stats, name), method), getattr(getattr(scipy_stats, name), method)
+        assert np.isnan(theirs(np.nan, *shapes))
+        y, tangent = ad.jvp(lambda p, f=ours: f(np.array([np.nan, 1.0]), *shapes[:-1], p), (shapes[-1],), (1.0,))
+        np.testing.assert_array_equal(np.isnan(y), [True, False], err_msg=method)
+        assert np.isfinite(tangent[1])
+        assert np.isnan(tangent[0]) or method in ("cdf", "sf", "logcdf", "logsf"), method
+
+
+SAME = [
+    ("cauchy", "ppf", (1e-20,)), ("cauchy", "ppf", (1 - 1e-16,)), ("cauchy", "isf", (1e-20,)),
+    ("cauchy", "logpdf", (1e200,)), ("cauchy", "logpdf", (-1e308,)), ("gumbel_r", "isf", (1e-20,)),
+    ("t", "logpdf", (1.0, np.inf)), ("t", "cdf", (1.0, np.inf)), ("halfcauchy", "isf", (1.0,)),
+    ("cauchy", "ppf", (0.5,)),
+    ("invgamma", "cdf", (-0.0, 2.0)), ("invgamma", "sf", (-0.0, 2.0)), ("invgamma", "logcdf", (-0.0, 2.0)),
+    ("invgamma", "logsf", (-0.0, 2.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "method", "args"), SAME)
+def test_values_at_the_ends(name, method, args):
+    want = getattr(getattr(scipy_stats, name), method)(*args)
+    found = traced(lambda x: getattr(getattr(stats, name), method)(x, *args[1:]), args[0])
+    np.testing.assert_allclose(found, want, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "at", "want"),
+    [
+        (stats.gumbel_r.isf, 1e-20, -1e20), (stats.cauchy.isf, 1e-20, -1e40 / np.pi),
+        (stats.cauchy.logpdf, 1e200, -2e-200), (stats.halfcauchy.isf, 1.0, -np.pi / 2),
+        (lambda z: stats.t.logpdf(z, np.inf), 1.5, -1.5), (lambda x: stats.gamma.cdf(x, 2.5), np.inf, 0.0),
+        (lambda z: stats.t.cdf(z, np.inf), 1.5, np.exp(-1.125) / np.sqrt(2 * np.pi)),
+        (lambda x: stats.chi2.cdf(x, 3.0), np.inf, 0.0), (lambda x: stats.invgamma.cdf(x, 2.0), 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_slopes_at_the_ends(call, at, want):
+    assert ad.grad(call)(at) == pytest.approx(want, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("pair", [*CONTINUOUS, *DISCRETE], ids=title)
+def test_an_invalid_parameter_has_no_derivative(pair):
+    name, shapes = pair
+    if not shapes:
+        y, slope = ad.value_and_grad(lambda s: getattr(stats, name).logpdf(1.0, 0.0, s))(-1.0)
+        assert np.isnan(y)
+        assert np.isnan(slope)
+        return
+    density = getattr(stats, name).logpmf if pair in DISCRETE else getattr(stats, name).logpdf
+    last = -7.0 if name == "truncnorm" else -1.0
+    y, slope = ad.value_and_grad(lambda s: density(1, *shapes[:-1], s))(last)
+    assert np.isnan(y)
+    assert np.isnan(slope)
+
+
+def test_a_scalar_is_a_scalar():
+    assert type(ad.vjp(lambda m: stats.norm.logpdf(1.0, m), 0.0)[0]) is np.float64
+    assert type(ad.vjp(lambda m: stats.poisson.pmf(1, m), 2.0)[0]) is np.float64
+    assert type(ad.vjp(lambda q: stats.norm.ppf(q), 0.2)[0]) is np.float64

@@ -1,0 +1,65 @@
+"""Large arrays block by block: what several steps are taken on stays in the processor's cache from one to the next.
+
+The sizes change the speed alone, and the rounding of what is summed over blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+POINTS = 1 << 15
+"""Elements of a formula, each of whose few steps makes an array of its own."""
+
+ROWS = 1 << 17
+"""Elements of rows along which sums are taken, with few arrays beside them."""
+
+
+def in_blocks(f: Any) -> Any:
+    """The same function of arrays; of plain ones of one shape block by block, because most of its time is memory's."""
+
+    def blocked(*xs: Any) -> Any:
+        shape = np.shape(xs[0])
+        plain = all(type(x) is np.ndarray and x.shape == shape for x in xs)
+        if not plain or xs[0].size <= POINTS:
+            return f(*xs)
+        flat = [np.ravel(x) for x in xs]
+        first = f(*(x[:POINTS] for x in flat))
+        y = np.empty(flat[0].size, first.dtype)
+        y[:POINTS] = first
+        for start in range(POINTS, y.size, POINTS):
+            y[start : start + POINTS] = f(*(x[start : start + POINTS] for x in flat))
+        return np.reshape(y, shape)
+
+    return blocked
+
+
+def merged(shape: tuple[int, ...], axis: tuple[int, ...], parameters: Any) -> tuple[Any, tuple[int, ...]]:
+    """The shape with those leading axes made one that no mean and no parameter tells apart; the axes in it."""
+    reach = max((np.ndim(p) for p in parameters), default=0)
+    lead = min(min(axis, default=0), len(shape) - reach)
+    if lead < 2:
+        return shape, axis
+    return (math.prod(shape[:lead]), *shape[lead:]), tuple(a - lead + 1 for a in axis)
+
+
+def cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Indices that cut an array into blocks along the first axis over which no mean is taken."""
+    free = next((a for a in range(len(shape)) if a not in axis), None)
+    if free is None:
+        yield (Ellipsis,)
+        return
+    step = max(1, ROWS * shape[free] // max(1, math.prod(shape)))
+    for start in range(0, shape[free], step):
+        yield (*(slice(None),) * free, slice(start, start + step))
+
+
+def beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:
+    """The part of a weight or bias that meets this block, a view."""
+    place = np.ndim(parameter) - ndim + len(cut) - 1
+    if cut[-1] is Ellipsis or place < 0 or parameter is None or parameter.shape[place] == 1:
+        return parameter
+    return parameter[(*(slice(None),) * place, cut[-1])]
