@@ -167,7 +167,7 @@ def _order(places: list[_Rank], rows: list[list[int]]) -> None:
             want = []
             for i in row:
                 near = places[i].up if sweep % 2 == 0 else places[i].down
-                want.append((sum([at[j] for j in near]) / len(near) if near else at[i], at[i], i))
+                want.append((sum(at[j] for j in near) / len(near) if near else at[i], at[i], i))
             want.sort()
             row[:] = [i for _, _, i in want]
             _number(row, at)
@@ -181,77 +181,67 @@ def _number(row: list[int], at: list[float]) -> None:
 
 def _place(places: list[_Rank], rows: list[list[int]]) -> None:
     """Give every place its x: as near to the mean of its neighbours as the order and the gaps allow."""
-    offsets = [_offsets(places, row) for row in rows]
-    x = [0.0] * len(places)
-    for row, offset in zip(rows, offsets, strict=True):
-        for i, apart in zip(row, offset, strict=True):
-            x[i] = apart - offset[-1] / 2
+    for row in rows:
+        x = 0.0
+        for i in row:
+            places[i].x = x + places[i].width / 2
+            x += places[i].width + GAP
+        for i in row:
+            places[i].x -= (x - GAP) / 2
     chains = {id(place.chain): place.chain for place in places if place.chain is not None and len(place.chain) > 1}
-    wishes = [_wishes(places, near, chains) for near in ("up", "down", "both")]
     for sweep in range(2 * SWEEPS):
-        means = {key: sum([x[i] for i in chain]) / len(chain) for key, chain in chains.items()}
-        wish = wishes[2] if sweep >= SWEEPS else wishes[sweep % 2]
-        pairs = list(zip(rows, offsets, strict=True))
-        for row, offset in pairs if sweep % 2 == 0 else reversed(pairs):
-            _settle(x, row, offset, wish, means)
-    for place, middle in zip(places, x, strict=True):
-        place.x = middle
+        means = {key: sum(places[i].x for i in chain) / len(chain) for key, chain in chains.items()}
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            _settle(places, row, sweep, means)
 
 
-def _offsets(places: list[_Rank], row: list[int]) -> list[float]:
-    """How far the members of a row are to the right of its first, where they stand as near as they may."""
-    found = [0.0] if row else []
-    for i, j in itertools.pairwise(row):
-        left, right = places[i], places[j]
-        gap = GAP if left.height and right.height else GAP / 2
-        found.append(found[-1] + (left.width + right.width) / 2 + gap)
-    return found
-
-
-Wish = tuple[int | None, float, list[tuple[int, float]]]
-"""What a place lines up with: the chain that it is a point of, or its neighbours by their part; and how strongly."""
-
-
-def _wishes(places: list[_Rank], which: str, chains: dict[int, list[int]]) -> list[Wish]:
-    found: list[Wish] = []
-    for place in places:
-        if id(place.chain) in chains:  # a long arrow wants to be straight
-            found.append((id(place.chain), 4.0, []))
-            continue
-        near = place.up + place.down if which == "both" else place.up if which == "up" else place.down
-        total = sum([places[j].pull for j in near])
-        found.append((None, place.pull if near else 0.01, [(j, places[j].pull / total) for j in near]))
-    return found
-
-
-def _settle(x: list[float], row: list[int], offsets: list[float], wishes: list[Wish], means: dict[int, float]) -> None:
+def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, float]) -> None:
     """Least squares under gaps: pool neighbours that want to overlap, each pool at the weighted mean of its wishes."""
+    if not row:
+        return
+    if len(row) == 1:
+        place = places[row[0]]
+        place.x = _wish(places, place, sweep, means)[0]
+        return
     weights: list[float] = []  # of each pool: its weight, its weighted sum, its last member
     sums: list[float] = []
     lasts: list[int] = []
+    offsets = []
+    offset, previous = 0.0, places[row[0]]
     for n, i in enumerate(row):
-        chain, weight, near = wishes[i]
-        if chain is not None:
-            want = means[chain]
-        elif near:
-            want = 0.0
-            for j, part in near:
-                want += part * x[j]
-        else:
-            want = x[i]
-        total = weight * (want - offsets[n])
+        place = places[i]
+        if n:
+            offset += (previous.width + place.width) / 2 + (GAP if place.height and previous.height else GAP / 2)
+        offsets.append(offset)
+        want, weight = _wish(places, place, sweep, means)
+        total = weight * (want - offset)
         while weights and sums[-1] * weight > total * weights[-1]:
             weight, total = weights.pop() + weight, sums.pop() + total
             lasts.pop()
         weights.append(weight)
         sums.append(total)
         lasts.append(n)
+        previous = place
     n = 0
     for weight, total, last in zip(weights, sums, lasts, strict=True):
-        start = total / weight
+        x = total / weight
         while n <= last:
-            x[row[n]] = start + offsets[n]
+            places[row[n]].x = x + offsets[n]
             n += 1
+
+
+def _wish(places: list[_Rank], place: _Rank, sweep: int, means: dict[int, float]) -> tuple[float, float]:
+    """Where a place wants to be, and how much: at the mean of its neighbours above, below, or both in later sweeps."""
+    chain = place.chain
+    if chain is not None and len(chain) > 1:  # a long arrow wants to be straight
+        return means[id(chain)], 4.0
+    total = weighted = 0.0
+    for near in (place.up, place.down) if sweep >= SWEEPS else (place.down,) if sweep % 2 else (place.up,):
+        for j in near:
+            neighbour = places[j]
+            total += neighbour.pull
+            weighted += neighbour.pull * neighbour.x
+    return (weighted / total, place.pull) if total else (place.x, 0.01)
 
 
 def _stack(places: list[_Rank], rows: list[list[int]]) -> None:
