@@ -21,7 +21,6 @@ NAMESPACES: tuple[tuple[str, Any], ...] = (("np", np), ("np.linalg", np.linalg),
 OBJECTS = {
     "c_": "it asks each element for a plain number; np.column_stack joins tensors",
     "r_": "it asks each element for a plain number; np.concatenate joins tensors",
-    "poly1d": "it keeps its coefficients as plain numbers; np.polyval, np.polymul and their kin take tensors",
     "vectorize": "it calls Python for each element and keeps plain numbers; autodiff.numpy.vectorize keeps tensors",
 }
 """What is neither a function nor a type that only names a dtype."""
@@ -30,16 +29,16 @@ ATTRIBUTES = {
     FLAT: {
         "it says how the elements are stored": "device dtype flags itemsize nbytes ndim shape size strides",
         "what it gives or takes are positions": "argpartition",
-        "it tells where the numbers stand, not what they are": "base",
     },
     NOT: {
         "plain numbers would leave without their history":
-            "ctypes data dump dumps item tobytes tofile tolist to_device",
+            "ctypes data dump dumps item tobytes tofile tolist",
+        "a tensor has no buffer of its own that it could be a part of": "base",
         "it reads or writes the bytes of the numbers": "byteswap getfield setfield view",
         "nodes never change: neither their memory nor their flags": "resize setflags",
     },
     DIFFERENTIABLE: {
-        "an operation of the same meaning": "T astype conj fill flat flatten mT __getitem__ __setitem__",
+        "an operation of the same meaning": "T astype conj fill flat flatten mT to_device __getitem__ __setitem__",
     },
 }
 """How those attributes of an array stand that no function of NumPy has the name of."""
@@ -69,6 +68,8 @@ def _judged(name: str, thing: Any) -> tuple[str, str]:
     """Status and reason of one thing in a namespace."""
     if isinstance(thing, types.ModuleType):
         return NOT, "because it is a module"
+    if thing is np.poly1d:
+        return DIFFERENTIABLE, "its coefficients may be a tensor"
     if name in OBJECTS:
         return NOT, f"because {OBJECTS[name]}"
     if not callable(thing):

@@ -298,20 +298,3 @@ def _set_operation(function: Any) -> Any:
 intersect1d, union1d, setdiff1d, setxor1d = map(
     _set_operation, (np.intersect1d, np.union1d, np.setdiff1d, np.setxor1d)
 )
-
-
-@composite(np.trim_zeros)
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """The part of an array between its outermost elements that are not zero, in front (f), behind (b) or both."""
-    if trim.lower() not in {"fb", "bf", "f", "b"}:
-        raise ValueError(f"unexpected character(s) in `trim`: {trim.lower()!r}")
-    axes = range(filt.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim, "axis")
-    where = np.argwhere(plain(filt))
-    index: list[Any] = [slice(None)] * filt.ndim
-    for i in axes:
-        if not len(where):
-            index[i] = slice(0, 0)
-        else:
-            front, behind = where[:, i].min() if "f" in trim.lower() else None, where[:, i].max() + 1
-            index[i] = slice(front, behind if "b" in trim.lower() else None)
-    return filt[tuple(index)]
