@@ -11,7 +11,7 @@ from ..graph import columns
 from ..viz.engine import EngineError, engines, run
 from ..viz.options import Options
 
-_TOOLS = ("test", "lint", "notebooks", "docs", "bench")
+_TOOLS = ("test", "lint", "notebooks", "docs", "bench", "browser")
 """Extras that only those who change this package need; listed by name, not part by part, when they are incomplete."""
 
 
