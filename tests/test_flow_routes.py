@@ -99,6 +99,20 @@ def test_cuts_add_up_and_can_be_undone(flow):
     np.testing.assert_array_equal(together["x"], flow["x"])
 
 
+@pytest.mark.parametrize("factor", [0.0, 0.3, 2.0])
+def test_parts_and_joins_of_a_scaled_flow_are_its_own(flow, factor):
+    """By path the parts sum to δ, and at a join that is scaled, or stands before one, both ways to that of the fork."""
+    second = flow.joins()[1]
+    inside = flow.graph.inputs[second["join"]][second["residual"]]
+    for edge in ((second["fork"], second["join"], second["skip"]), (flow.graph.inputs[inside][0], inside)):
+        scaled = flow.scale(edge, factor)
+        np.testing.assert_allclose(sum(scaled.by_path("x")), scaled["x"], rtol=1e-12, atol=1e-12)
+        assert sum(row["projection"] for row in scaled.spectrum("x")) == pytest.approx(1)
+        for row in scaled.joins():
+            if row["skip_share"] is not None:
+                assert row["skip_share"] + row["residual_share"] == pytest.approx(1)
+
+
 def test_nothing_is_computed_from_what_is_cut():
     with np.errstate(divide="ignore"):
         flow = ad.flow(lambda x: np.sqrt(x) + x)(0.0)

@@ -13,7 +13,7 @@ from ..graph import Graph, Node, Values, table
 from ..sweep import deltas
 from .amounts import Rows, divide, norm, pooled, statistics
 from .compare import compare, keys
-from .routes import amounts, by_branches, through, without
+from .routes import amounts, by_branches, swept, through
 from .structure import ENDS, Join, find_joins, scopes
 from .told import tell_joins, tell_spectrum
 from .trend import numbered, trend
@@ -168,7 +168,9 @@ class GradientFlow:
         if g is None or ambiguous:
             return row
         skip, residual = (
-            through(self.graph, self.values, join.join, k, join.fork, self.contributions.get((join.join, k)))
+            through(
+                self.graph, self.values, self.scales, join.join, k, join.fork, self.contributions.get((join.join, k))
+            )
             for k in join.positions
         )
         if skip is not None and residual is not None:
@@ -230,7 +232,8 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        tables = by_branches(self.graph, self.values, self.seeds, find_joins(self.graph), self.contributions)
+        joins = find_joins(self.graph)
+        tables = by_branches(self.graph, self.values, self.seeds, joins, self.contributions, self.scales)
         parts = [table[v] for table in tables]
         return [np.zeros(self.graph.shapes[v], self.graph.dtypes[v])[()] if part is None else part for part in parts]
 
@@ -289,8 +292,7 @@ class GradientFlow:
 
     def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
         contributions: dict[tuple[int, int], Any] = {}
-        graph = without(self.graph, [edge for edge, factor in scales.items() if factor == 0])
-        found = deltas(graph, self.values, self.seeds, contributions=contributions, scales=scales, masked=True)
+        found = swept(self.graph, self.values, self.seeds, scales, contributions)
         return GradientFlow(self.graph, self.values, found, contributions, self.seeds, scales)
 
     def _edges(self, edge: Any) -> list[tuple[int, int]]:

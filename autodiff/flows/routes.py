@@ -22,7 +22,23 @@ def without(graph: Graph, edges: Any) -> Graph:
     return cut
 
 
-def through(graph: Graph, values: Values, join: int, position: int, fork: int, term: Any) -> Any:
+def swept(
+    graph: Graph, values: Values, seeds: Mapping[int, Any], scales: Mapping[Edge, float],
+    contributions: dict[Edge, Any] | None = None, targets: list[int] | None = None,
+) -> list[Any]:
+    """δ of every node where terms of some edges are multiplied by factors; from a factor of 0 nothing is computed."""
+    stopped = [edge for edge, factor in scales.items() if factor == 0]
+    if contributions is None and scales:
+        contributions = {}  # scaling is done where terms are kept
+    return deltas(
+        without(graph, stopped) if stopped else graph, values, seeds,
+        contributions=contributions, scales=scales, targets=targets, masked=True,
+    )  # fmt: skip
+
+
+def through(
+    graph: Graph, values: Values, scales: Mapping[Edge, float], join: int, position: int, fork: int, term: Any
+) -> Any:
     """The part of the δ of a fork that comes back through one argument of a join: a sweep of that way alone."""
     top = graph.inputs[join][position]
     if term is None or top == fork:
@@ -30,11 +46,13 @@ def through(graph: Graph, values: Values, join: int, position: int, fork: int, t
     way = window(graph, fork, top + 1)
     part = Values()
     part.results, part.arguments = values.results[fork : top + 1], values.arguments[fork : top + 1]
-    return deltas(way, part, {top - fork: term}, targets=[0], masked=True)[0]
+    within = {(w - fork, k): factor for (w, k), factor in scales.items() if fork < w <= top}
+    return swept(way, part, {top - fork: term}, within, targets=[0])[0]
 
 
 def by_branches(
-    graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], sent: Mapping[Edge, Any]
+    graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], sent: Mapping[Edge, Any],
+    scales: Mapping[Edge, float],
 ) -> Iterator[list[Any]]:
     """δ of every node by the number of residual branches that the gradient came through; see GradientFlow.by_path.
 
@@ -43,15 +61,19 @@ def by_branches(
     """
     crossings = [(join.join, join.residual) for join in joins if join.residual is not None]
     rest = without(graph, crossings)
+    # a join whose skip is cut leads nowhere in what is left of the graph, but its δ is still needed
+    targets = [*graph.arguments, *(w for w, _ in crossings)] if scales else None
     start: dict[int, Any] = dict(seeds)
     while start:
-        found = deltas(rest, values, start, masked=True)
+        found = swept(rest, values, start, scales, targets=targets)
         yield found
         start = {}
         for w, k in crossings:
             if found[w] is not None and (w, k) in sent:
                 u = graph.inputs[w][k]
                 term = contribution(graph, values, w, k, found[w])
+                if (w, k) in scales:
+                    term = term * graph.dtypes[u].type(scales[w, k])
                 start[u] = start[u] + term if u in start else term
 
 

@@ -196,6 +196,5 @@ def numbers(x: Any) -> str:
 def declared() -> Iterator[tuple[Op, Any, Any, str]]:
     """The corners that pointwise operations declare: the operation, the arguments, the slopes, and the reason."""
     for op in OPERATIONS.values():
-        for at, partials, *why in op.edges:
-            if not op.user:
-                yield op, at, partials, why[0] if why else op.note
+        for at, partials in op.edges if not op.user else ():
+            yield op, at, partials, op.note

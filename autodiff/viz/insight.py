@@ -90,7 +90,7 @@ def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
     rows: dict[int, list[dict[str, Any]]] = {v: [] for v in targets}
     rest = {v: flow.delta[v] for v in targets}
     room = max(8, SWEPT // len(flow.graph))
-    tables = by_branches(flow.graph, flow.values, flow.seeds, find_joins(flow.graph), flow.contributions)
+    tables = by_branches(flow.graph, flow.values, flow.seeds, find_joins(flow.graph), flow.contributions, flow.scales)
     more = False
     for k, table in enumerate(tables):
         more = k == room
