@@ -109,29 +109,33 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
     return name or forward.__name__
 
 
+def where_reached(term: Any, reached: Callable[[], Any]) -> Any:
+    """A term with a true zero where it is not finite and no δ but zeros reached it.
+
+    What is finite stays: a zero times a number is a zero already, and still depends on its δ. `reached` is asked only
+    where there is something that is not finite.
+    """
+    finite = np.isfinite(term)
+    return term if finite.all() else np.where(finite | reached(), term, np.zeros((), term.dtype))
+
+
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero wherever d is zero, so that 0·inf and 0·nan of a branch that was not taken never count.
 
-    What is finite stays: a zero times a number is a zero already, and still depends on d. Under an outer trace the
-    number may have an infinite derivative of its own, which a zero of d must not meet either.
+    Under an outer trace the slope may have an infinite derivative of its own, which a zero of d must not meet either.
     """
-    finite = np.isfinite(term)
-    if finite.all():
-        return term
-    none: Any = np.zeros((), term.dtype)
     if type(term) is np.ndarray or isinstance(term, np.generic) or term.dtype.kind == "c":
-        return np.where((d == 0) & ~finite, none, term)
+        return where_reached(term, lambda: d != 0)
+    if np.isfinite(term).all():
+        return term
     slope = rule(np.ones_like(d), y, *args, **params)
-    still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), none)
+    still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), np.zeros((), term.dtype))
     return np.where(d == 0, still, term)
 
 
 def guard_whole(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """Zero where the whole of d is zero; all that can be said of an operation that mixes its elements."""
-    finite = np.isfinite(term)
-    if finite.all() or np.any(d != 0):
-        return term
-    return np.where(finite, term, np.zeros((), term.dtype))
+    return where_reached(term, lambda: np.any(d != 0))
 
 
 def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:

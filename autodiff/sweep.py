@@ -18,6 +18,7 @@ import numpy as np
 
 from .errors import RuleError, message
 from .graph import LITERAL, Graph, Values
+from .makers import where_reached
 from .op import ITEM, Op, Trace, Traced, apply
 from .rules import Slot, Update, unbroadcast
 
@@ -213,9 +214,7 @@ def _guarded(
     assert op.guard is not None
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
-        if any(part is not None and np.any(part != 0) for part in d):
-            return term
-        return np.where(np.isfinite(term), term, np.zeros((), term.dtype))
+        return where_reached(term, lambda: any(part is not None and np.any(part != 0) for part in d))
     return op.guard(term, rule, k, d, y, args, settings or {})
 
 

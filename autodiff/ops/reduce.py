@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, KeywordError, message
-from ..makers import at, composite, linear, op, refuse
+from ..makers import at, composite, linear, op, refuse, where_reached
 from ..op import Traced, apply, as_array, plain
 
 
@@ -55,21 +55,16 @@ def _kept_first(ndim: int, axis: Any) -> tuple[int, ...]:
 
 def guard_groups(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every group of reduced elements whose δ is zero, whatever was saved for it."""
-    finite = np.isfinite(term)
-    if finite.all():
-        return term
-    d = restored(d, args[k].shape, params.get("axis"), params.get("keepdims", False))
-    return np.where((d == 0) & ~finite, np.zeros((), term.dtype), term)
+    shape, axis, keepdims = args[k].shape, params.get("axis"), params.get("keepdims", False)
+    return where_reached(term, lambda: restored(d, shape, axis, keepdims) != 0)
 
 
 def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in every element of a running product that reaches no δ but zeros."""
-    finite = np.isfinite(term)
-    if finite.all():
-        return term
     axis = params.get("axis")
-    reached = np.reshape(np.flip(np.cumsum(np.flip(d != 0, axis), axis=axis), axis), term.shape)
-    return np.where((reached == 0) & ~finite, np.zeros((), term.dtype), term)
+    return where_reached(
+        term, lambda: np.reshape(np.flip(np.cumsum(np.flip(d != 0, axis), axis=axis), axis), term.shape) != 0
+    )
 
 
 # -- keywords that are said in other operations ------------------------------------------------------------------------

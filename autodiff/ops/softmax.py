@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..makers import at, op
+from ..makers import at, op, where_reached
 from .elementwise import gap
 from .precision import floating, widened
 from .reduce import guard_groups, restored
@@ -73,11 +73,7 @@ def _log_softmax_along(t: Any, y: Any, x: Any, *, axis: Any = -1) -> Any:
 
 def _guard_rows(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """A true zero in each row whose δ is zero throughout."""
-    finite = np.isfinite(term)
-    if finite.all():
-        return term
-    reached = np.any(d != 0, axis=params.get("axis", -1), keepdims=True)
-    return np.where(reached | finite, term, np.zeros((), term.dtype))
+    return where_reached(term, lambda: np.any(d != 0, axis=params.get("axis", -1), keepdims=True))
 
 
 _softmax = op(
