@@ -336,7 +336,8 @@ class Graph:
         Parameters
         ----------
         seed : array_like, optional
-            The δ of the output, with the output's shape; 1 for a scalar output.
+            The δ of the output, with the output's shape; 1 for a scalar output. For several outputs the container that
+            the function returned, or a list, with one seed for each.
 
         Returns
         -------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import PictureError, UnknownNameError
+from autodiff.errors import PictureError, SeedError, UnknownNameError
 from autodiff.flows import GradientFlow, divide, find_joins, norm, pooled, scopes, statistics
 
 
@@ -370,3 +370,69 @@ def test_drawing_without_the_drawing_room(monkeypatch):
     with pytest.raises(PictureError, match=r"import autodiff\.viz"):
         flow.draw("x.svg")
     assert set(flow._repr_mimebundle_()) == {"text/plain"}
+
+
+# -- sentences, and seeds in containers --------------------------------------------------------------------------------
+
+
+def test_shares_say_who_sent_how_much():
+    shares = ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0).shares("a")
+    assert shares.told == (
+        "The δ of a has the length 10.5 and comes back along 2 edges: 71.4 % from multiply 3, 28.6 % from add 2."
+    )
+    assert shares.summary == {"node": 0, "norm": 10.5, "sum_of_norms": 10.5, "cancels": False}
+    opposed = ad.flow(lambda t: t * 3.0 - t)(1.0).shares("t").told
+    assert "150 % from multiply 1, -50 % from subtract 2 (opposing)" in opposed
+    one = ad.flow(lambda t: t * 3.0)(1.0)
+    assert one.shares("t").told.endswith("comes back along one edge, from multiply 1.")
+    assert one.shares(1).told.endswith("from the seed.")
+    assert ad.flow(lambda t: np.floor(t) * 2.0 + t * 0.0)(1.5).shares(1).told.startswith("No δ comes back to floor 1")
+
+
+def test_shares_of_many_name_three_and_count_the_rest():
+    told = ad.flow(lambda x: x + 2 * x + 3 * x + 4 * x + 5 * x)(1.0).shares("x").told
+    assert "along 5 edges: 33.3 %" in told
+    assert told.endswith("and the rest from 2 more.")
+    assert "They cancel" in ad.flow(lambda x: x * 3.0 - x * 2.999)(1.0).shares("x").told
+
+
+def test_scopes_say_where_delta_is_large(net):
+    rows = net.by_scope()
+    sized = [row for row in rows if row["delta"] is not None]
+    largest = max(sized, key=lambda row: row["delta"])
+    assert f"Of {len(sized)} scopes with a δ {largest['scope']} has the largest" in rows.told
+    assert rows.summary == {"scopes": len(rows), "nonfinite": 0, "no_path": sum(row["no_path"] for row in rows)}
+    with np.errstate(all="ignore"):
+        bad = ad.flow(lambda x: np.sum(np.log(x)) + np.sum(np.floor(x)))(np.array([0.0, 1.0])).by_scope()
+    assert bad.told.startswith("What stands in no scope has a δ")
+    assert "nan or infinite, the first in what stands in no scope. From 2 nodes no path" in bad.told
+    assert ad.flow(lambda x: x)(1.0).by_scope().told == "No operation has a δ."
+
+
+def test_what_is_kept_is_counted_in_a_sentence(net):
+    kept = net.prune(0.9)
+    assert kept.told.startswith(f"{len(kept['edges'])} of {len(net.contributions)} edges carry ")
+    assert float(kept.told.split()[5]) / 100 <= kept["carried"] < float(kept.told.split()[5]) / 100 + 0.001
+
+
+@pytest.mark.parametrize("seed", [
+    {"a": [1.0, 2.0], "b": (np.array([3.0, 4.0]), 5.0)},
+    {"b": (np.array([3.0, 4.0]), 5.0), "a": [1.0, 2.0]},
+    [[1.0, 2.0], np.array([3.0, 4.0]), 5.0],
+])  # fmt: skip
+def test_a_seed_in_the_container_of_the_outputs(seed):
+    graph = ad.trace(lambda x: {"a": np.sin(x), "b": (x * 2, np.sum(x))})(np.zeros(2))
+    assert graph.backward(seed)["x"].tolist() == [1.0 + 6.0 + 5.0, 2.0 + 8.0 + 5.0]
+
+
+def test_one_output_in_a_container_takes_a_seed_with_or_without_it():
+    graph = ad.trace(lambda x: {"loss": 3.0 * x})(1.0)
+    for seed, delta in (({"loss": 2.0}, 6.0), (2.0, 6.0), (None, 3.0), ({"loss": None}, 3.0)):
+        assert graph.backward(seed)["x"] == delta
+
+
+@pytest.mark.parametrize("seed", [{"a": 1.0}, {"a": 1.0, "c": 1.0}, [1.0], 3.0, {"a": 1.0, "b": {"c": 1.0}}, "ab"])
+def test_a_seed_of_another_structure_is_refused_by_name(seed):
+    graph = ad.trace(lambda x: {"a": x, "b": 2 * x})(1.0)
+    with pytest.raises(SeedError, match=r"^backward: the seed is"):
+        graph.backward(seed)

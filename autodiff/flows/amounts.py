@@ -37,6 +37,23 @@ class Rows(list[dict[str, Any]]):
         return columns([head, *(tuple(_cell(row[key]) for key in head) for row in self)])
 
 
+class Told(dict[str, Any]):
+    """A dict with a sentence.
+
+    Attributes
+    ----------
+    told : str
+        What it says, to be read aloud.
+    """
+
+    told: str = ""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Its numbers without its lists."""
+        return {key: value for key, value in self.items() if not isinstance(value, list)}
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -11,11 +12,11 @@ import numpy as np
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
 from ..sweep import deltas
-from .amounts import Rows, divide, norm, pooled, statistics
+from .amounts import Rows, Told, divide, norm, pooled, statistics
 from .compare import compare, keys
 from .routes import amounts, by_branches, swept, through
 from .structure import ENDS, Join, find_joins, scopes
-from .told import tell_joins, tell_spectrum
+from .told import tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
 from .trend import numbered, trend
 
 
@@ -101,7 +102,7 @@ class GradientFlow:
         u, v = self.graph.node(source).index, self.graph.node(consumer).index
         return [self.contributions[v, k] for w, k in self.graph.consumers[u] if w == v and (v, k) in self.contributions]
 
-    def shares(self, key: int | str | Node) -> dict[str, Any]:
+    def shares(self, key: int | str | Node) -> Told:
         """How the δ of a node divides over its output set.
 
         Returns
@@ -115,7 +116,7 @@ class GradientFlow:
             - ``norm_share`` ‖δᵢ‖ / Σ ‖δⱼ‖: sums to one
             - ``cosine`` of the angle between δᵢ and g
 
-            A share that does not exist (0/0) is nan.
+            A share that does not exist (0/0) is nan. Its ``told`` says it in a sentence.
         """
         v = self.graph.node(key).index
         found: list[tuple[int | None, int, Any]] = [(None, 0, self.seeds[v])] if v in self.seeds else []
@@ -127,7 +128,9 @@ class GradientFlow:
             {"consumer": w, "position": k, "contribution": term, **share}
             for (w, k, term), share in zip(found, divided["terms"], strict=True)
         ]
-        return {"node": v, **{key: divided[key] for key in ("norm", "sum_of_norms", "cancels")}, "terms": terms}
+        shares = Told(node=v, **{key: divided[key] for key in ("norm", "sum_of_norms", "cancels")}, terms=terms)
+        shares.told = tell_shares(shares, self.graph)
+        return shares
 
     # -- numbers about them ----------------------------------------------------------------------------------------
 
@@ -193,7 +196,8 @@ class GradientFlow:
         list of dict
             ``scope``, ``nodes``, ``delta`` (RMS over all elements of δ of its operations), ``parameters`` (RMS over all
             elements of δ of its leaves), ``nonfinite`` (how many elements of δ are nan or inf), ``no_path`` (how many
-            nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join.
+            nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join. Its
+            ``summary`` counts ``scopes``, ``nonfinite`` and ``no_path`` over all of them, its ``told`` is a sentence.
         """
         homes = scopes(self.graph)
         groups: dict[tuple[str, ...], list[int]] = {}
@@ -214,6 +218,8 @@ class GradientFlow:
                 "no_path": sum(self.delta[v] is None for v in members),
                 "joins": len(here), "skip": clear.get("skip_share"), "residual": clear.get("residual_share"),
             })  # fmt: skip
+        rows.summary = {"scopes": len(rows), **{key: sum(row[key] for row in rows) for key in ("nonfinite", "no_path")}}
+        rows.told = tell_scopes(rows)
         return rows
 
     def _counts(self, v: int, leaf: bool) -> bool:
@@ -320,7 +326,7 @@ class GradientFlow:
             return True
         return self.graph.names.get(w) == key if isinstance(key, str) else self.graph.node(key).index == w
 
-    def prune(self, keep: float = 0.98, key: Any = None) -> dict[str, Any]:
+    def prune(self, keep: float = 0.98, key: Any = None) -> Told:
         """The edges that carry most of the gradient, as few as were found.
 
         Edges are ordered by how much of the gradient goes along them, and the shortest beginning of that order is taken
@@ -337,7 +343,8 @@ class GradientFlow:
         -------
         dict
             ``edges``: the edges kept, keyed (consumer, position); ``dropped``: how many were not; ``carried``:
-            1 − ‖g′ − g‖ / ‖g‖ of the gradient g′ along them; ``flow``: the flow along them alone.
+            1 − ‖g′ − g‖ / ‖g‖ of the gradient g′ along them; ``flow``: the flow along them alone. Its ``told`` counts
+            them in a sentence.
         """
         if not 0 < keep <= 1:
             raise GraphError(message(f"prune(keep={keep!r})", "it is a part of the gradient", "0 < keep <= 1"))
@@ -354,10 +361,12 @@ class GradientFlow:
             else:
                 low = middle + 1
         best = self.cut_to(order[:high])
-        return {
-            "edges": sorted(order[:high]), "dropped": len(self.contributions) - high,
-            "carried": self._likeness(best, targets), "flow": best,
-        }  # fmt: skip
+        found = Told(
+            edges=sorted(order[:high]), dropped=len(self.contributions) - high,
+            carried=self._likeness(best, targets), flow=best,
+        )  # fmt: skip
+        found.told = tell_pruned(high, len(self.contributions), found["carried"])
+        return found
 
     def cut_to(self, edges: Any) -> GradientFlow:
         """The flow along these edges alone, keyed (consumer, position)."""
@@ -486,16 +495,7 @@ def _without_viz() -> PictureError:
 
 def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
     """One reverse sweep that keeps every δ and every contribution."""
-    outputs = graph.outputs
-    if len(outputs) != 1 and not isinstance(seed, (list, tuple)):
-        raise NotScalarError(
-            message(
-                f"backward: the graph of {graph.title or 'this function'} has {len(outputs)} outputs",
-                "each output needs a seed of its own",
-                "graph.backward([seed, seed, …]), one for each output in order",
-            )
-        )
-    given = [seed] if len(outputs) == 1 else list(seed)
+    outputs, given = graph.outputs, _given(graph, seed)
     seeds: dict[int, Any] = {}
     for v, s in zip(outputs, given, strict=True):
         shape, dtype = graph.shapes[v], graph.dtypes[v]
@@ -530,6 +530,33 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
         )
     delta = deltas(graph, graph.values, seeds, contributions=contributions, masked=seed is not None)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
+
+
+def _given(graph: Graph, seed: Any) -> list[Any]:
+    """The seed of each output in order, from the container that the function returned or from a plain list."""
+    count, name = len(graph.outputs), graph.title or "this function"
+    if seed is None and count != 1:
+        raise NotScalarError(
+            message(
+                f"backward: the graph of {name} has {count} outputs",
+                "each output needs a seed of its own",
+                "graph.backward([seed, seed, …]), one for each output in order, or in the function's own container",
+            )
+        )
+    flat: list[Any] = [seed] if count == 1 else list(seed) if isinstance(seed, (list, tuple)) else []
+    if graph.tree is not None and seed is not None:
+        with contextlib.suppress(ValueError, TypeError):  # of another container
+            flat = graph.tree.flatten_up_to(seed)
+    if len(flat) != count or any(isinstance(s, Mapping) for s in flat):
+        returned = f"a {graph.tree.type.__name__}" if graph.tree is not None and graph.tree.type else "its outputs"
+        raise SeedError(
+            message(
+                f"backward: the seed is a {type(seed).__name__} of another structure than what {name} returned",
+                f"it returned {returned} with {count} output{'s' * (count != 1)}, and each has a seed of its own",
+                "a container of the same structure, or a list with one seed for each output in order",
+            )
+        )
+    return flat
 
 
 Graph.backward_hook = staticmethod(_backward)

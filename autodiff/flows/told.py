@@ -5,12 +5,86 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .amounts import Rows
+from ..graph import Graph
+from .amounts import CANCELS, Rows, Told
 
 
 def percent(share: float) -> str:
     """A share as people say it."""
     return "an unknown part" if math.isnan(share) else f"{100 * share:.3g} %"
+
+
+def called(graph: Graph, v: int) -> str:
+    """How a sentence calls a node."""
+    return graph.names.get(v) or f"{graph.ops[v].name} {v}"
+
+
+def tell_shares(shares: Told, graph: Graph) -> str:
+    """Along which edges the δ of a node came back."""
+    name, terms = called(graph, shares["node"]), shares["terms"]
+    if not terms:
+        return f"No δ comes back to {name}: no path leads from it to the output."
+    told = f"The δ of {name} has the length {shares['norm']:.3g} and comes back along "
+    if len(terms) == 1:
+        return told + f"one edge, from {_sender(graph, terms[0])}."
+    longest = sorted(terms, key=lambda term: -_known(term["norm_share"]))[:3]
+    parts = [
+        f"{percent(term['projection'])} from {_sender(graph, term)}{' (opposing)' * (term['projection'] < 0)}"
+        for term in longest
+    ]
+    told += f"{len(terms)} edges: {', '.join(parts)}"
+    told += f" and the rest from {len(terms) - 3} more." if len(terms) > 3 else "."
+    if shares["cancels"]:
+        told += f" They cancel: their sum is shorter than {percent(CANCELS)} of their lengths together."
+    return told
+
+
+def _sender(graph: Graph, term: dict[str, Any]) -> str:
+    """Who sent a contribution."""
+    return "the seed" if term["consumer"] is None else called(graph, term["consumer"])
+
+
+def _known(share: float) -> float:
+    return -1.0 if math.isnan(share) else share
+
+
+def tell_scopes(rows: Rows) -> str:
+    """Where δ is large, where it is small, and where it is no number."""
+    known = [row for row in rows if row["delta"] is not None]
+    if not known:
+        return "No operation has a δ."
+    if len(known) == 1:
+        told = f"{_scope(known[0])} has a δ of RMS {known[0]['delta']:.3g}."
+        told = told[0].upper() + told[1:]
+    else:
+        largest, smallest = (choose(known, key=_rms) for choose in (max, min))
+        told = (
+            f"Of {len(known)} scopes with a δ {_scope(largest)} has the largest (RMS {largest['delta']:.3g}), "
+            f"{_scope(smallest)} the smallest (RMS {smallest['delta']:.3g})."
+        )
+    bad = rows.summary["nonfinite"]
+    if bad:
+        where = next(_scope(row) for row in rows if row["nonfinite"])
+        told += f" {bad} element{'s are' if bad > 1 else ' is'} nan or infinite, the first in {where}."
+    lost = rows.summary["no_path"]
+    if lost:
+        told += f" From {lost} node{'s' * (lost > 1)} no path leads to the output."
+    return told
+
+
+def _rms(row: dict[str, Any]) -> float:
+    size: float = row["delta"]
+    return size
+
+
+def _scope(row: dict[str, Any]) -> str:
+    return row["scope"] or "what stands in no scope"
+
+
+def tell_pruned(kept: int, count: int, carried: float) -> str:
+    """How many edges carry how much; the part is rounded down, so that 99.97 % is not called all."""
+    shown = "100" if carried == 1 else f"{math.floor(1000 * carried) / 10:.1f}"
+    return f"{kept:,} of {count:,} edges carr{'ies' if kept == 1 else 'y'} {shown} % of the gradient."
 
 
 def tell_joins(rows: Rows) -> str:
