@@ -119,6 +119,14 @@ class ViewWriteError(AutodiffError, TypeError):
     """A write would, in NumPy, have shown through another live tensor (a view, or the base of one)."""
 
 
+class LeakError(AutodiffError, TypeError):
+    """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
+
+    Wrong: ``jit(lambda x: x if x > 0 else -x)``. Right: ``jit(lambda x: np.where(x > 0, x, -x))``, or an argument that
+    is static: ``jit(f, static_argnums=1)``.
+    """
+
+
 class ClosedTraceError(AutodiffError, RuntimeError):
     """A tensor was used after the function that it was traced in had returned."""
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from .errors import KeywordError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, unary_path
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, surely, unary_path
 from .rules import Rule, keywords
 
 REAL = (-3.0, 3.0)
@@ -116,7 +116,7 @@ def where_reached(term: Any, reached: Callable[[], Any]) -> Any:
     where there is something that is not finite.
     """
     finite = np.isfinite(term)
-    return term if finite.all() else np.where(finite | reached(), term, np.zeros((), term.dtype))
+    return term if surely(finite.all()) else np.where(finite | reached(), term, np.zeros((), term.dtype))
 
 
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
@@ -126,7 +126,7 @@ def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[A
     """
     if type(term) is np.ndarray or isinstance(term, np.generic) or term.dtype.kind == "c":
         return where_reached(term, lambda: d != 0)
-    if np.isfinite(term).all():
+    if surely(np.isfinite(term).all()):
         return term
     slope = rule(np.ones_like(d), y, *args, **params)
     still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), np.zeros((), term.dtype))
@@ -144,7 +144,7 @@ def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[An
     The sum is taken again over the finite part of the other operand; an element keeps its inf or nan only if one of
     its products has a non-zero d.
     """
-    if np.isfinite(term).all():
+    if surely(np.isfinite(term).all()):
         return term
     other = args[1 - k]
     bad = ~np.isfinite(other)

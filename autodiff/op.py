@@ -21,6 +21,7 @@ from .errors import (
     ClosedTraceError,
     DtypeError,
     KeywordError,
+    LeakError,
     NoRuleError,
     message,
     nearest,
@@ -73,11 +74,55 @@ class Traced:
     family: list[Kin] | None
 
 
-def plain(x: Any) -> Any:
-    """The array or number that a tensor holds, through all the traces around it. Its history is lost."""
+def held(x: Any) -> Any:
+    """The array or number that a tensor holds, through all the traces around it: for its dtype, its memory, its print.
+
+    What is decided on its value is decided for good where the function is being compiled: that is for :func:`plain`.
+    """
     while isinstance(x, Traced):
         x = x.value
     return x
+
+
+def plain(x: Any) -> Any:
+    """The array or number that a tensor holds, through all the traces around it. Its history is lost.
+
+    Raises
+    ------
+    LeakError
+        While a function is being compiled: its program will run on other values.
+    """
+    while isinstance(x, Traced):
+        if x.recorder.compiling:
+            raise leak("the value of a tensor", x)
+        x = x.value
+    return x
+
+
+def is_unknown(x: Any) -> bool:
+    """Whether the value of a tensor is one that only the running of a compiled program will tell."""
+    while isinstance(x, Traced):
+        if x.recorder.compiling:
+            return True
+        x = x.value
+    return False
+
+
+def surely(x: Any) -> bool:
+    """Whether a condition holds: no, where it cannot be known because the function is being compiled."""
+    return not is_unknown(x) and bool(x)
+
+
+def leak(what: str, x: Any) -> LeakError:
+    """The error for a decision that depends on a value while a function is being compiled."""
+    return LeakError(
+        message(
+            f"{what} ({x.dtype}{list(x.shape)}) was asked for while the function was being compiled",
+            "a compiled program runs on other values; what is decided on this one would be built into it",
+            "choose with np.where(condition, a, b); make the argument that it depends on static: "
+            "ad.jit(f, static_argnums=…); or leave this function eager",
+        )
+    )
 
 
 Tensor: type[Traced] = Traced
@@ -314,6 +359,65 @@ ITEM = register(
 )
 
 
+def _run(*tensors: Any, run: Callable[..., Any]) -> Any:
+    return run(*tensors)
+
+
+RULE = register(Op("rule", "op", _run, arity=None, accepts=frozenset(("run",)), note="a rule that a program calls"))
+GUARD = register(Op("guard", "op", _run, arity=None, accepts=frozenset(("run",)), note="true zeros, where needed"))
+"""What a program that is being compiled cannot look into: called on plain arrays when it runs."""
+
+
+def run_later(op: Op, function: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
+    """Record one node of `op` that calls ``function(*parts)`` when the compiled program runs.
+
+    Where the function returns a tuple the result is a tuple of tensors. Among the parts, and in tuples among them, stand tensors of the trace that compiles; the first of them is argument 0.
+
+    Raises
+    ------
+    LeakError
+        Where one of them belongs to another trace, whose derivative would be lost.
+    """
+    tensors: list[Any] = []
+
+    def taken(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(taken, x))
+        if not isinstance(x, Traced) or x.recorder is CONSTANTS:
+            return x
+        if not x.recorder.compiling:
+            raise leak("in a derivative of a derivative, the value of a tensor", x)
+        tensors.append(still(x))
+        return _Place(len(tensors) - 1)
+
+    template = tuple(map(taken, parts))
+
+    def run(*values: Any) -> Any:
+        def filled(x: Any) -> Any:
+            if isinstance(x, tuple):
+                return tuple(map(filled, x))
+            return values[x.number] if type(x) is _Place else x
+
+        return function(*map(filled, template))
+
+    trace = tensors[0].recorder
+    inputs = tuple(x.index if x.index >= 0 else trace.place(x) for x in tensors)
+    values = [x.value for x in tensors]
+    y = run(*values)
+    if isinstance(y, tuple):
+        return trace.record_many(op, inputs, tuple(values), None, y, {"run": run})
+    return trace.record(op, inputs, tuple(values), None, y, {"run": run})
+
+
+class _Place:
+    """Stands in the parts of a later call for its tensor number `number`."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
 # -- traces ------------------------------------------------------------------------------------------------------------
 
 _levels = itertools.count(1)  # a serial number, not a state: of two traces in one nest the later one is the inner one
@@ -339,6 +443,7 @@ class Trace:
                  "values")  # fmt: skip
 
     full = False
+    compiling = False  # whether values are unknown, because what is recorded will run on others
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -596,7 +701,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if trace is None:
         return op.forward(*args, **params)
     inputs: list[int] = []
-    held: list[Any] = []
+    values: list[Any] = []
     nested = False
     for k, x in enumerate(args):
         if isinstance(x, Traced) and x.recorder is trace:
@@ -606,8 +711,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             inputs.append(LITERAL)
             x = literal(op, k, x)
         nested = nested or isinstance(x, Traced)
-        held.append(x)
-    where, given = tuple(inputs), tuple(held)
+        values.append(x)
+    where, given = tuple(inputs), tuple(values)
     op.admit(trace.active_among(where) if trace.full or trace is CONSTANTS else where, params)
     for key, setting in params.items():
         if isinstance(setting, (np.ndarray, list)):  # the caller may write into it before the reverse sweep
@@ -647,8 +752,8 @@ def _related(op: Op, results: Any, base: Any) -> Any:
 
 def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
     """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
-    value, held = plain(tensor), plain(base)
-    if type(value) is np.ndarray and type(held) is np.ndarray and np.may_share_memory(value, held):
+    mine, others = held(tensor), held(base)
+    if type(mine) is np.ndarray and type(others) is np.ndarray and np.may_share_memory(mine, others):
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]
         base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import RuleError, message
-from .graph import LITERAL, Graph, Values
+from .errors import LeakError, RuleError, message
+from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import where_reached
-from .op import ITEM, Op, Trace, Traced, apply
+from .op import GUARD, ITEM, RULE, Op, Trace, Traced, apply, run_later
 from .rules import Slot, Update, unbroadcast
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
@@ -86,12 +86,15 @@ def deltas(
                 if visit is not None:
                     visit(v, w, k)
                 op, settings = ops[w], params[w]
-                if op.joint is not None:
-                    term = _joint_term(op, shared, w, k, delta[w], results[w], arguments[w], settings, inputs[w])
-                elif settings is None:
-                    term = op.vjps[k](delta[w], results[w], *arguments[w])
-                else:
-                    term = op.vjps[k](delta[w], results[w], *arguments[w], **settings)
+                try:
+                    if op.joint is not None:
+                        term = _joint_term(op, shared, w, k, delta[w], results[w], arguments[w], settings, inputs[w])
+                    elif settings is None:
+                        term = op.vjps[k](delta[w], results[w], *arguments[w])
+                    else:
+                        term = op.vjps[k](delta[w], results[w], *arguments[w], **settings)
+                except LeakError:  # the rule takes decisions on values: the compiled program will call it as it is
+                    term = _later(op, k, delta[w], results[w], arguments[w], settings, shape, dtype)
                 if zeros[w] and op.guard is not None and type(term) is not Update:
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
@@ -180,7 +183,10 @@ def _joint_term(
         settings = settings or {}
         if op.joint_wanted:
             settings = {**settings, "wanted": tuple(i != LITERAL for i in inputs)}
-        terms = op.joint(d, y, *args, **settings)
+        try:
+            terms = op.joint(d, y, *args, **settings)
+        except LeakError:  # as in the sweep
+            terms = _joint_later(op, d, y, args, settings, [k for k, i in enumerate(inputs) if i != LITERAL])
         if not isinstance(terms, (tuple, list)) or len(terms) != len(inputs):
             count = len(terms) if isinstance(terms, (tuple, list)) else f"a {type(terms).__name__}"
             raise RuleError(
@@ -207,11 +213,42 @@ def _joint_term(
     return term
 
 
+def _later(op: Op, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: Any, shape: Any, dtype: Any) -> Any:
+    """One term as one node, for a program that is being compiled: the rule is called on plain arrays when it runs."""
+
+    def term(d: Any, y: Any, *args: Any) -> Any:
+        rule = op.vjps[k]
+        assert rule is not None
+        found = rule(d, y, *args, **(settings or {}))
+        return conform(op, k, found.dense(shape, dtype) if type(found) is Update else found, shape, dtype)
+
+    return run_later(RULE, term, (d, y, *args))
+
+
+def _joint_later(op: Op, d: Any, y: Any, args: tuple[Any, ...], settings: dict[str, Any], wanted: Sequence[int]) -> Any:
+    """The same for a joint rule: one node whose results are the terms of the wanted arguments."""
+
+    def terms(d: Any, y: Any, *args: Any) -> Any:
+        assert op.joint is not None
+        found = op.joint(d, y, *args, **settings)
+        return tuple(
+            found[k].dense(args[k].shape, args[k].dtype) if type(found[k]) is Update else found[k] for k in wanted
+        )
+
+    found = dict(zip(wanted, run_later(RULE, terms, (d, y, *args)), strict=True))
+    return [found.get(k) for k in range(len(args))]
+
+
 def _guarded(
     op: Op, term: Any, w: int, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: dict[str, Any] | None
 ) -> Any:
     """The term with true zeros where d is zero; see `Op.guard`."""
     assert op.guard is not None
+    if isinstance(term, Traced) and term.recorder.compiling:
+        def guarded(term: Any, d: Any, y: Any, *args: Any) -> Any:
+            return _guarded(op, term, w, k, d, y, args, settings)
+
+        return run_later(GUARD, guarded, (term, d, y, *args))
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
         return where_reached(term, lambda: any(part is not None and np.any(part != 0) for part in d))
@@ -233,6 +270,8 @@ def _fit(
         return tuple(parts), False, None
     if kind is Update:
         if dense or isinstance(term.value, Traced) or isinstance(total, Traced):
+            if total is not None and not dense:
+                return OPERATIONS["scatter_add"](total, term.value, index=term.index), False, None
             return total, own, conform(op, k, term.dense(shape, dtype), shape, dtype)
         if total is None:
             total = np.zeros(shape, dtype)

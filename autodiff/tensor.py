@@ -19,7 +19,22 @@ import numpy as np
 from . import ops
 from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
 from .graph import OPERATIONS
-from .op import CONSTANTS, FUNCTIONS, REFUSED, UFUNCS, Traced, adopt, apply, as_array, binary_path, no_rule, plain
+from .op import (
+    CONSTANTS,
+    FUNCTIONS,
+    REFUSED,
+    UFUNCS,
+    Traced,
+    adopt,
+    apply,
+    as_array,
+    binary_path,
+    held,
+    is_unknown,
+    leak,
+    no_rule,
+    plain,
+)
 from .rules import is_basic
 
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
@@ -29,7 +44,7 @@ LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 def has_history(x: Any) -> bool:
     """Whether a derivative could pass through x in any of the traces that it belongs to."""
     while isinstance(x, Traced):
-        if x.recorder is not CONSTANTS and plain(x).dtype.kind in "fc" and x.recorder.is_active(x):
+        if x.recorder is not CONSTANTS and held(x).dtype.kind in "fc" and x.recorder.is_active(x):
             return True
         x = x.value
     return False
@@ -57,6 +72,8 @@ def _asking() -> Any:
 
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
+    if is_unknown(x):
+        raise leak(f"{what}: the value of a tensor", x)
     if has_history(x):
         raise _lost(x, what, instead)
     return plain(x)
@@ -146,7 +163,7 @@ def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
 
     def write(self: Any, other: Any) -> Any:
         fresh = ufunc(self, other)
-        if isinstance(plain(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
+        if isinstance(held(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
             return fresh
         if fresh.shape != self.shape:
             raise ValueError(
@@ -303,13 +320,13 @@ class Tensor(Traced):
     @property
     def strides(self) -> tuple[int, ...]:
         """The bytes from one element to the next along each axis, of the array that it holds."""
-        strides: tuple[int, ...] = plain(self).strides
+        strides: tuple[int, ...] = held(self).strides
         return strides
 
     @property
     def flags(self) -> Any:
         """How the array that it holds lies in memory."""
-        value = plain(self)
+        value = held(self)
         return value.view().flags if isinstance(value, np.ndarray) else value.flags
 
     @property
@@ -351,6 +368,8 @@ class Tensor(Traced):
         return bool(np.any(plain(self) == plain(item)))
 
     def __bool__(self) -> bool:
+        if is_unknown(self):
+            raise leak("if, while, and, or, not: the truth of a tensor", self)
         return bool(plain(self))
 
     def __float__(self) -> float:
@@ -376,12 +395,14 @@ class Tensor(Traced):
         raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
 
     def __format__(self, spec: str) -> str:
-        return format(plain(self), spec)
+        return repr(self) if is_unknown(self) else format(plain(self), spec)
 
     def __str__(self) -> str:
-        return str(plain(self))
+        return repr(self) if is_unknown(self) else str(plain(self))
 
     def __repr__(self) -> str:
+        if is_unknown(self):
+            return f"Tensor({self.dtype}{list(self.shape)}, being compiled)"
         value = plain(self)
         text = np.array2string(value, separator=", ", prefix="Tensor(") if isinstance(value, np.ndarray) else str(value)
         return f"Tensor({text}, dtype={self.dtype})"
@@ -438,9 +459,9 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(plain(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if isinstance(held(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
-            raise TypeError(f"'{type(plain(self)).__name__}' object does not support item assignment")
+            raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
         if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, flat, refuse
-from ..op import CONSTANTS, plain
+from ..op import CONSTANTS, held, plain
 
 # -- ufuncs ------------------------------------------------------------------------------------------------------------
 
@@ -100,25 +100,31 @@ to_integers = flat(lambda x, *, dtype: x.astype(dtype), name="to_integers", acce
 # facts about arrays, and positions whose number depends on the values: NumPy's own answer for the plain values
 
 
-def _bare(x: Any) -> Any:
-    return type(x)(map(_bare, x)) if isinstance(x, (list, tuple)) else plain(x)
+def _told(function: Any, holds: Any) -> Any:
+    """A function of NumPy's that is asked about what tensors hold."""
 
+    def bare(x: Any) -> Any:
+        return type(x)(map(bare, x)) if isinstance(x, (list, tuple)) else holds(x)
 
-def _told(function: Any) -> Any:
     @functools.wraps(function)
     def told(*args: Any, **kwargs: Any) -> Any:
-        return function(*map(_bare, args), **{key: _bare(value) for key, value in kwargs.items()})
+        return function(*map(bare, args), **{key: bare(value) for key, value in kwargs.items()})
 
     return told
 
 
-for _function in (
+for _function in (  # of the array, whatever its values are
     np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.isfortran, np.can_cast, np.result_type,
-    np.common_type, np.min_scalar_type, np.shares_memory, np.may_share_memory,
-    np.nonzero, np.flatnonzero, np.argwhere, np.ravel_multi_index, np.unravel_index, np.diag_indices_from,
-    np.tril_indices_from, np.triu_indices_from, np.array2string, np.array_repr, np.array_str,
+    np.common_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,
+    np.triu_indices_from,
 ):  # fmt: skip
-    composite(_function)(_told(_function))
+    composite(_function)(_told(_function, held))
+
+for _function in (  # of its values
+    np.min_scalar_type, np.nonzero, np.flatnonzero, np.argwhere, np.ravel_multi_index, np.unravel_index,
+    np.array2string, np.array_repr, np.array_str,
+):  # fmt: skip
+    composite(_function)(_told(_function, plain))
 
 
 # arrays like another one: they have no history of their own, and can be written into

@@ -99,6 +99,29 @@ scatter = linear(
     formulas=("δv = δy[index]",),
 )
 
+def _scatter_add(x: Any, v: Any, *, index: Any) -> Any:
+    y = np.array(x)
+    if names_once(index):
+        y[index] += v
+    else:
+        add_at(y, index, v)
+    return y
+
+
+scatter_add = linear(
+    _scatter_add,
+    lambda d, y, x, v, *, index: (d, getitem(d, index=index)),
+    name="scatter_add",
+    arity=2,
+    reading="nothing",
+    examples=(
+        at((4, 3), (3,), index=1),
+        at((4,), (3,), index=(np.array([0, 2, 2]),)),
+        at((3,), (2,), index=np.array([True, False, True])),
+    ),
+    formulas=("δx = δy", "δv = δy[index]"),
+)
+
 update = linear(
     _write,
     _written,

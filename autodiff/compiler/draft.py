@@ -1,0 +1,216 @@
+"""A graph on its way to a program, and the trace that records it.
+
+A draft is a graph with one more column: whether a node was computed where NumPy's warnings are off, as in a sweep. A
+pass is a function from draft to draft; :func:`rewritten` is the loop that all of them share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import user_frame
+from ..graph import LITERAL, Graph
+from ..op import CONSTANT, INPUT, SCOPE, Trace, Traced, _Many
+
+
+class Draft(Graph):
+    """A graph without values, in which each node knows whether it may warn.
+
+    Its last `proofs` outputs are no results of the function, but truths that must hold for the others to be right.
+    """
+
+    __slots__ = ("proofs", "quiet")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quiet: list[bool] = []
+        self.proofs = 0
+
+    def add(
+        self,
+        op: Any,
+        inputs: tuple[int, ...],
+        literals: tuple[Any, ...],
+        params: dict[str, Any] | None,
+        shape: Any,
+        dtype: Any,
+        like: tuple[tuple[str, ...], Any, bool],
+    ) -> int:
+        """Append one node; `like` is the scope, the user's line and the quietness of the one that it comes from."""
+        self.ops.append(op)
+        self.inputs.append(inputs)
+        self.literals.append(literals)
+        self.params.append(params)
+        self.shapes.append(shape)
+        self.dtypes.append(dtype)
+        self.scopes.append(like[0])
+        self.lines.append(like[1])
+        self.quiet.append(like[2])
+        return len(self.ops) - 1
+
+    def origin(self, i: int) -> tuple[tuple[str, ...], Any, bool]:
+        """Where node i comes from: what :meth:`add` takes as `like`."""
+        return self.scopes[i], self.lines[i], self.quiet[i]
+
+
+class Known:
+    """Stands in a pass for a node whose value is known before the program runs."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+Change = Callable[[Draft, Any, tuple[int, ...], tuple[Any, ...], "dict[str, Any] | None", Draft, int], Any]
+
+
+def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draft:
+    """A draft in which each node was offered to `change`, in order.
+
+    ``change(new, op, inputs, literals, params, old, i)`` sees node i with its inputs already rewritten. It returns the
+    number of the node of `new` that stands for it from now on, a :class:`Known`, or None to copy it as it is. Nodes
+    that `keep` marks with 0 are left out.
+    """
+    new = Draft()
+    new.title, new.tree, new.proofs = old.title, old.tree, old.proofs
+    at: list[Any] = [None] * len(old.ops)
+    for i, op in enumerate(old.ops):
+        if keep is not None and not keep[i]:
+            continue
+        inputs, literals, params = old.inputs[i], old.literals[i], old.params[i]
+        if inputs:
+            places = [v if v == LITERAL else at[v] for v in inputs]
+            if any(type(place) is Known for place in places):
+                literals = tuple(
+                    place.value if type(place) is Known else x for place, x in zip(places, literals, strict=True)
+                )
+                places = [LITERAL if type(place) is Known else place for place in places]
+            inputs = tuple(places)
+        place = change(new, op, inputs, literals, params, old, i)
+        if place is None:
+            place = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        at[i] = place
+        if i in old.names and type(place) is int:
+            new.names.setdefault(place, old.names[i])
+    new.arguments = [at[i] for i in old.arguments]
+    for i in old.outputs:
+        place = at[i]
+        if type(place) is Known:
+            value = np.asarray(place.value)[()]
+            place = at[i] = new.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, old.origin(i))
+        new.outputs.append(place)
+    return new
+
+
+def reordered(old: Draft, order: list[int]) -> Draft:
+    """The same draft with its nodes in another order, in which inputs still come before their users."""
+    new = Draft()
+    new.title, new.tree, new.proofs = old.title, old.tree, old.proofs
+    at = [LITERAL] * len(order)
+    for i in order:
+        inputs = tuple(v if v == LITERAL else at[v] for v in old.inputs[i])
+        at[i] = new.add(
+            old.ops[i], inputs, old.literals[i], old.params[i], old.shapes[i], old.dtypes[i], old.origin(i)
+        )
+    new.arguments, new.outputs = [at[i] for i in old.arguments], [at[i] for i in old.outputs]
+    new.names = {at[i]: name for i, name in old.names.items()}
+    return new
+
+
+def nbytes(draft: Graph, i: int) -> int:
+    """The size of a node's value."""
+    shape, dtype = draft.shapes[i], draft.dtypes[i]
+    if isinstance(dtype, tuple):
+        return sum(math.prod(s) * d.itemsize for s, d in zip(shape, dtype, strict=True))
+    return int(math.prod(shape) * dtype.itemsize)
+
+
+ARITHMETIC = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "floor_divide": "//", "remainder": "%",
+    "negative": "-",
+}  # fmt: skip
+"""What Python does to numbers of its own, which stay weak: 0.5 * rate times a float32 array is float32."""
+
+
+class WeakFloat(float):
+    """A number of Python's as an argument: it does not widen the dtype of what it meets."""
+
+    __slots__ = ()
+    shape, ndim, size, dtype = (), 0, 1, np.dtype(float)
+
+
+class WeakInt(int):
+    """The same for whole numbers."""
+
+    __slots__ = ()
+    shape, ndim, size, dtype = (), 0, 1, np.dtype(int)
+
+
+class WeakComplex(complex):
+    """The same for complex numbers."""
+
+    __slots__ = ()
+    shape, ndim, size, dtype = (), 0, 1, np.dtype(complex)
+
+
+WEAK = (WeakFloat, WeakInt, WeakComplex, float, int, complex)
+
+
+def weak(x: Any) -> Any:
+    """A number of Python's with the shape and dtype that a tensor's value must have."""
+    return {float: WeakFloat, int: WeakInt, complex: WeakComplex}.get(type(x), np.asarray)(x)
+
+
+class Recorder(Trace):
+    """The trace of a function that is being compiled: it keeps no value, and refuses to tell one."""
+
+    __slots__ = ("foreign",)
+
+    full = True
+    compiling = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        draft = self.graph = Draft()
+        self.ops, self.inputs, self.params = draft.ops, draft.inputs, draft.params
+        self.shapes, self.dtypes = draft.shapes, draft.dtypes
+        self.foreign = False  # whether a tensor of another trace came in through a closure
+
+    def record(
+        self,
+        op: Any,
+        inputs: tuple[int, ...],
+        args: tuple[Any, ...],
+        kept: Any,
+        y: Any,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """Append one node, without its value."""
+        draft = self.graph
+        assert isinstance(draft, Draft)
+        literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
+        self.foreign = self.foreign or any(isinstance(x, Traced) for x in literals)
+        frame = user_frame()
+        line = None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+        quiet = np.geterr()["invalid"] == "ignore"
+        if type(y) is not _Many and not hasattr(y, "dtype"):
+            y = np.asarray(y)[()]
+        if op.name in ARITHMETIC and args and all(isinstance(x, WEAK) for x in args):
+            y = weak(y.item())
+        index = draft.add(op, inputs, literals, params, y.shape, y.dtype, (SCOPE.get(), line, quiet))
+        return self._tensor(y, index)
+
+    def active_among(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """None of them: no derivative is asked for here, so none can be missing."""
+        return (LITERAL,) * len(inputs)
+
+    def start(self, value: Any, weak: str | None = None) -> Traced:
+        """A tensor for one argument, recorded at once: arguments keep their order."""
+        tensor = self.record(INPUT, (), (), None, value, {"weak": weak} if weak else None)
+        self.graph.arguments.append(tensor.index)
+        return tensor

@@ -1,0 +1,558 @@
+"""From draft to program: where each value lies, and the Python text that computes it.
+
+The program is straight-line Python that calls NumPy. What lives only inside it lies in an *arena*: blocks of memory
+that are laid out once and used again from run to run, each block by one value after another as they die. Views of
+arena blocks (transposes, slices, reshapes) are made with the arena, so they cost nothing in a run. Results are arrays
+of their own, which no later run touches; arguments and constants are only read.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import linecache
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..graph import LITERAL
+from ..op import CONSTANT, INPUT, ITEM
+from ..rules import add_at, is_basic, names_once
+from .draft import ARITHMETIC, Draft, nbytes
+from .passes import key_of, uniform
+
+VIEWS = frozenset(("reshape", "transpose", "swapaxes", "moveaxis", "broadcast_to", "getitem", "expand_dims", "squeeze",
+                   "flip", "diagonal"))  # fmt: skip
+"""Operations that NumPy carries out by looking at the same memory in another way, where it can."""
+
+REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum}
+"""Reductions that are one ufunc's."""
+
+_serial = itertools.count(1)
+
+
+class Memory(NamedTuple):
+    """What one run of a program takes, in bytes."""
+
+    arena: int
+    without_reuse: int
+    results: int
+    blocks: int
+    arrays: int
+
+
+class Blocks:
+    """Blocks of the arena, handed out and taken back as values die."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.free: dict[int, list[int]] = {}
+        self.known: list[int] = []  # the sizes that have free blocks now, in order
+        self.asked = 0
+
+    def take(self, nbytes: int) -> int:
+        """A free block of this size, or one at most twice as large; a new one otherwise."""
+        size = max(64, -(-nbytes // 64) * 64)
+        self.asked += size
+        at = bisect.bisect_left(self.known, size)
+        if at < len(self.known) and self.known[at] <= 2 * size:
+            free = self.free[self.known[at]]
+            block = free.pop()
+            if not free:
+                del self.known[at]
+            return block
+        self.sizes.append(size)
+        return len(self.sizes) - 1
+
+    def give(self, block: int) -> None:
+        """Take a block back."""
+        size = self.sizes[block]
+        free = self.free.setdefault(size, [])
+        if not free:
+            bisect.insort(self.known, size)
+        free.append(block)
+
+
+class Part(NamedTuple):
+    """One array of the arena: a block of its own shape, or a view of another part."""
+
+    block: int
+    shape: tuple[int, ...]
+    dtype: Any
+    of: int = -1
+    text: str = ""
+    view: Callable[[Any], Any] | None = None
+
+
+class Program:
+    """A draft as Python text, compiled, with what a run of it needs."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.blocks = Blocks()
+        self.parts: list[Part] = []
+        self._part_numbers: dict[Any, int] = {}
+        self.constants: dict[str, Any] = {"errstate": np.errstate, "copyto": np.copyto, "empty": np.empty,
+                                          "zeros": np.zeros, "add_at": add_at}  # fmt: skip
+        self._keys: dict[Any, str] = {}
+        self._functions: dict[Any, str] = {}
+        self.lines: list[tuple[str, bool, Any]] = []  # text, quiet, the user's line
+        n = len(draft.ops)
+        self.name: list[str] = [""] * n
+        self.root = list(range(n))  # the node that owns the memory that a node looks at
+        self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
+        self.last = self._last_uses()
+        self.fresh = bytearray(n)
+        for i in draft.outputs:
+            self.fresh[self.root[i]] = 1
+        self.slots: list[str] = []
+        self.slot_count = 0
+        self.pools: list[list[Any]] = []
+        self._dying = self._deaths()
+        for i in range(n):
+            self._emit(i)
+            self._bury(i)
+        self._finish()
+
+    # -- liveness --------------------------------------------------------------------------------------------------
+
+    def _last_uses(self) -> list[int]:
+        """For each node that owns memory the last node that reads it, through whatever views."""
+        draft = self.draft
+        last = list(range(len(draft.ops)))
+        for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
+            for v in inputs:
+                if v != LITERAL:
+                    last[self.root[v]] = i
+            if op.name in VIEWS and inputs and inputs[0] != LITERAL and is_view(op.name, draft.params[i]):
+                self.root[i] = self.root[inputs[0]]
+        for i in draft.outputs:
+            last[self.root[i]] = len(draft.ops)
+        return last
+
+    def _deaths(self) -> list[list[int]]:
+        dying: list[list[int]] = [[] for _ in range(len(self.last) + 1)]
+        for v, i in enumerate(self.last):
+            if self.root[v] == v:
+                dying[i].append(v)
+        return dying
+
+    def _bury(self, i: int) -> None:
+        """What nothing reads after node i gives its memory back."""
+        for v in self._dying[i]:
+            if self.part[v] >= 0:
+                if self.parts[self.part[v]].block >= 0:
+                    self.blocks.give(self.parts[self.part[v]].block)
+            elif self.name[v][:1] == "v":
+                self.slots.append(self.name[v])
+                if nbytes(self.draft, v) >= 1 << 16:
+                    self._line(f"{self.name[v]} = None", i)
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def _line(self, text: str, i: int) -> None:
+        self.lines.append((text, self.draft.quiet[i], self.draft.lines[i]))
+
+    def constant(self, value: Any) -> str:
+        """The name of a constant; equal ones share it."""
+        if value is None or value is True or value is False or type(value) is int:
+            return repr(value)
+        key = key_of(value)
+        name = self._keys.get(key)
+        if name is None:
+            name = self._keys[key] = f"k{len(self._keys)}"
+            self.constants[name] = value
+        return name
+
+    def function(self, f: Any, name: str) -> str:
+        """The name of a function that the program calls."""
+        found = self._functions.get(f)
+        if found is None:
+            found = name if name.isidentifier() else "f"
+            while found in self.constants:
+                found += "_"
+            self._functions[f] = found
+            self.constants[found] = f
+        return found
+
+    def _variable(self, i: int) -> str:
+        if self.slots:
+            return self.slots.pop()
+        self.slot_count += 1
+        return f"v{self.slot_count}"
+
+    def _buffer(self, i: int, reuse: int = LITERAL) -> str:
+        """A part of the arena for node i; the block of node `reuse`, which dies here, where one is given."""
+        shape, dtype = self.draft.shapes[i], self.draft.dtypes[i]
+        if reuse != LITERAL:
+            block = self.parts[self.part[reuse]].block
+            self._dying[i].remove(reuse)
+        else:
+            block = self.blocks.take(math.prod(shape) * dtype.itemsize)
+        return self._part(i, Part(block, shape, dtype))
+
+    def _part(self, i: int, part: Part) -> str:
+        key = part[:-1]  # all but the function, which the text stands for
+        number = self._part_numbers.get(key)
+        if number is None:
+            number = self._part_numbers[key] = len(self.parts)
+            self.parts.append(part)
+        self.part[i] = number
+        return f"b{number}"
+
+    # -- one node --------------------------------------------------------------------------------------------------
+
+    def _emit(self, i: int) -> None:
+        draft = self.draft
+        op, params = draft.ops[i], draft.params[i] or {}
+        if op is INPUT:
+            self.name[i] = f"x{draft.arguments.index(i)}" if len(draft.arguments) < 64 else f"x{self._number(i)}"
+        elif op is CONSTANT:
+            self.name[i] = self.constant(draft.literals[i][0])
+        elif self.root[i] != i:
+            self._view(i, op.name, params)
+        elif isinstance(op.forward, np.ufunc) and not params:
+            self._ufunc(i, op)
+        elif op.name in REDUCTIONS and params.keys() <= {"axis", "keepdims"}:
+            self._reduce(i, op, params)
+        elif op.name in _WRITERS and draft.shapes[i]:
+            _WRITERS[op.name](self, i, params)
+        else:
+            self._call(i, op, params)
+
+    def _number(self, i: int) -> int:
+        if not hasattr(self, "_numbers"):
+            self._numbers = {v: k for k, v in enumerate(self.draft.arguments)}
+        return self._numbers[i]
+
+    def argument(self, i: int, k: int) -> str:
+        """The text of argument k of node i."""
+        v = self.draft.inputs[i][k]
+        return self.name[v] if v != LITERAL else self.constant(self.draft.literals[i][k])
+
+    def arguments(self, i: int) -> list[str]:
+        """The texts of all arguments of node i."""
+        return [self.argument(i, k) for k in range(len(self.draft.inputs[i]))]
+
+    def _view(self, i: int, name: str, params: dict[str, Any]) -> None:
+        v = self.draft.inputs[i][0]
+        text, function = view(name, params, self.draft.shapes[i], self)
+        if self.part[v] < 0:
+            self.name[i] = variable = self._variable(i)
+            self._line(f"{variable} = {text.format(self.name[v])}", i)
+            return
+        if name == "reshape" and not self._contiguous(v):  # the elements have to move
+            self.root[i] = i
+            target = self._fresh_or_buffer(i)
+            shape = self.draft.shapes[v]
+            if self.part[i] >= 0:
+                own = self.part[i]
+                seen = self._part(i, Part(-1, shape, None, own, f".reshape({shape})", lambda b: b.reshape(shape)))
+                self.part[i] = own
+                self._line(f"copyto({seen}, {self.name[v]})", i)
+            else:
+                self._line(f"copyto({target}.reshape({shape}), {self.name[v]})", i)
+            return
+        self.name[i] = self._part(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
+
+    def _contiguous(self, v: int) -> bool:
+        """Whether the elements of a part lie in C order, without gaps: it may be reshaped without a copy."""
+        part = self.parts[self.part[v]]
+        while part.view is not None:
+            if self.draft.ops[v].name != "reshape":
+                return False
+            v = self.draft.inputs[v][0]
+            part = self.parts[self.part[v]]
+        return True
+
+    def _fresh_or_buffer(self, i: int, reuse: int = LITERAL) -> str:
+        """The name of memory for node i that is written into: an array of its own for results, else a buffer."""
+        if not self.fresh[i]:
+            self.name[i] = self._buffer(i, reuse)
+        else:
+            self.name[i] = self._variable(i)
+            shape, dtype = self.draft.shapes[i], self.constant(self.draft.dtypes[i])
+            self._line(f"{self.name[i]} = empty({shape}, {dtype})", i)
+        return self.name[i]
+
+    def _ufunc(self, i: int, op: Any) -> None:
+        draft = self.draft
+        shape, inputs = draft.shapes[i], draft.inputs[i]
+        if not shape:
+            args = self.arguments(i)
+            self.name[i] = variable = self._variable(i)
+            sign = ARITHMETIC.get(op.name)
+            if sign is not None and all(v == LITERAL or draft.shapes[v] == () for v in inputs):
+                text = f"-{args[0]}" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
+            else:
+                text = f"{self.function(op.forward, op.forward.__name__)}({', '.join(args)})"
+            self._line(f"{variable} = {text}", i)
+            return
+        args = [
+            self.name[v] if v != LITERAL else self.constant(self._typed(op.forward, i, k))
+            for k, v in enumerate(inputs)
+        ]
+        function = self.function(op.forward, op.forward.__name__)
+        whole = any(v != LITERAL and draft.shapes[v] == shape for v in inputs) or not self.fresh[i]
+        if self.fresh[i] and (whole or op.forward.signature is not None):
+            self.name[i] = variable = self._variable(i)
+            self._line(f"{variable} = {function}({', '.join(args)})", i)
+            return
+        reuse = self._reusable(i) if op.forward.signature is None else LITERAL
+        target = self._fresh_or_buffer(i, reuse)
+        self._line(f"{function}({', '.join(args)}, {target})", i)
+
+    def _reusable(self, i: int) -> int:
+        """An argument that dies at node i and whose block can take its result, element by element."""
+        draft = self.draft
+        if self.fresh[i]:
+            return LITERAL
+        for v in draft.inputs[i]:
+            if (
+                v != LITERAL and self.root[v] == v and self.part[v] >= 0 and self.last[v] == i
+                and draft.shapes[v] == draft.shapes[i] and draft.dtypes[v] == draft.dtypes[i]
+                and all(w == v or w == LITERAL or self.root[w] != v for w in draft.inputs[i])
+            ):  # fmt: skip
+                return v
+        return LITERAL
+
+    def _typed(self, ufunc: np.ufunc, i: int, k: int) -> Any:
+        """A literal argument of a ufunc as an array without axes, of the dtype in which the ufunc computes.
+
+        NumPy takes twice as long over a number of Python's, which it has to convert in every call.
+        """
+        x = self.draft.literals[i][k]
+        number = uniform(x)
+        if number is None:
+            return x
+        kinds = [
+            self.draft.dtypes[v] if v != LITERAL else type(y) if type(y) in (int, float, complex) else np.asarray(y).dtype
+            for v, y in zip(self.draft.inputs[i], self.draft.literals[i], strict=True)
+        ]
+        if any(self._is_weak(v) for v in self.draft.inputs[i]):
+            return number
+        dtype = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))[k]
+        return np.array(number, dtype)
+
+    def _is_weak(self, v: int) -> bool:
+        return v != LITERAL and self.draft.shapes[v] == () and self.draft.ops[v] is INPUT and bool(self.draft.params[v])
+
+    def _reduce(self, i: int, op: Any, params: dict[str, Any]) -> None:
+        ufunc = REDUCTIONS[op.name]
+        reduce = self.function(ufunc.reduce, f"{ufunc.__name__}_reduce")
+        x, axis = self.argument(i, 0), params.get("axis")
+        axis_text = repr(axis) if not isinstance(axis, np.integer) else str(int(axis))
+        keep = bool(params.get("keepdims", False))
+        if self.fresh[i] or not self.draft.shapes[i]:
+            self.name[i] = variable = self._variable(i)
+            rest = ", None, None, True" if keep else ""
+            self._line(f"{variable} = {reduce}({x}, {axis_text}{rest})", i)
+        else:
+            target = self._fresh_or_buffer(i)
+            self._line(f"{reduce}({x}, {axis_text}, None, {target}{', True' if keep else ''})", i)
+
+    def _call(self, i: int, op: Any, params: dict[str, Any]) -> None:
+        args = self.arguments(i)
+        # the result may be a view of an argument: their memory must live as long as it does
+        for v in self.draft.inputs[i]:
+            if v != LITERAL:
+                self._outlive(v, i)
+        self.name[i] = variable = self._variable(i)
+        if op is ITEM:
+            self._line(f"{variable} = {args[0]}[{params['index']}]", i)
+            return
+        if op.user:
+            function = self.function(op, f"run_{op.name}")
+            self.constants[function] = op.run
+            given = ", ".join(args) + ("," if args else "")
+            self._line(f"{variable} = {function}(({given}), {self.constant(params)})", i)
+            return
+        function = self.function(op.forward, op.name)
+        settings = [f"{key}={self.constant(value)}" for key, value in params.items()]
+        self._line(f"{variable} = {function}({', '.join(args + settings)})", i)
+
+    def _outlive(self, v: int, i: int) -> None:
+        """Let the memory of v live until node i dies."""
+        root, until = self.root[v], self.last[i]
+        if until > self.last[root]:
+            self._dying[self.last[root]].remove(root)
+            self._dying[until].append(root)
+            self.last[root] = until
+
+    # -- the whole -------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        draft = self.draft
+        heads = [f"x{k}" for k in range(len(draft.arguments))] + [f"b{k}" for k in range(len(self.parts))]
+        used = {name for line, _, _ in self.lines for name in _names(line)}
+        self.needed = [k for k in range(len(self.parts)) if f"b{k}" in used]
+        for i in draft.outputs:
+            if self.part[i] >= 0 and self.part[i] not in self.needed:
+                self.needed.append(self.part[i])
+        heads = [f"x{k}" for k in range(len(draft.arguments))] + [f"b{k}" for k in self.needed]
+        text = [f"def program({', '.join(heads)}):"]
+        places: list[Any] = [None]
+        quiet = False
+        for line, hushed, place in self.lines:
+            if hushed and not quiet and not line.endswith("= None"):
+                text.append('    with errstate(divide="ignore", invalid="ignore"):')
+                places.append(place)
+                quiet = True
+            elif not hushed:
+                quiet = False
+            text.append(("        " if quiet else "    ") + line)
+            places.append(place)
+        text.append(f"    return [{', '.join(self.name[i] for i in draft.outputs)}]")
+        self.source = "\n".join(text) + "\n"
+        self.places = places
+        self.filename = f"<autodiff jit {draft.title or 'program'} {next(_serial)}>"
+        namespace = dict(self.constants)
+        exec(compile(self.source, self.filename, "exec"), namespace)
+        linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
+        self.run = namespace["program"]
+
+    def arena(self) -> list[Any]:
+        """Memory for one run at a time: the arrays that the program takes after its arguments."""
+        blocks = [np.empty(size, np.uint8) for size in self.blocks.sizes]
+        made: list[Any] = []
+        for part in self.parts:
+            if part.view is not None:
+                made.append(part.view(made[part.of]))
+            else:
+                count = math.prod(part.shape) * part.dtype.itemsize
+                made.append(blocks[part.block][:count].view(part.dtype).reshape(part.shape))
+        return [made[k] for k in self.needed]
+
+    def __call__(self, arguments: list[Any]) -> list[Any]:
+        """Run once; several threads may, each in an arena of its own."""
+        try:
+            arena = self.pools.pop()
+        except IndexError:
+            arena = self.arena()
+        try:
+            return self.run(*arguments, *arena)  # type: ignore[no-any-return]
+        finally:
+            self.pools.append(arena)
+
+    @property
+    def memory(self) -> Memory:
+        """What one run takes."""
+        results = sum(nbytes(self.draft, i) for i in set(self.draft.outputs))
+        return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
+
+
+def _names(line: str) -> list[str]:
+    found, word = [], ""
+    for sign in line + " ":
+        if sign.isalnum() or sign == "_":
+            word += sign
+        else:
+            if word[:1] == "b" and word[1:].isdigit():
+                found.append(word)
+            word = ""
+    return found
+
+
+def is_view(name: str, params: dict[str, Any] | None) -> bool:
+    """Whether an operation only looks at its argument's memory in another way."""
+    if name == "getitem":
+        return is_basic((params or {})["index"])
+    return not (name == "reshape" and (params or {}).get("order", "C") != "C")
+
+
+def view(name: str, params: dict[str, Any], shape: tuple[int, ...], program: Program) -> tuple[str, Callable[[Any], Any]]:
+    """A view as text with {} in the place of its argument, and as a function."""
+    if name in ("reshape", "expand_dims", "squeeze"):
+        return f"{{}}.reshape({shape})", lambda b: b.reshape(shape)
+    if name == "transpose":
+        axes = params.get("axes")
+        if axes is None or tuple(axes) == tuple(range(len(shape)))[::-1]:
+            return "{}.T", lambda b: b.T
+        return f"{{}}.transpose({tuple(int(k) for k in axes)})", lambda b: b.transpose(axes)
+    if name == "swapaxes":
+        one, two = int(params["axis1"]), int(params["axis2"])
+        return f"{{}}.swapaxes({one}, {two})", lambda b: b.swapaxes(one, two)
+    if name == "getitem":
+        index = params["index"]
+        return f"{{}}[{_index_text(index, program)}]", lambda b: b[index]
+    function = {"broadcast_to": np.broadcast_to, "moveaxis": np.moveaxis, "flip": np.flip, "diagonal": np.diagonal}[name]
+    settings = ", ".join(f"{key}={program.constant(value)}" for key, value in params.items())
+    return f"{program.function(function, name)}({{}}, {settings})", lambda b: function(b, **params)
+
+
+def _index_text(index: Any, program: Program) -> str:
+    if type(index) is int:
+        return repr(index)
+    if type(index) is slice and all(type(part) is int or part is None for part in (index.start, index.stop, index.step)):
+        parts = ["" if part is None else repr(part) for part in (index.start, index.stop)]
+        return ":".join(parts) + ("" if index.step is None else f":{index.step}")
+    if type(index) is tuple and index and is_basic(index):
+        return ", ".join("..." if part is Ellipsis else _index_text(part, program) if part is not None else "None"
+                         for part in index) + ("," if len(index) == 1 else "")  # fmt: skip
+    return program.constant(index)
+
+
+# -- operations that write into memory of their own --------------------------------------------------------------------
+
+
+def _scatter(program: Program, i: int, params: dict[str, Any]) -> None:
+    value = program.argument(i, 0)
+    target = program._fresh_or_buffer(i)
+    program._line(f"{target}.fill(0)", i)
+    _write(program, i, target, params["index"], value)
+
+
+def _write(program: Program, i: int, target: str, index: Any, value: str) -> None:
+    text = _index_text(index, program)
+    if names_once(index):
+        program._line(f"{target}[{text}] = {value}", i)
+    else:
+        program._line(f"add_at({target}, {text}, {value})", i)
+
+
+def _onto(program: Program, i: int) -> str:
+    """Memory for node i that holds the values of its first argument."""
+    source = program.argument(i, 0)
+    v = program.draft.inputs[i][0]
+    reuse = v if program._reusable(i) == v != LITERAL else LITERAL
+    target = program._fresh_or_buffer(i, reuse)
+    if reuse == LITERAL:
+        program._line(f"copyto({target}, {source})", i)
+    return target
+
+
+def _scatter_add(program: Program, i: int, params: dict[str, Any]) -> None:
+    value = program.argument(i, 1)
+    target, index = _onto(program, i), params["index"]
+    text = _index_text(index, program)
+    if names_once(index):
+        program._line(f"{target}[{text}] += {value}", i)
+    else:
+        program._line(f"add_at({target}, {text}, {value})", i)
+
+
+def _update(program: Program, i: int, params: dict[str, Any]) -> None:
+    value = program.argument(i, 1)
+    target = _onto(program, i)
+    program._line(f"{target}[{_index_text(params['index'], program)}] = {value}", i)
+
+
+def _concatenate(program: Program, i: int, params: dict[str, Any]) -> None:
+    args = ", ".join(program.arguments(i))
+    target = program._fresh_or_buffer(i)
+    join = program.function(np.concatenate, "concatenate")
+    program._line(f"{join}(({args},), {params.get('axis', 0)}, {target})", i)
+
+
+def _convert(program: Program, i: int, params: dict[str, Any]) -> None:
+    source = program.argument(i, 0)
+    target = program._fresh_or_buffer(i)
+    program._line(f'copyto({target}, {source}, "unsafe")', i)
+
+
+_WRITERS: dict[str, Callable[[Program, int, dict[str, Any]], None]] = {
+    "scatter": _scatter, "scatter_add": _scatter_add, "update": _update, "concatenate": _concatenate,
+    "astype": _convert, "copy": _convert,
+}  # fmt: skip

@@ -1,0 +1,401 @@
+"""Passes: each says the same program in a shorter way.
+
+=========  ============================================================================================  ============
+pass       what it does                                                                                  result
+=========  ============================================================================================  ============
+trust      leaves out the guards that make true zeros; the program proves afterwards that none was needed  same bits
+fold       computes what depends on no argument                                                          same bits
+simplify   identities, inverse pairs, steps that change nothing                                           same bits
+gemm       one product in place of a stack of products with one and the same matrix                       to rounding
+share      one node for all that compute the same (common subexpressions, by structure)                   same bits
+dead       leaves out what leads to no result                                                            same bits
+schedule   computes early what frees memory                                                              same bits
+=========  ============================================================================================  ============
+
+Each is one walk over the list of nodes, so its time is linear in their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import LITERAL, OPERATIONS
+from ..op import CONSTANT, GUARD, INPUT, ITEM, RULE
+from .draft import Draft, Known, nbytes, reordered, rewritten
+
+ENDS = (INPUT, CONSTANT)
+
+
+def dead(draft: Draft) -> Draft:
+    """Leave out what leads to no result. Arguments stay: they are the program's parameters."""
+    live = bytearray(len(draft.ops))
+    for i in (*draft.outputs, *draft.arguments):
+        live[i] = 1
+    for i in range(len(draft.ops) - 1, -1, -1):
+        if live[i]:
+            for v in draft.inputs[i]:
+                if v != LITERAL:
+                    live[v] = 1
+    return rewritten(draft, lambda *_: None, live)
+
+
+def trust(draft: Draft) -> Draft:
+    """Leave out the guards, and add the proofs that none was needed.
+
+    A guard puts a true zero where a term is not finite although its δ is zero, and changes nothing else. So a run in
+    which everything stays finite is the same with and without. The proofs are results that come after the function's
+    own: one truth for each node that :func:`_must_be_finite` names.
+    """
+    if GUARD not in draft.ops:
+        return draft
+    finite = OPERATIONS["isfinite"], OPERATIONS["all"]
+    place: dict[int, int] = {}
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> int:
+        place[i] = (
+            inputs[0] if op is GUARD
+            else new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        )  # fmt: skip
+        return place[i]
+
+    new = rewritten(draft, change)
+    for i in _must_be_finite(draft):
+        v, truth = place[i], np.dtype(bool)
+        like = (*draft.origin(i)[:2], True)
+        tests = new.add(finite[0], (v,), (None,), None, new.shapes[v], truth, like)
+        new.outputs.append(new.add(finite[1], (tests, LITERAL), (None, True), None, (), truth, like))
+        new.proofs += 1
+    return new
+
+
+TRANSPARENT = frozenset(("multiply", "add", "subtract", "negative", "item"))
+"""Beside the linear and the bilinear ones: what is not finite in an argument is not finite in the result."""
+
+
+def _must_be_finite(draft: Draft) -> list[int]:
+    """The nodes that must be finite for a run without guards to be right.
+
+    Sums and products carry an inf or nan on, so it shows in the results that it reaches; where another operation could
+    swallow it (1/inf, a comparison, a clip) its argument is looked at.
+    """
+    marked = bytearray(len(draft.ops))
+    found: dict[int, None] = {}
+    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
+        touched = [v for v in inputs if v != LITERAL and marked[v]]
+        if op is GUARD:
+            marked[i] = 1
+        elif not touched:
+            continue
+        elif op.kind in ("linear", "bilinear") or op.name in TRANSPARENT:
+            marked[i] = 1
+        elif op is OPERATIONS["divide"] and inputs[1] not in touched:
+            marked[i] = 1
+        else:
+            found.update(dict.fromkeys(touched))
+    found.update((i, None) for i in draft.outputs if marked[i])
+    return list(found)
+
+
+def fold(draft: Draft) -> Draft:
+    """Compute what depends on no argument."""
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        if op is CONSTANT:
+            return Known(literals[0])
+        if op is INPUT or op is RULE or op.user or op.results or any(v != LITERAL for v in inputs):
+            return None
+        with np.errstate(all="ignore"):
+            value = op.forward(*literals, **(params or {}))
+        return Known(value)
+
+    return rewritten(draft, change)
+
+
+# -- share -------------------------------------------------------------------------------------------------------------
+
+
+def key_of(x: Any) -> Any:
+    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
+    kind = type(x)
+    if kind is float or kind is complex or isinstance(x, np.generic):
+        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
+    if kind is np.ndarray:
+        if x.size and not any(x.strides) and x.ndim:
+            return "splat", x.shape, key_of(x[(0,) * x.ndim])
+        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
+    if kind is tuple or kind is list:
+        return kind, tuple(map(key_of, x))
+    if kind is slice:
+        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
+    if kind is dict:
+        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
+    try:
+        hash(x)
+    except TypeError:
+        return "object", id(x)
+    return kind, x
+
+
+def share(draft: Draft) -> Draft:
+    """One node for all that compute the same thing from the same things."""
+    seen: dict[Any, int] = {}
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        if op in ENDS or op is RULE or op is GUARD or op.user:
+            return None
+        if len(inputs) == 2 and op.name in COMMUTATIVE and inputs[0] > inputs[1] and params is None:
+            inputs, literals = inputs[::-1], literals[::-1]
+        key = (
+            op, inputs, old.dtypes[i], tuple(map(key_of, literals)) if LITERAL in inputs else None,
+            key_of(params) if params else None,
+        )  # fmt: skip
+        if (found := seen.get(key)) is not None:
+            new.quiet[found] = new.quiet[found] and old.quiet[i]
+            return found
+        place = seen[key] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        return place
+
+    return rewritten(draft, change)
+
+
+COMMUTATIVE = frozenset(("add", "multiply", "maximum", "minimum"))
+"""The same bits in either order."""
+
+# -- simplify ----------------------------------------------------------------------------------------------------------
+
+
+def uniform(x: Any) -> Any:
+    """The one number that fills a literal, None where there is none."""
+    if isinstance(x, (bool, int, float, complex, np.generic)):
+        return x
+    if isinstance(x, np.ndarray) and x.size:
+        first = x[(0,) * x.ndim]
+        if not any(x.strides) or (x.size <= 1 << 16 and np.all(x == first) and np.all(np.signbit(x.real) == np.signbit(first.real))):
+            return first
+    return None
+
+
+def _is(x: Any, number: float) -> bool:
+    value = uniform(x)
+    return value is not None and bool(value == number)
+
+
+def _same_as(new: Draft, v: int, old: Draft, i: int) -> bool:
+    """Whether node v of the new draft has the shape and dtype that node i had: it may stand for it."""
+    return bool(new.shapes[v] == old.shapes[i] and new.dtypes[v] == old.dtypes[i])
+
+
+VIEWS = frozenset(("reshape", "expand_dims", "squeeze"))
+
+
+def simplify(draft: Draft) -> Draft:
+    """Identities, inverse pairs, and steps that change nothing; only what keeps every bit."""
+    ops = OPERATIONS
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        if op in ENDS or op.results:
+            return None
+        name, first = op.name, inputs[0] if inputs else LITERAL
+
+        def made(op: str, inputs: tuple[int, ...], literals: Any = None, params: Any = None) -> int:
+            return new.add(
+                ops[op], inputs, literals or (None,) * len(inputs), params, old.shapes[i], old.dtypes[i], old.origin(i)
+            )
+
+        if len(inputs) == 2 and name in NEUTRAL and params is None:
+            for k in (0, 1):
+                v, x = inputs[1 - k], literals[k]
+                if inputs[k] == LITERAL and v != LITERAL and k in NEUTRAL[name][0] and _is(x, NEUTRAL[name][1]) \
+                        and _same_as(new, v, old, i) and not (name == "subtract" and np.signbit(uniform(x))):
+                    return v
+        if name in ("add", "subtract") and LITERAL not in inputs:
+            other = inputs[1]
+            if new.ops[other] is ops["negative"] and new.shapes[other] == new.shapes[new.inputs[other][0]]:
+                inside = new.inputs[other][0]
+                if inside != LITERAL:
+                    return made("subtract" if name == "add" else "add", (first, inside))
+        if first == LITERAL:
+            return None
+        if name == "negative" and new.ops[first] is op and new.inputs[first][0] != LITERAL:
+            return new.inputs[first][0]
+        if op.kind == "linear" and len(inputs) == 1:
+            if name in VIEWS:
+                if (params or {}).get("order", "C") != "C":
+                    return None
+                if new.ops[first] is ops["reshape"] and (new.params[first] or {}).get("order", "C") == "C":
+                    first = new.inputs[first][0]
+                if _same_as(new, first, old, i):
+                    return first
+                return made("reshape", (first,), None, {"shape": old.shapes[i]})
+            if name in PERMUTATIONS:
+                order = PERMUTATIONS[name](len(new.shapes[first]), **(params or {}))
+                if new.ops[first] is ops["transpose"]:
+                    inner = new.params[first]["axes"]  # type: ignore[index]
+                    order, first = tuple(inner[k] for k in order), new.inputs[first][0]
+                if order == tuple(range(len(order))):
+                    return first
+                return made("transpose", (first,), None, {"axes": order})
+            if name in ("broadcast_to", "copy", "astype") and _same_as(new, first, old, i):
+                return first
+        return None
+
+    return rewritten(draft, change)
+
+
+NEUTRAL: dict[str, tuple[tuple[int, ...], float]] = {
+    "multiply": ((0, 1), 1), "divide": ((1,), 1), "subtract": ((1,), 0), "power": ((1,), 1),
+}  # fmt: skip
+"""For each operation at which of its arguments which number changes no bit of the other one."""
+
+
+def _transpose(n: int, axes: Any = None) -> tuple[int, ...]:
+    return tuple(range(n))[::-1] if axes is None else tuple(int(k) % n for k in axes)
+
+
+def _swapaxes(n: int, axis1: int, axis2: int) -> tuple[int, ...]:
+    order = list(range(n))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return tuple(order)
+
+
+
+
+def _moved(n: int, source: Any, destination: Any) -> list[int]:
+    shape = np.moveaxis(np.broadcast_to(0, tuple(range(1, n + 1))), source, destination).shape  # type: ignore[arg-type]
+    return [k - 1 for k in shape]
+
+
+PERMUTATIONS: dict[str, Callable[..., tuple[int, ...]]] = {
+    "transpose": _transpose, "swapaxes": _swapaxes,
+    "moveaxis": lambda n, source, destination: tuple(_moved(n, source, destination)),
+}  # fmt: skip
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def gemm(draft: Draft) -> Draft:
+    """One matrix product in place of a stack of products with one matrix, and of the sum of a stack of products."""
+    matmul, reshape, transpose, total = (OPERATIONS[name] for name in ("matmul", "reshape", "transpose", "sum"))
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        like, dtype = old.origin(i), old.dtypes[i]
+
+        def reshaped(v: int, shape: tuple[int, ...]) -> int:
+            if new.shapes[v] == shape:
+                return v
+            return new.add(reshape, (v,), (None,), {"shape": shape}, shape, new.dtypes[v], like)
+
+        if op is matmul and LITERAL not in inputs and params is None:
+            a, b = inputs
+            sa, sb = new.shapes[a], new.shapes[b]
+            if len(sa) > 2 and len(sb) == 2 and math.prod(sa) and not _is_transposed(new, a):
+                rows = math.prod(sa[:-1])
+                flat = new.add(matmul, (reshaped(a, (rows, sa[-1])), b), (None, None), None, (rows, sb[1]), dtype, like)
+                return reshaped(flat, old.shapes[i])
+        if op is total and params is not None and inputs[0] != LITERAL and not params.get("keepdims"):
+            v = inputs[0]
+            shape, axis = new.shapes[v], params.get("axis")
+            lead = len(shape) - 2
+            axes = (axis,) if isinstance(axis, int) else axis
+            if (
+                new.ops[v] is matmul and LITERAL not in new.inputs[v] and lead > 0
+                and axes is not None and sorted(k % len(shape) for k in axes) == list(range(lead))
+            ):
+                a, b = new.inputs[v]
+                if new.ops[a] is transpose and new.shapes[a][:-2] == new.shapes[b][:-2] == shape[:-2]:
+                    n = len(shape)
+                    x = new.inputs[a][0]
+                    if new.params[a] == {"axes": (*range(lead), n - 1, n - 2)} and math.prod(new.shapes[x]):
+                        rows = math.prod(new.shapes[x][:-1])
+                        left = reshaped(x, (rows, new.shapes[x][-1]))
+                        right = reshaped(b, (rows, new.shapes[b][-1]))
+                        turned = new.add(
+                            transpose, (left,), (None,), {"axes": (1, 0)}, new.shapes[left][::-1], new.dtypes[left], like
+                        )
+                        return new.add(matmul, (turned, right), (None, None), None, old.shapes[i], dtype, like)
+        return None
+
+    return rewritten(draft, change)
+
+
+def _is_transposed(draft: Draft, v: int) -> bool:
+    return draft.ops[v] is OPERATIONS["transpose"]
+
+
+# -- order -------------------------------------------------------------------------------------------------------------
+
+
+def schedule(draft: Draft) -> Draft:
+    """Compute as soon as it can be what frees at least as much memory as it takes.
+
+    In the order of the trace the terms of a shared weight's δ all wait for the sweep to come down to the weight; here
+    each is added to the sum when it is there. Each node is looked at once for each of its edges.
+    """
+    n = len(draft.ops)
+    size = [nbytes(draft, i) for i in range(n)]
+    waiting = [0] * n  # how many inputs of a node have not been computed
+    readers, remaining = [0] * n, [0] * n  # how many consumers of a node are left, and the sum of their numbers
+    distinct = [tuple({v for v in inputs if v != LITERAL}) for inputs in draft.inputs]
+    for i, inputs in enumerate(distinct):
+        waiting[i] = len(inputs)
+        for v in inputs:
+            readers[v] += 1
+            remaining[v] += i
+    for i in draft.outputs:
+        readers[i] += 1  # the caller reads it last
+        remaining[i] += n
+    consumers = draft.consumers
+    done = bytearray(n)
+    order: list[int] = []
+
+    def frees(i: int) -> bool:
+        return sum(size[v] for v in distinct[i] if readers[v] == 1 and draft.ops[v] is not INPUT) >= size[i]
+
+    for first in range(n):
+        ready = [first]
+        while ready:
+            i = ready.pop()
+            if done[i]:
+                continue
+            done[i] = 1
+            order.append(i)
+            candidates = []
+            for v in distinct[i]:
+                readers[v] -= 1
+                remaining[v] -= i
+                if readers[v] == 1:
+                    candidates.append(remaining[v])  # the one reader that is left
+            previous = -1
+            for w, _ in consumers[i]:
+                if w != previous:
+                    waiting[w] -= 1
+                    previous = w
+                    candidates.append(w)
+            ready.extend(
+                w for w in reversed(candidates)
+                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and frees(w)
+            )
+    return reordered(draft, order)
+
+
+PASSES: dict[str, Callable[[Draft], Draft]] = {
+    "trust": trust, "fold": fold, "simplify": simplify, "gemm": gemm, "share": share, "dead": dead,
+    "schedule": schedule,
+}  # fmt: skip
+"""In the order in which they run."""
