@@ -639,7 +639,11 @@ def literal(op: Op, position: int, x: Any) -> Any:
         if hasattr(x.item() if x.ndim == 0 else None, "tocsr"):
             raise _refuse(op, position, "a sparse matrix of SciPy", "it as an operand, A @ x, or as A.toarray()")
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
-    return x.copy(order="K") if isinstance(x, np.ndarray) else x  # a read-only one may be a view of one that is not
+    if isinstance(x, np.ndarray):  # a read-only one may be a view of one that is not
+        if x.ndim and x.size > 1 and not any(x.strides):
+            return np.broadcast_to(x[(0,) * x.ndim], x.shape)  # one number, however often it is read
+        return x.copy(order="K")
+    return x
 
 
 def still(x: Traced) -> Traced:

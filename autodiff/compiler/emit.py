@@ -22,13 +22,11 @@ from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, is_basic, names_once
 from .draft import ARITHMETIC, Draft, nbytes
 from .passes import key_of, uniform
+from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
 
 VIEWS = frozenset(("reshape", "transpose", "swapaxes", "moveaxis", "broadcast_to", "getitem", "expand_dims", "squeeze",
                    "flip", "diagonal"))  # fmt: skip
 """Operations that NumPy carries out by looking at the same memory in another way, where it can."""
-
-REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum}
-"""Reductions that are one ufunc's."""
 
 _serial = itertools.count(1)
 
@@ -95,7 +93,7 @@ class Program:
         self.parts: list[Part] = []
         self._part_numbers: dict[Any, int] = {}
         self.constants: dict[str, Any] = {"errstate": np.errstate, "copyto": np.copyto, "empty": np.empty,
-                                          "zeros": np.zeros, "add_at": add_at}  # fmt: skip
+                                          "zeros": np.zeros, "add_at": add_at, "run_tiles": run_tiles}  # fmt: skip
         self._keys: dict[Any, str] = {}
         self._functions: dict[Any, str] = {}
         self.lines: list[tuple[str, bool, Any]] = []  # text, quiet, the user's line
@@ -103,45 +101,56 @@ class Program:
         self.name: list[str] = [""] * n
         self.root = list(range(n))  # the node that owns the memory that a node looks at
         self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
-        self.last = self._last_uses()
+        self.results = set(draft.outputs)
+        self.units = units(draft)
+        self.at = [0] * n  # the unit that a node stands in
+        for number, (unit, _) in enumerate(self.units):
+            for i in unit:
+                self.at[i] = number
+        self.last = self._last_uses()  # for each node that owns memory the last unit that reads it
         self.fresh = bytearray(n)
         for i in draft.outputs:
             self.fresh[self.root[i]] = 1
         self.slots: list[str] = []
         self.slot_count = 0
         self.pools: list[list[Any]] = []
-        self._dying = self._deaths()
-        for i in range(n):
-            self._emit(i)
-            self._bury(i)
+        self._numbers = {v: k for k, v in enumerate(draft.arguments)}
+        self.tiles: list[Tile] = []
+        self._dying: list[list[int]] = [[] for _ in range(len(self.units) + 1)]
+        for v, number in enumerate(self.last):
+            if self.root[v] == v:
+                self._dying[number].append(v)
+        for number, (unit, grouped) in enumerate(self.units):
+            if grouped:
+                self._group(unit)
+            else:
+                self._emit(unit[0])
+            self._bury(number, unit[-1])
         self._finish()
 
     # -- liveness --------------------------------------------------------------------------------------------------
 
     def _last_uses(self) -> list[int]:
-        """For each node that owns memory the last node that reads it, through whatever views."""
         draft = self.draft
-        last = list(range(len(draft.ops)))
-        for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
-            for v in inputs:
-                if v != LITERAL:
-                    last[self.root[v]] = i
-            if op.name in VIEWS and inputs and inputs[0] != LITERAL and is_view(op.name, draft.params[i]):
-                self.root[i] = self.root[inputs[0]]
+        last = list(self.at)
+        for unit, grouped in self.units:
+            for i in unit:
+                op, inputs = draft.ops[i], draft.inputs[i]
+                for v in inputs:
+                    if v != LITERAL:
+                        last[self.root[v]] = max(last[self.root[v]], self.at[i])
+                if (
+                    op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
+                    and is_view(op.name, draft.params[i])
+                ):  # fmt: skip
+                    self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
-            last[self.root[i]] = len(draft.ops)
+            last[self.root[i]] = len(self.units)
         return last
 
-    def _deaths(self) -> list[list[int]]:
-        dying: list[list[int]] = [[] for _ in range(len(self.last) + 1)]
-        for v, i in enumerate(self.last):
-            if self.root[v] == v:
-                dying[i].append(v)
-        return dying
-
-    def _bury(self, i: int) -> None:
-        """What nothing reads after node i gives its memory back."""
-        for v in self._dying[i]:
+    def _bury(self, number: int, i: int) -> None:
+        """What nothing reads after this unit gives its memory back."""
+        for v in self._dying[number]:
             if self.part[v] >= 0:
                 if self.parts[self.part[v]].block >= 0:
                     self.blocks.give(self.parts[self.part[v]].block)
@@ -149,6 +158,33 @@ class Program:
                 self.slots.append(self.name[v])
                 if nbytes(self.draft, v) >= 1 << 16:
                     self._line(f"{self.name[v]} = None", i)
+
+    def _group(self, unit: list[int]) -> None:
+        """A group: its function, the call of it, and what is left to do of its reductions."""
+        tile = Tile(self, unit, len(self.tiles))
+        number = len(self.tiles)
+        self.tiles.append(tile)
+        partial = {name: expression for expression, name in tile.given.items()}
+        for i, name in tile.after:
+            self._line(f"{name}_{number} = {partial[name].partition(' #')[0]}", i)
+        given = [
+            f"{name}_{number}" if any(name == part for _, part in tile.after) else expression
+            for expression, name in tile.given.items()
+        ]
+        self._line(
+            f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))", unit[-1]
+        )
+        for i, name in tile.after:
+            params = self.draft.params[i] or {}
+            ufunc = REDUCTIONS[self.draft.ops[i].name]
+            reduce = self.function(ufunc.reduce, f"{ufunc.__name__}_reduce")
+            keep = f".reshape({self.draft.shapes[i]})" if params.get("keepdims") and self.draft.shapes[i] else ""
+            self.name[i] = self._variable(i)
+            self._line(f"{self.name[i]} = {reduce}({name}_{number}, 0){keep}", i)
+
+    def memory_for(self, i: int) -> str:
+        """The name of memory for node i that is written into: an array of its own for results, else a buffer."""
+        return self._fresh_or_buffer(i)
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -188,7 +224,7 @@ class Program:
         shape, dtype = self.draft.shapes[i], self.draft.dtypes[i]
         if reuse != LITERAL:
             block = self.parts[self.part[reuse]].block
-            self._dying[i].remove(reuse)
+            self._dying[self.at[i]].remove(reuse)
         else:
             block = self.blocks.take(math.prod(shape) * dtype.itemsize)
         return self._part(i, Part(block, shape, dtype))
@@ -208,7 +244,7 @@ class Program:
         draft = self.draft
         op, params = draft.ops[i], draft.params[i] or {}
         if op is INPUT:
-            self.name[i] = f"x{draft.arguments.index(i)}" if len(draft.arguments) < 64 else f"x{self._number(i)}"
+            self.name[i] = f"x{self._numbers[i]}"
         elif op is CONSTANT:
             self.name[i] = self.constant(draft.literals[i][0])
         elif self.root[i] != i:
@@ -221,11 +257,6 @@ class Program:
             _WRITERS[op.name](self, i, params)
         else:
             self._call(i, op, params)
-
-    def _number(self, i: int) -> int:
-        if not hasattr(self, "_numbers"):
-            self._numbers = {v: k for k, v in enumerate(self.draft.arguments)}
-        return self._numbers[i]
 
     def argument(self, i: int, k: int) -> str:
         """The text of argument k of node i."""
@@ -291,7 +322,7 @@ class Program:
             self._line(f"{variable} = {text}", i)
             return
         args = [
-            self.name[v] if v != LITERAL else self.constant(self._typed(op.forward, i, k))
+            self.name[v] if v != LITERAL else self.constant(self.typed(op.forward, i, k))
             for k, v in enumerate(inputs)
         ]
         function = self.function(op.forward, op.forward.__name__)
@@ -311,14 +342,14 @@ class Program:
             return LITERAL
         for v in draft.inputs[i]:
             if (
-                v != LITERAL and self.root[v] == v and self.part[v] >= 0 and self.last[v] == i
+                v != LITERAL and self.root[v] == v and self.part[v] >= 0 and self.last[v] == self.at[i]
                 and draft.shapes[v] == draft.shapes[i] and draft.dtypes[v] == draft.dtypes[i]
                 and all(w == v or w == LITERAL or self.root[w] != v for w in draft.inputs[i])
             ):  # fmt: skip
                 return v
         return LITERAL
 
-    def _typed(self, ufunc: np.ufunc, i: int, k: int) -> Any:
+    def typed(self, ufunc: np.ufunc, i: int, k: int) -> Any:
         """A literal argument of a ufunc as an array without axes, of the dtype in which the ufunc computes.
 
         NumPy takes twice as long over a number of Python's, which it has to convert in every call.
@@ -385,15 +416,16 @@ class Program:
 
     def _finish(self) -> None:
         draft = self.draft
-        heads = [f"x{k}" for k in range(len(draft.arguments))] + [f"b{k}" for k in range(len(self.parts))]
         used = {name for line, _, _ in self.lines for name in _names(line)}
         self.needed = [k for k in range(len(self.parts)) if f"b{k}" in used]
         for i in draft.outputs:
             if self.part[i] >= 0 and self.part[i] not in self.needed:
                 self.needed.append(self.part[i])
         heads = [f"x{k}" for k in range(len(draft.arguments))] + [f"b{k}" for k in self.needed]
-        text = [f"def program({', '.join(heads)}):"]
-        places: list[Any] = [None]
+        heads += [f"w{k}" for k in range(len(self.tiles))]
+        before = [line for tile in self.tiles for line in (*tile.text(), "")]
+        text = [*before, f"def program({', '.join(heads)}):"]
+        places: list[Any] = [None] * (len(before) + 1)
         quiet = False
         for line, hushed, place in self.lines:
             if hushed and not quiet and not line.endswith("= None"):
@@ -423,7 +455,11 @@ class Program:
             else:
                 count = math.prod(part.shape) * part.dtype.itemsize
                 made.append(blocks[part.block][:count].view(part.dtype).reshape(part.shape))
-        return [made[k] for k in self.needed]
+        scratch = [
+            [tuple(np.empty((tile.step, *row), dtype) for row, dtype in tile.scratch) for _ in range(threads())]
+            for tile in self.tiles
+        ]
+        return [made[k] for k in self.needed] + scratch
 
     def __call__(self, arguments: list[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""

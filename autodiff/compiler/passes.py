@@ -181,9 +181,17 @@ def uniform(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray) and x.size:
         first = x[(0,) * x.ndim]
-        if not any(x.strides) or (x.size <= 1 << 16 and np.all(x == first) and np.all(np.signbit(x.real) == np.signbit(first.real))):
+        if not any(x.strides) or (x[(-1,) * x.ndim] == first and bool(np.all(x == first)) and not _mixes_zeros(x, first)):
             return first
     return None
+
+
+def _mixes_zeros(x: Any, first: Any) -> bool:
+    """Whether 0.0 and -0.0, which are equal, both stand in an array."""
+    if first != 0 or x.dtype.kind not in "fc":
+        return False
+    signs = np.signbit(np.stack([x.real, x.imag]) if x.dtype.kind == "c" else x)
+    return x.dtype.kind == "c" or bool(signs.any() != signs.all())
 
 
 def _is(x: Any, number: float) -> bool:
