@@ -359,65 +359,6 @@ ITEM = register(
 )
 
 
-def _run(*tensors: Any, run: Callable[..., Any]) -> Any:
-    return run(*tensors)
-
-
-RULE = register(Op("rule", "op", _run, arity=None, accepts=frozenset(("run",)), note="a rule that a program calls"))
-GUARD = register(Op("guard", "op", _run, arity=None, accepts=frozenset(("run",)), note="true zeros, where needed"))
-"""What a program that is being compiled cannot look into: called on plain arrays when it runs."""
-
-
-def run_later(op: Op, function: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
-    """Record one node of `op` that calls ``function(*parts)`` when the compiled program runs.
-
-    Where the function returns a tuple the result is a tuple of tensors. Among the parts, and in tuples among them, stand tensors of the trace that compiles; the first of them is argument 0.
-
-    Raises
-    ------
-    LeakError
-        Where one of them belongs to another trace, whose derivative would be lost.
-    """
-    tensors: list[Any] = []
-
-    def taken(x: Any) -> Any:
-        if isinstance(x, tuple):
-            return tuple(map(taken, x))
-        if not isinstance(x, Traced) or x.recorder is CONSTANTS:
-            return x
-        if not x.recorder.compiling:
-            raise leak("in a derivative of a derivative, the value of a tensor", x)
-        tensors.append(still(x))
-        return _Place(len(tensors) - 1)
-
-    template = tuple(map(taken, parts))
-
-    def run(*values: Any) -> Any:
-        def filled(x: Any) -> Any:
-            if isinstance(x, tuple):
-                return tuple(map(filled, x))
-            return values[x.number] if type(x) is _Place else x
-
-        return function(*map(filled, template))
-
-    trace = tensors[0].recorder
-    inputs = tuple(x.index if x.index >= 0 else trace.place(x) for x in tensors)
-    values = [x.value for x in tensors]
-    y = run(*values)
-    if isinstance(y, tuple):
-        return trace.record_many(op, inputs, tuple(values), None, y, {"run": run})
-    return trace.record(op, inputs, tuple(values), None, y, {"run": run})
-
-
-class _Place:
-    """Stands in the parts of a later call for its tensor number `number`."""
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
 # -- traces ------------------------------------------------------------------------------------------------------------
 
 _levels = itertools.count(1)  # a serial number, not a state: of two traces in one nest the later one is the inner one
@@ -512,7 +453,7 @@ class Trace:
         self.record(op, inputs, args, kept, _Many(ys), params)
         tensors = []
         for k, y in enumerate(ys):
-            if y.dtype.kind in "fc":
+            if y.dtype.kind in "fc" or self.compiling:
                 self.pending.append((index, k))
                 tensors.append(self._tensor(y, -len(self.pending)))
             else:

@@ -19,7 +19,7 @@ import numpy as np
 from .errors import LeakError, RuleError, message
 from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import where_reached
-from .op import GUARD, ITEM, RULE, Op, Trace, Traced, apply, run_later
+from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply, register
 from .rules import Slot, Update, unbroadcast
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
@@ -220,9 +220,9 @@ def _later(op: Op, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: Any,
         rule = op.vjps[k]
         assert rule is not None
         found = rule(d, y, *args, **(settings or {}))
-        return conform(op, k, found.dense(shape, dtype) if type(found) is Update else found, shape, dtype)
+        return (conform(op, k, found.dense(shape, dtype) if type(found) is Update else found, shape, dtype),)
 
-    return run_later(RULE, term, (d, y, *args))
+    return run_later(term, (d, y, *args))[0]
 
 
 def _joint_later(op: Op, d: Any, y: Any, args: tuple[Any, ...], settings: dict[str, Any], wanted: Sequence[int]) -> Any:
@@ -235,7 +235,7 @@ def _joint_later(op: Op, d: Any, y: Any, args: tuple[Any, ...], settings: dict[s
             found[k].dense(args[k].shape, args[k].dtype) if type(found[k]) is Update else found[k] for k in wanted
         )
 
-    found = dict(zip(wanted, run_later(RULE, terms, (d, y, *args)), strict=True))
+    found = dict(zip(wanted, run_later(terms, (d, y, *args)), strict=True))
     return [found.get(k) for k in range(len(args))]
 
 
@@ -246,9 +246,9 @@ def _guarded(
     assert op.guard is not None
     if isinstance(term, Traced) and term.recorder.compiling:
         def guarded(term: Any, d: Any, y: Any, *args: Any) -> Any:
-            return _guarded(op, term, w, k, d, y, args, settings)
+            return (_guarded(op, term, w, k, d, y, args, settings),)
 
-        return run_later(GUARD, guarded, (term, d, y, *args))
+        return run_later(guarded, (term, d, y, *args), GUARD)[0]
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
         return where_reached(term, lambda: any(part is not None and np.any(part != 0) for part in d))
@@ -334,6 +334,91 @@ def reaching(graph: Graph, targets: Sequence[int] | None = None) -> bytearray:
     return found
 
 
+# -- what a program calls as it is -------------------------------------------------------------------------------------
+
+
+def _run(*tensors: Any, run: Callable[..., tuple[Any, ...]]) -> tuple[Any, ...]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y for y in run(*tensors))
+        return tuple(y if hasattr(y, "dtype") else np.asarray(y)[()] for y in found)
+
+
+def _pulled(d: Any, y: Any, *args: Any, run: Callable[..., tuple[Any, ...]], wanted: tuple[bool, ...]) -> Any:
+    """The rule of what is called later is called later itself: a sweep over the trace of that call."""
+    places = [k for k, on in enumerate(wanted) if on]
+    used = [i for i, part in enumerate(d) if part is not None]
+
+    def pull(*given: Any) -> tuple[Any, ...]:
+        seeds, values = given[: len(used)], list(given[len(used) :])
+        trace = Trace()
+        leaves = {k: trace.leaf(values[k]) for k in places}
+        ys = run(*(leaves.get(k, x) for k, x in enumerate(values)))
+        start: dict[int, Any] = {}
+        for i, seed in zip(used, seeds, strict=True):
+            part = ys[i]
+            if isinstance(part, Traced) and part.recorder is trace:
+                node = part.index if part.index >= 0 else trace.place(part)
+                start[node] = start[node] + seed if node in start else seed
+        found = deltas(trace.graph, trace.values, start, masked=True) if start else []
+        terms = []
+        for k, node in zip(places, trace.graph.arguments, strict=True):
+            term = found[node] if 0 <= node < len(found) else None
+            terms.append(np.zeros(values[k].shape, values[k].dtype) if term is None else term)
+        return tuple(terms)
+
+    terms = dict(zip(places, run_later(pull, (*(d[i] for i in used), *args)), strict=True))
+    return tuple(terms.get(k) for k in range(len(args)))
+
+
+RULE, GUARD = (
+    register(
+        Op(name, "op", _run, arity=None, joint=_pulled, accepts=frozenset(("run",)), results=True, formulas=("…",))
+    )
+    for name in ("rule", "guard")
+)
+"""What a program that is being compiled cannot look into: called on plain arrays when it runs."""
+
+
+def run_later(function: Callable[..., tuple[Any, ...]], parts: tuple[Any, ...], op: Op = RULE) -> tuple[Any, ...]:
+    """``function(*parts)`` as one node: called on plain arrays when the compiled program runs.
+
+    Among the parts, and in tuples among them, stand tensors; the first of them is argument 0 of the node.
+    """
+    tensors: list[Any] = []
+
+    def taken(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(taken, x))
+        if not isinstance(x, Traced) or x.recorder is CONSTANTS:
+            return x
+        tensors.append(x)
+        return _Place(len(tensors) - 1)
+
+    template = tuple(map(taken, parts))
+
+    def run(*values: Any) -> tuple[Any, ...]:
+        def filled(x: Any) -> Any:
+            if isinstance(x, tuple):
+                return tuple(map(filled, x))
+            return values[x.number] if type(x) is _Place else x
+
+        return function(*map(filled, template))
+
+    if not tensors:
+        return _run(run=run)
+    found: tuple[Any, ...] = apply(op, tuple(tensors), {"run": run})
+    return found
+
+
+class _Place:
+    """Stands in the parts of a later call for its tensor number `number`."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
 # -- forward -----------------------------------------------------------------------------------------------------------
 
 
@@ -379,8 +464,24 @@ def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any
             incoming = [None if i == LITERAL else tangent[i] for i in inputs]
             if op.flat or all(t is None for t in incoming):
                 continue
-            tangent[v] = _push(op, incoming, values.results[v], values.arguments[v], graph.params[v] or {})
+            y, args, params = values.results[v], values.arguments[v], graph.params[v] or {}
+            try:
+                tangent[v] = _push(op, incoming, y, args, params)
+            except LeakError:  # as in the reverse sweep
+                tangent[v] = _push_later(op, incoming, y, args, params)
     return tangent
+
+
+def _push_later(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """One node's tangent as one node of a program that is being compiled."""
+    many = isinstance(y, tuple)
+
+    def push(incoming: Any, y: Any, args: Any) -> Any:
+        found = _push(op, list(incoming), y, args, params)
+        return found if many else (found,)
+
+    found = run_later(push, (tuple(incoming), y, args))
+    return found if many else found[0]
 
 
 def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import keyword
 import linecache
 import math
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import numpy as np
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, is_basic, names_once
+from ..sweep import GUARD, RULE
 from .draft import ARITHMETIC, Draft, nbytes
 from .passes import key_of, uniform
 from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
@@ -27,6 +29,9 @@ from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
 VIEWS = frozenset(("reshape", "transpose", "swapaxes", "moveaxis", "broadcast_to", "getitem", "expand_dims", "squeeze",
                    "flip", "diagonal"))  # fmt: skip
 """Operations that NumPy carries out by looking at the same memory in another way, where it can."""
+
+RESHAPES = frozenset(("reshape", "expand_dims", "squeeze"))
+"""Those of them that leave the elements in their order."""
 
 _serial = itertools.count(1)
 
@@ -39,6 +44,16 @@ class Memory(NamedTuple):
     results: int
     blocks: int
     arrays: int
+
+
+def own(x: Any) -> Any:
+    """A copy of an array; a number as it is."""
+    return np.array(x)[()]
+
+
+def own_unless_new(x: Any, *arguments: Any) -> Any:
+    """A result of a function that may hand out what it was given: a copy unless the array is its own."""
+    return x if x.base is None and not any(x is given for given in arguments) else np.array(x)
 
 
 class Blocks:
@@ -93,7 +108,7 @@ class Program:
         self.parts: list[Part] = []
         self._part_numbers: dict[Any, int] = {}
         self.constants: dict[str, Any] = {"errstate": np.errstate, "copyto": np.copyto, "empty": np.empty,
-                                          "zeros": np.zeros, "add_at": add_at, "run_tiles": run_tiles}  # fmt: skip
+                                          "own": own, "own_unless_new": own_unless_new, "add_at": add_at, "run_tiles": run_tiles}  # fmt: skip
         self._keys: dict[Any, str] = {}
         self._functions: dict[Any, str] = {}
         self.lines: list[tuple[str, bool, Any]] = []  # text, quiet, the user's line
@@ -109,6 +124,9 @@ class Program:
                 self.at[i] = number
         self.last = self._last_uses()  # for each node that owns memory the last unit that reads it
         self.fresh = bytearray(n)
+        self.owned: set[int] = set()  # results whose memory was made for them
+        self.behind: dict[int, set[int]] = {}  # whose memory a result may be a view of
+        self.heads = [f"x{k}" for k in range(len(draft.arguments))]
         for i in draft.outputs:
             self.fresh[self.root[i]] = 1
         self.slots: list[str] = []
@@ -142,6 +160,8 @@ class Program:
                 if (
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
+                    and not (op.name in RESHAPES and not self._in_order(inputs[0]))
+                    and not (op.name == "getitem" and not draft.shapes[i])  # a number, read anew in each run
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
@@ -180,6 +200,7 @@ class Program:
             reduce = self.function(ufunc.reduce, f"{ufunc.__name__}_reduce")
             keep = f".reshape({self.draft.shapes[i]})" if params.get("keepdims") and self.draft.shapes[i] else ""
             self.name[i] = self._variable(i)
+            self.owned.add(i)
             self._line(f"{self.name[i]} = {reduce}({name}_{number}, 0){keep}", i)
 
     def memory_for(self, i: int) -> str:
@@ -206,7 +227,9 @@ class Program:
         """The name of a function that the program calls."""
         found = self._functions.get(f)
         if found is None:
-            found = name if name.isidentifier() else "f"
+            found = name if name.isidentifier() and not keyword.iskeyword(name) else "f"
+            if name[-1:].isdigit():  # like the name of a variable
+                found += "_"
             while found in self.constants:
                 found += "_"
             self._functions[f] = found
@@ -249,11 +272,15 @@ class Program:
             self.name[i] = self.constant(draft.literals[i][0])
         elif self.root[i] != i:
             self._view(i, op.name, params)
-        elif isinstance(op.forward, np.ufunc) and not params:
+        elif isinstance(op.forward, np.ufunc) and not params and not op.results:
             self._ufunc(i, op)
+        elif op.name == "getitem" and not draft.shapes[i] and is_basic(params["index"]):
+            text = f"{self.argument(i, 0)}[{_index_text(params['index'], self)}]"
+            self.name[i] = self._variable(i)
+            self._line(f"{self.name[i]} = {text}", i)
         elif op.name in REDUCTIONS and params.keys() <= {"axis", "keepdims"}:
             self._reduce(i, op, params)
-        elif op.name in _WRITERS and draft.shapes[i]:
+        elif op.name in _WRITERS and draft.shapes[i] and params.get("order", "C") == "C" and draft.inputs[i][0] != LITERAL:
             _WRITERS[op.name](self, i, params)
         else:
             self._call(i, op, params)
@@ -274,29 +301,15 @@ class Program:
             self.name[i] = variable = self._variable(i)
             self._line(f"{variable} = {text.format(self.name[v])}", i)
             return
-        if name == "reshape" and not self._contiguous(v):  # the elements have to move
-            self.root[i] = i
-            target = self._fresh_or_buffer(i)
-            shape = self.draft.shapes[v]
-            if self.part[i] >= 0:
-                own = self.part[i]
-                seen = self._part(i, Part(-1, shape, None, own, f".reshape({shape})", lambda b: b.reshape(shape)))
-                self.part[i] = own
-                self._line(f"copyto({seen}, {self.name[v]})", i)
-            else:
-                self._line(f"copyto({target}.reshape({shape}), {self.name[v]})", i)
-            return
         self.name[i] = self._part(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
 
-    def _contiguous(self, v: int) -> bool:
-        """Whether the elements of a part lie in C order, without gaps: it may be reshaped without a copy."""
-        part = self.parts[self.part[v]]
-        while part.view is not None:
-            if self.draft.ops[v].name != "reshape":
+    def _in_order(self, v: int) -> bool:
+        """Whether a node's elements lie in C order, without gaps: it may be reshaped without a copy."""
+        while self.root[v] != v:
+            if self.draft.ops[v].name not in RESHAPES:
                 return False
             v = self.draft.inputs[v][0]
-            part = self.parts[self.part[v]]
-        return True
+        return self.draft.ops[v] is not INPUT
 
     def _fresh_or_buffer(self, i: int, reuse: int = LITERAL) -> str:
         """The name of memory for node i that is written into: an array of its own for results, else a buffer."""
@@ -304,6 +317,7 @@ class Program:
             self.name[i] = self._buffer(i, reuse)
         else:
             self.name[i] = self._variable(i)
+            self.owned.add(i)
             shape, dtype = self.draft.shapes[i], self.constant(self.draft.dtypes[i])
             self._line(f"{self.name[i]} = empty({shape}, {dtype})", i)
         return self.name[i]
@@ -329,6 +343,7 @@ class Program:
         whole = any(v != LITERAL and draft.shapes[v] == shape for v in inputs) or not self.fresh[i]
         if self.fresh[i] and (whole or op.forward.signature is not None):
             self.name[i] = variable = self._variable(i)
+            self.owned.add(i)
             self._line(f"{variable} = {function}({', '.join(args)})", i)
             return
         reuse = self._reusable(i) if op.forward.signature is None else LITERAL
@@ -355,7 +370,7 @@ class Program:
         NumPy takes twice as long over a number of Python's, which it has to convert in every call.
         """
         x = self.draft.literals[i][k]
-        number = uniform(x)
+        number = uniform(x) if ufunc.signature is None else None
         if number is None:
             return x
         kinds = [
@@ -378,6 +393,7 @@ class Program:
         keep = bool(params.get("keepdims", False))
         if self.fresh[i] or not self.draft.shapes[i]:
             self.name[i] = variable = self._variable(i)
+            self.owned.add(i)
             rest = ", None, None, True" if keep else ""
             self._line(f"{variable} = {reduce}({x}, {axis_text}{rest})", i)
         else:
@@ -386,10 +402,14 @@ class Program:
 
     def _call(self, i: int, op: Any, params: dict[str, Any]) -> None:
         args = self.arguments(i)
-        # the result may be a view of an argument: their memory must live as long as it does
-        for v in self.draft.inputs[i]:
-            if v != LITERAL:
-                self._outlive(v, i)
+        if op.view or op in (ITEM, RULE, GUARD):  # the result may be a view of an argument, which must live as long
+            found: set[int] = set()
+            for v in self.draft.inputs[i]:
+                if v != LITERAL:
+                    found |= {self.root[v]} | self.behind.get(self.root[v], set())
+            self.behind[i] = found
+            for root in found:
+                self._outlive(root, i)
         self.name[i] = variable = self._variable(i)
         if op is ITEM:
             self._line(f"{variable} = {args[0]}[{params['index']}]", i)
@@ -404,9 +424,9 @@ class Program:
         settings = [f"{key}={self.constant(value)}" for key, value in params.items()]
         self._line(f"{variable} = {function}({', '.join(args + settings)})", i)
 
-    def _outlive(self, v: int, i: int) -> None:
-        """Let the memory of v live until node i dies."""
-        root, until = self.root[v], self.last[i]
+    def _outlive(self, root: int, i: int) -> None:
+        """Let the memory of a node live until node i dies."""
+        until = self.last[i]
         if until > self.last[root]:
             self._dying[self.last[root]].remove(root)
             self._dying[until].append(root)
@@ -421,7 +441,7 @@ class Program:
         for i in draft.outputs:
             if self.part[i] >= 0 and self.part[i] not in self.needed:
                 self.needed.append(self.part[i])
-        heads = [f"x{k}" for k in range(len(draft.arguments))] + [f"b{k}" for k in self.needed]
+        heads = self.heads + [f"b{k}" for k in self.needed]
         heads += [f"w{k}" for k in range(len(self.tiles))]
         before = [line for tile in self.tiles for line in (*tile.text(), "")]
         text = [*before, f"def program({', '.join(heads)}):"]
@@ -436,7 +456,7 @@ class Program:
                 quiet = False
             text.append(("        " if quiet else "    ") + line)
             places.append(place)
-        text.append(f"    return [{', '.join(self.name[i] for i in draft.outputs)}]")
+        text.append(f"    return [{', '.join(self._results())}]")
         self.source = "\n".join(text) + "\n"
         self.places = places
         self.filename = f"<autodiff jit {draft.title or 'program'} {next(_serial)}>"
@@ -444,6 +464,21 @@ class Program:
         exec(compile(self.source, self.filename, "exec"), namespace)
         linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
         self.run = namespace["program"]
+
+    def _results(self) -> list[str]:
+        """The results, each in memory that nothing else has: a copy where it is, or may be, somebody else's."""
+        draft, taken, texts = self.draft, set(), []
+        for i in draft.outputs:
+            root = self.root[i]
+            op, text = draft.ops[root], self.name[i]
+            weak = op is INPUT and draft.params[root] and root == i
+            if not weak and (op in (INPUT, CONSTANT) or root in taken) and draft.dtypes[i] is not tuple:
+                text = f"own({text})"
+            elif draft.shapes[i] and root not in self.owned:
+                text = f"own_unless_new({text}{''.join(', ' + name for name in self.heads)})"
+            taken.add(root)
+            texts.append(text)
+        return texts
 
     def arena(self) -> list[Any]:
         """Memory for one run at a time: the arrays that the program takes after its arguments."""
@@ -588,7 +623,20 @@ def _convert(program: Program, i: int, params: dict[str, Any]) -> None:
     program._line(f'copyto({target}, {source}, "unsafe")', i)
 
 
+def _reshape(program: Program, i: int, params: dict[str, Any]) -> None:
+    """The elements have to move: into C order, in the shape of the argument."""
+    source, shape = program.argument(i, 0), program.draft.shapes[program.draft.inputs[i][0]]
+    target = program._fresh_or_buffer(i)
+    if program.part[i] >= 0:
+        own = program.part[i]
+        target = program._part(i, Part(-1, shape, None, own, f".reshape({shape})", lambda b: b.reshape(shape)))
+        program.part[i] = own
+        program._line(f"copyto({target}, {source})", i)
+    else:
+        program._line(f"copyto({target}.reshape({shape}), {source})", i)
+
+
 _WRITERS: dict[str, Callable[[Program, int, dict[str, Any]], None]] = {
     "scatter": _scatter, "scatter_add": _scatter_add, "update": _update, "concatenate": _concatenate,
-    "astype": _convert, "copy": _convert,
+    "astype": _convert, "copy": _convert, "reshape": _reshape,
 }  # fmt: skip

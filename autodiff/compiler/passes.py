@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from ..graph import LITERAL, OPERATIONS
-from ..op import CONSTANT, GUARD, INPUT, ITEM, RULE
+from ..op import CONSTANT, INPUT, ITEM
+from ..sweep import GUARD, RULE
 from .draft import Draft, Known, nbytes, reordered, rewritten
 
 ENDS = (INPUT, CONSTANT)
@@ -55,13 +56,20 @@ def trust(draft: Draft) -> Draft:
         return draft
     finite = OPERATIONS["isfinite"], OPERATIONS["all"]
     place: dict[int, int] = {}
+    guards: dict[int, int] = {}
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
     ) -> int:
+        if op is ITEM and inputs[0] in guards:
+            place[i] = guards[inputs[0]]  # the one result of a guard is its first argument
+            return place[i]
+        if op is GUARD:
+            guards[-2 - i] = inputs[0]
+            place[i] = -2 - i  # no node of the new draft: only its item reads it
+            return place[i]
         place[i] = (
-            inputs[0] if op is GUARD
-            else new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+            new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
         )  # fmt: skip
         return place[i]
 
