@@ -1,6 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy code, with a graph that you can see."""
 
-from . import errors, nn, numpy, ops, testing, viz
+from . import compiler, errors, nn, numpy, ops, testing, viz
+from .compiler import jit, set_threads
 from .flows import GradientFlow
 from .graph import Graph, Node, check
 from .op import Op
@@ -27,8 +28,8 @@ from .transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "elementwise_grad", "errors", "flow",
-    "grad", "hessian", "hvp", "jacobian", "jvp", "name", "nn", "numpy", "ops", "primitive", "scope", "stop_gradient",
-    "testing", "trace", "value_and_grad", "viz", "vjp",
+    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "compiler", "elementwise_grad",
+    "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy", "ops",
+    "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp",
     "watch",
 ]  # fmt: skip

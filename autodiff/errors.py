@@ -177,6 +177,13 @@ class DegenerateWarning(UserWarning):
     """
 
 
+class CompileWarning(UserWarning):
+    """A compiled function does what was probably not meant: it draws the same numbers in every run, or compiles anew.
+
+    Wrong: ``jit(lambda x: x + np.random.rand())``. Right: ``jit(lambda x, noise: x + noise)``.
+    """
+
+
 def warn(category: type[Warning], what: str, why: str, instead: str) -> None:
     """Warn in the same four parts, at the user's own line."""
     depth = 1

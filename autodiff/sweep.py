@@ -19,7 +19,7 @@ import numpy as np
 from .errors import LeakError, RuleError, message
 from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import where_reached
-from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply, register
+from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply
 from .rules import Slot, Update, unbroadcast
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
@@ -244,15 +244,19 @@ def _guarded(
 ) -> Any:
     """The term with true zeros where d is zero; see `Op.guard`."""
     assert op.guard is not None
-    if isinstance(term, Traced) and term.recorder.compiling:
-        def guarded(term: Any, d: Any, y: Any, *args: Any) -> Any:
-            return (_guarded(op, term, w, k, d, y, args, settings),)
 
-        return run_later(guarded, (term, d, y, *args), GUARD)[0]
+    def later(term: Any, d: Any, y: Any, *args: Any) -> Any:
+        return (_guarded(op, term, w, k, d, y, args, settings),)
+
+    if isinstance(term, Traced) and term.recorder.compiling:
+        return run_later(later, (term, d, y, *args), GUARD)[0]
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
         return where_reached(term, lambda: any(part is not None and np.any(part != 0) for part in d))
-    return op.guard(term, rule, k, d, y, args, settings or {})
+    try:
+        return op.guard(term, rule, k, d, y, args, settings or {})
+    except LeakError:  # as in the sweep
+        return run_later(later, (term, d, y, *args))[0]
 
 
 def _fit(
@@ -371,12 +375,11 @@ def _pulled(d: Any, y: Any, *args: Any, run: Callable[..., tuple[Any, ...]], wan
 
 
 RULE, GUARD = (
-    register(
-        Op(name, "op", _run, arity=None, joint=_pulled, accepts=frozenset(("run",)), results=True, formulas=("…",))
-    )
+    Op(name, "op", _run, arity=None, joint=_pulled, accepts=frozenset(("run",)), results=True)
     for name in ("rule", "guard")
 )
-"""What a program that is being compiled cannot look into: called on plain arrays when it runs."""
+"""What a program that is being compiled cannot look into: called on plain arrays when it runs. They are not registered:
+a graph with one of them holds code, and cannot be saved."""
 
 
 def run_later(function: Callable[..., tuple[Any, ...]], parts: tuple[Any, ...], op: Op = RULE) -> tuple[Any, ...]:

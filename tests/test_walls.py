@@ -18,7 +18,7 @@ STOREYS = [
     {"op"},
     {"makers"},
     {"ops", "sweep", "primitives"},
-    {"tensor", "flows"},
+    {"tensor", "flows", "compiler"},
     {"call"},
     {"transforms", "numpy", "nn", "scipy", "viz"},
     {"testing", "training", "demo"},

@@ -1,5 +1,7 @@
 """The compiler: passes (graph to graph), a plan of memory, and the Python text of the program."""
 
-from .jit import Jit, jit
+from .jit import Compiled, Jit, jit
+from .passes import PASSES
+from .tiles import set_threads
 
-__all__ = ["Jit", "jit"]
+__all__ = ["PASSES", "Compiled", "Jit", "jit", "set_threads"]

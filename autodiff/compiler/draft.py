@@ -137,39 +137,45 @@ ARITHMETIC = {
 """What Python does to numbers of its own, which stay weak: 0.5 * rate times a float32 array is float32."""
 
 
-class WeakFloat(float):
-    """A number of Python's as an argument: it does not widen the dtype of what it meets."""
-
-    __slots__ = ()
-    shape, ndim, size, dtype = (), 0, 1, np.dtype(float)
+NUMBERS = frozenset((float, int, complex))
 
 
-class WeakInt(int):
-    """The same for whole numbers."""
+class Weak:
+    """A number of Python's as the value of a tensor: it does not widen the dtype of what it meets."""
 
-    __slots__ = ()
-    shape, ndim, size, dtype = (), 0, 1, np.dtype(int)
+    __slots__ = ("dtype", "number")
+    shape: tuple[int, ...] = ()
+    ndim, size = 0, 1
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+        self.dtype = np.dtype(type(number))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self.number, dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*_numbers(args), **_numbers(kwargs))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return function(*_numbers(args), **_numbers(kwargs))
+
+    def __getattr__(self, name: str) -> Any:  # what else an array can do
+        return getattr(np.asarray(self.number)[()], name)
 
 
-class WeakComplex(complex):
-    """The same for complex numbers."""
-
-    __slots__ = ()
-    shape, ndim, size, dtype = (), 0, 1, np.dtype(complex)
-
-
-WEAK = (WeakFloat, WeakInt, WeakComplex, float, int, complex)
-
-
-def weak(x: Any) -> Any:
-    """A number of Python's with the shape and dtype that a tensor's value must have."""
-    return {float: WeakFloat, int: WeakInt, complex: WeakComplex}.get(type(x), np.asarray)(x)
+def _numbers(x: Any) -> Any:
+    if isinstance(x, Weak):
+        return x.number
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(_numbers, x))
+    return {key: _numbers(value) for key, value in x.items()} if isinstance(x, dict) else x
 
 
 class Recorder(Trace):
     """The trace of a function that is being compiled: it keeps no value, and refuses to tell one."""
 
-    __slots__ = ("foreign",)
+    __slots__ = ("foreign", "weak")
 
     full = True
     compiling = True
@@ -179,6 +185,7 @@ class Recorder(Trace):
         draft = self.graph = Draft()
         self.ops, self.inputs, self.params = draft.ops, draft.inputs, draft.params
         self.shapes, self.dtypes = draft.shapes, draft.dtypes
+        self.weak: set[int] = set()  # the nodes that stand for a number of Python's
         self.foreign = False  # whether a tensor of another trace came in through a closure
 
     def record(
@@ -200,9 +207,14 @@ class Recorder(Trace):
         quiet = np.geterr()["invalid"] == "ignore"
         if type(y) is not _Many and not hasattr(y, "dtype"):
             y = np.asarray(y)[()]
-        if op.name in ARITHMETIC and args and all(isinstance(x, WEAK) for x in args):
-            y = weak(y.item())
+        still_weak = op.name in ARITHMETIC and all(
+            type(x) in NUMBERS if i == LITERAL else i in self.weak for i, x in zip(inputs, args, strict=True)
+        )
+        if still_weak:
+            y = Weak(y.item())
         index = draft.add(op, inputs, literals, params, y.shape, y.dtype, (SCOPE.get(), line, quiet))
+        if type(y) is Weak:
+            self.weak.add(index)
         return self._tensor(y, index)
 
     def active_among(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
@@ -211,6 +223,7 @@ class Recorder(Trace):
 
     def start(self, value: Any, weak: str | None = None) -> Traced:
         """A tensor for one argument, recorded at once: arguments keep their order."""
-        tensor = self.record(INPUT, (), (), None, value, {"weak": weak} if weak else None)
+        value = Weak(value) if weak else value
+        tensor: Traced = self.record(INPUT, (), (), None, value, {"weak": weak} if weak else None)
         self.graph.arguments.append(tensor.index)
         return tensor

@@ -101,9 +101,10 @@ def _must_be_finite(draft: Draft) -> list[int]:
             marked[i] = 1
         elif not touched:
             continue
-        elif op.kind in ("linear", "bilinear") or op.name in TRANSPARENT:
-            marked[i] = 1
-        elif op is OPERATIONS["divide"] and inputs[1] not in touched:
+        elif (
+            op.kind in ("linear", "bilinear") or op.name in TRANSPARENT
+            or (op is OPERATIONS["divide"] and inputs[1] not in touched)
+        ):  # fmt: skip
             marked[i] = 1
         else:
             found.update(dict.fromkeys(touched))
@@ -177,8 +178,8 @@ def share(draft: Draft) -> Draft:
     return rewritten(draft, change)
 
 
-COMMUTATIVE = frozenset(("add", "multiply", "maximum", "minimum"))
-"""The same bits in either order."""
+COMMUTATIVE = frozenset(("add", "multiply"))
+"""The same bits in either order; not maximum, which of 0.0 and -0.0 gives back the one or the other."""
 
 # -- simplify ----------------------------------------------------------------------------------------------------------
 
@@ -189,7 +190,8 @@ def uniform(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray) and x.size:
         first = x[(0,) * x.ndim]
-        if not any(x.strides) or (x[(-1,) * x.ndim] == first and bool(np.all(x == first)) and not _mixes_zeros(x, first)):
+        alike = not any(x.strides) or (x[(-1,) * x.ndim] == first and bool(np.all(x == first)))
+        if alike and (not any(x.strides) or not _mixes_zeros(x, first)):
             return first
     return None
 
@@ -290,7 +292,7 @@ def _swapaxes(n: int, axis1: int, axis2: int) -> tuple[int, ...]:
 
 
 def _moved(n: int, source: Any, destination: Any) -> list[int]:
-    shape = np.moveaxis(np.broadcast_to(0, tuple(range(1, n + 1))), source, destination).shape  # type: ignore[arg-type]
+    shape = np.moveaxis(np.broadcast_to(0, tuple(range(1, n + 1))), source, destination).shape
     return [k - 1 for k in shape]
 
 
@@ -342,8 +344,9 @@ def gemm(draft: Draft) -> Draft:
                         left = reshaped(x, (rows, new.shapes[x][-1]))
                         right = reshaped(b, (rows, new.shapes[b][-1]))
                         turned = new.add(
-                            transpose, (left,), (None,), {"axes": (1, 0)}, new.shapes[left][::-1], new.dtypes[left], like
-                        )
+                            transpose, (left,), (None,), {"axes": (1, 0)}, new.shapes[left][::-1], new.dtypes[left],
+                            like,
+                        )  # fmt: skip
                         return new.add(matmul, (turned, right), (None, None), None, old.shapes[i], dtype, like)
         return None
 

@@ -24,6 +24,7 @@ from ..errors import SettingError, message
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT
 from .draft import Draft
+from .texts import into
 
 SMALLEST = 1 << 15
 """Elements from which an array is worth cutting up: below it fits into the cache as it is."""
@@ -63,7 +64,9 @@ def set_threads(count: int | None) -> None:
     if count is not None and (type(count) is not int or count < 1):
         raise SettingError(
             message(
-                f"set_threads({count!r})", "programs need at least one thread", "ad.set_threads(2), or None for one a core"
+                f"set_threads({count!r})",
+                "a program runs on one thread at least",
+                "ad.set_threads(2), or None for one a core",
             )
         )
     _threads, _pool = count or 0, None
@@ -71,7 +74,9 @@ def set_threads(count: int | None) -> None:
 
 def threads() -> int:
     """How many threads may work at once."""
-    return _threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _threads or os.cpu_count() or 1
+    if _threads:
+        return _threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _workers() -> ThreadPoolExecutor:
@@ -93,7 +98,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def run_tiles(
-    tile: Callable[..., None], rows: int, step: int, work: int, scratch: Sequence[tuple[Any, ...]], arrays: tuple[Any, ...]
+    tile: Callable[..., None],
+    rows: int,
+    step: int,
+    work: int,
+    scratch: Sequence[tuple[Any, ...]],
+    arrays: tuple[Any, ...],
 ) -> None:
     """Call ``tile(number, start, stop, *arrays, *scratch)`` for every tile, on as many threads as are worth it."""
     count = -(-rows // step)
@@ -128,7 +138,7 @@ def units(draft: Draft) -> list[tuple[list[int], bool]]:
     out of a group raises it: so two nodes of one stage with as many rows can always be carried out together.
     """
     n = len(draft.ops)
-    if not any(type(shape) is tuple and shape and math.prod(shape) >= SMALLEST for shape in draft.shapes if _plain(shape)):
+    if not any(_plain(shape) and math.prod(shape) >= SMALLEST for shape in draft.shapes):
         return [([i], False) for i in range(n)]
     stage, rows, ended = [0] * n, [0] * n, bytearray(n)
     groups: dict[tuple[int, int], list[int]] = {}
@@ -172,8 +182,8 @@ def _delay(draft: Draft, stage: list[int], rows: list[int], ended: bytearray) ->
                 stage[w] - (0 if rows[w] == rows[i] and _by_row(draft, w, k, rows[i]) else 1) for w, k in readers
             )
             others = (
-                max((until[w] for w, _ in draft.consumers[v] if w != i), default=-1) if draft.ops[v] is not INPUT else target
-                for v in inputs if v != LITERAL
+                max((until[w] for w, _ in draft.consumers[v] if w != i), default=-1)
+                for v in inputs if v != LITERAL and draft.ops[v] is not INPUT
             )  # fmt: skip
             if target > stage[i] and all(other >= target for other in others):
                 stage[i] = until[i] = target
@@ -235,6 +245,7 @@ def _many(shape: Any) -> bool:
 
 
 def axes_of(axis: Any, n: int) -> tuple[int, ...]:
+    """The axes of a reduction of an array with n axes, in order."""
     if axis is None:
         return tuple(range(n))
     return tuple(sorted(int(k) % n for k in (axis if isinstance(axis, tuple) else (axis,))))
@@ -258,9 +269,9 @@ def is_flat(draft: Draft, found: list[int]) -> bool:
                 return False
         elif op.name == "reshape" or draft.shapes[i] != shape:
             return False
-        given = (draft.shapes[v] if v != LITERAL else np.shape(x) for v, x in zip(draft.inputs[i], draft.literals[i], strict=True))
-        if any(size not in (shape, ()) for size in given):
-            return False
+        for v, x in zip(draft.inputs[i], draft.literals[i], strict=True):
+            if (draft.shapes[v] if v != LITERAL else np.shape(x)) not in (shape, ()):
+                return False
     return True
 
 
@@ -283,7 +294,7 @@ class Tile:
         self.step = max(1, TILE // self.row)
         self.work = self.rows * self.row * len(found)
         self.name = f"tile{number}"
-        self.lines: list[tuple[str, bool]] = []
+        self.lines: list[tuple[str, int]] = []  # the text, the node
         self.given: dict[str, str] = {}  # expression outside: name inside
         self.cut: list[str] = []  # the names inside that are cut into rows
         self.scratch: list[tuple[tuple[int, ...], Any]] = []
@@ -339,32 +350,31 @@ class Tile:
     def _emit(self, i: int) -> None:
         draft, op, params = self.draft, self.draft.ops[i], self.draft.params[i] or {}
         args = [self._argument(i, k) for k in range(len(draft.inputs[i]))]
-        quiet = draft.quiet[i]
         if op.name in REDUCTIONS:
             self._reduce(i, op, args[0], params)
         elif op.name == "reshape":
-            self.at[i] = f"{args[0]}.reshape((stop - start, *{draft.shapes[i][1:]}))"
+            shaped = self.at[i] = f"{args[0]}.reshape((stop - start, *{draft.shapes[i][1:]}))"
             if self.outside(i):
-                self.lines.append((f"{self._target(i)}[...] = {args[0]}.reshape((stop - start, *{draft.shapes[i][1:]}))", quiet))
+                self.lines.append((f"{self._target(i)}[...] = {shaped}", i))
         elif isinstance(op.forward, np.ufunc):
             self._bury(i)  # element by element: the result may lie where an argument lay
             function = self.program.function(op.forward, op.forward.__name__)
             target = self._target(i)
-            self.lines.append((f"{function}({', '.join(args)}, {target})", quiet))
+            self.lines.append((f"{function}({', '.join(args)}, {into(op.forward)}{target})", i))
             return
         elif op.name == "where":
             target = self._target(i)
-            self.lines.append((f"copyto({target}, {args[2]})", quiet))  # not where an argument lay: see _bury
-            self.lines.append((f"copyto({target}, {args[1]}, where={args[0]})", quiet))
+            self.lines.append((f"copyto({target}, {args[2]})", i))  # not where an argument lay: see _bury
+            self.lines.append((f"copyto({target}, {args[1]}, where={args[0]})", i))
         else:
             function = self.program.function(op.forward, op.name)
             settings = [f"{key}={self.program.constant(value)}" for key, value in params.items()]
             call = f"{function}({', '.join(args + settings)})"
             if self.outside(i):
-                self.lines.append((f"{self._target(i)}[...] = {call}", quiet))
+                self.lines.append((f"{self._target(i)}[...] = {call}", i))
             else:
                 self.at[i] = f"r{i}"
-                self.lines.append((f"r{i} = {call}", quiet))
+                self.lines.append((f"r{i} = {call}", i))
         self._bury(i)
 
     def _target(self, i: int) -> str:
@@ -395,27 +405,28 @@ class Tile:
         reduce = self.program.function(ufunc.reduce, f"{ufunc.__name__}_reduce")
         given = self.draft.shapes[self.draft.inputs[i][0]]
         axes = axes_of(params.get("axis"), len(given))
-        quiet = self.draft.quiet[i]
         if 0 not in axes:
             keep = ", True" if params.get("keepdims") else ""
-            self.lines.append((f"{reduce}({x}, {axes}, None, {self._target(i)}{keep})", quiet))
+            self.lines.append((f"{reduce}({x}, {axes}, None, {self._target(i)}{keep})", i))
             return
         rest = () if self.flat else tuple(n for k, n in enumerate(given) if k not in axes)
         count = -(-self.rows // self.step)
         part = f"p{len(self.after)}"
         self.given[f"empty({(count, *rest)}, {self.program.constant(self.draft.dtypes[i])}) # {part}"] = part
-        self.lines.append((f"{part}[number] = {reduce}({x}, {0 if self.flat else axes})", quiet))
+        self.lines.append((f"{part}[number] = {reduce}({x}, {0 if self.flat else axes})", i))
         self.after.append((i, part))
 
-    def text(self) -> list[str]:
-        """The function, as Python."""
+    def text(self) -> list[tuple[str, Any]]:
+        """The function, as Python: each line with the user's own line that it comes from."""
         scratch = [f"s{k}" for k in range(len(self.scratch))]
-        text = [f"def {self.name}({', '.join(['number', 'start', 'stop', *self.given.values(), *scratch])}):"]
-        text += [f"    {name} = {name}[start:stop]" for name in self.cut]
+        heads = ["number", "start", "stop", *self.given.values(), *scratch]
+        text: list[tuple[str, Any]] = [(f"def {self.name}({', '.join(heads)}):", None)]
+        text += [(f"    {name} = {name}[start:stop]", None) for name in self.cut]
         hushed = False
-        for line, quiet in self.lines:
+        for line, i in self.lines:
+            quiet = self.draft.quiet[i]
             if quiet and not hushed:
-                text.append('    with errstate(divide="ignore", invalid="ignore"):')
+                text.append(('    with errstate(divide="ignore", invalid="ignore"):', None))
             hushed = quiet
-            text.append(("        " if hushed else "    ") + line)
-        return text
+            text.append((("        " if hushed else "    ") + line, self.draft.lines[i]))
+        return [*text, ("", None)]

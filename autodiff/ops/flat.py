@@ -113,17 +113,18 @@ def _told(function: Any, holds: Any) -> Any:
     return told
 
 
-for _function in (  # of the array, whatever its values are
+_of_arrays: tuple[Any, ...] = (  # whatever their values are
     np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.isfortran, np.can_cast, np.result_type,
     np.common_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,
     np.triu_indices_from,
-):  # fmt: skip
-    composite(_function)(_told(_function, held))
-
-for _function in (  # of its values
+)  # fmt: skip
+_of_values: tuple[Any, ...] = (
     np.min_scalar_type, np.nonzero, np.flatnonzero, np.argwhere, np.ravel_multi_index, np.unravel_index,
     np.array2string, np.array_repr, np.array_str,
-):  # fmt: skip
+)  # fmt: skip
+for _function in _of_arrays:
+    composite(_function)(_told(_function, held))
+for _function in _of_values:
     composite(_function)(_told(_function, plain))
 
 

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, guard_whole, op
-from ..op import Traced, as_array, plain
+from ..op import Traced, as_array, plain, surely
 from ..rules import unbroadcast
 from .blocks import beside, cuts, merged
 from .elementwise import away_from_zero
@@ -123,7 +123,7 @@ def _reverse_in_blocks(
 
 def _guard(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """The same without what is inf or nan in a group whose δ is zero throughout."""
-    if np.isfinite(term).all():
+    if surely(np.isfinite(term).all()):
         return term
     x, axis = args[0], params["axis"]
     reached = np.any(d != 0, axis=axis, keepdims=True) | np.all(np.isfinite(x), axis=axis, keepdims=True)

@@ -33,7 +33,7 @@ from .probe import (
     pull,
     push,
 )
-from .replay import replay
+from .replay import compiled, replay
 
 __all__ = ["LAWS", "Case", "Counts", "cases", "differentiable", "floating", "judge"]
 
@@ -281,6 +281,7 @@ LAWS: dict[str, Callable[[Case], Counts]] = {
     "once": once,
     "linearity": linearity,
     "replay": replay,
+    "compiled": compiled,
     "corners": corners,
 }
 """Every law on one operation, by name."""

@@ -1,0 +1,412 @@
+"""The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
+
+import pickle
+import sys
+import threading
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.errors import CompileWarning, LeakError, SettingError
+
+X = np.array([0.5, -1.25, 2.0])
+
+
+def loss(params, x, power=2):
+    return np.sum(np.tanh(x @ params["w"] + params["b"]) ** power)
+
+
+def counted(f):
+    """The function, and a list that grows by one each time its code runs."""
+    calls = []
+
+    def run(*args, **kwargs):
+        calls.append(1)
+        return f(*args, **kwargs)
+
+    return run, calls
+
+
+def several(y):
+    return y if isinstance(y, tuple) else (y,)
+
+
+# -- what a user types first -------------------------------------------------------------------------------------------
+
+
+def test_a_function_keeps_its_bits():
+    f = ad.jit(lambda x: np.tanh(x) * 2.0 + 1.0)
+    for x in (X, X * 3, X[::-1], np.array(0.3)):
+        np.testing.assert_array_equal(f(x), np.tanh(x) * 2.0 + 1.0)
+
+
+@pytest.mark.parametrize("x", [0.3, 2, True, 1 + 2j, np.float32(0.5), np.array(3.0), X.astype(np.float32), [X, 2.0]])
+def test_arguments_of_every_kind(x):
+    def f(x):
+        return x[0] * x[1] if isinstance(x, list) else x * 0.5 + x
+
+    want, got = f(x), ad.jit(f)(x)
+    assert type(got) is type(want)
+    np.testing.assert_array_equal(got, want)
+    assert np.asarray(got).dtype == np.asarray(want).dtype
+
+
+def test_numbers_of_pythons_stay_weak():
+    def step(w, rate):
+        return w - (0.5 * rate + 0.25) * w
+
+    w = np.ones(3, np.float32)
+    got = ad.jit(step)(w, 0.1)
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, step(w, 0.1))
+
+
+def test_nested_containers_in_and_out():
+    rng = np.random.default_rng(0)
+    params = {"w": rng.standard_normal((3, 2)), "b": np.zeros(2)}
+    x = rng.standard_normal((5, 3))
+    want = ad.value_and_grad(loss)(params, x)
+    got = ad.jit(ad.value_and_grad(loss))(params, x)
+    assert got[0] == pytest.approx(want[0], rel=1e-15)
+    assert got[1].keys() == want[1].keys()
+    for key in want[1]:
+        np.testing.assert_allclose(got[1][key], want[1][key], rtol=1e-13)
+
+
+def test_settings_by_keyword():
+    params = {"w": np.eye(3), "b": np.zeros(3)}
+    run, calls = counted(loss)
+    f = ad.jit(run, static_argnames="power")
+    for power in (2, 3, 2, 3):
+        np.testing.assert_allclose(f(params, X, power=power), loss(params, X, power))
+    assert len(calls) == 2
+    np.testing.assert_allclose(ad.jit(loss)(params, X, power=3), loss(params, X, 3))  # as an argument of the program
+
+
+def test_what_is_no_array_comes_back_as_it_is():
+    def f(x, kind):
+        return {"kind": kind, "none": None, "y": x * 2.0, "shape": x.shape, "constant": np.arange(3)}
+
+    got = ad.jit(f)(X, "plain")
+    assert (got["kind"], got["none"], got["shape"]) == ("plain", None, (3,))
+    np.testing.assert_array_equal(got["constant"], [0, 1, 2])
+
+
+@pytest.mark.parametrize("f", [
+    lambda w: ad.grad(lambda w: np.sum(np.sin(w) ** 2))(w),
+    lambda w: ad.hvp(lambda w: np.sum(np.sin(w) ** 2), (w,), (np.ones(3),)),
+    lambda w: ad.jvp(np.sin, (w,), (w,)),
+    lambda w: ad.jacobian(lambda w: np.cumsum(w * w))(w),
+    lambda w: ad.hessian(lambda w: np.prod(w))(w),
+    lambda w: ad.elementwise_grad(np.tanh)(w),
+    lambda w: ad.grad(lambda w: np.sum(ad.checkpoint(np.tanh)(w) ** 2))(w),
+], ids=["grad", "hvp", "jvp", "jacobian", "hessian", "elementwise_grad", "checkpoint"])  # fmt: skip
+def test_transforms_inside(f):
+    program = ad.jit(f)
+    for w in (X, X + 0.5):
+        for want, got in zip(several(f(w)), several(program(w)), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-15)
+
+
+def test_inside_of_another_trace_the_function_runs_as_it_is():
+    f = ad.jit(lambda x: np.sum(np.tanh(x) ** 2))
+    np.testing.assert_array_equal(ad.grad(f)(X), ad.grad(lambda x: np.sum(np.tanh(x) ** 2))(X))
+    inner = ad.jit(lambda x, y: np.sum(x * y))
+    np.testing.assert_array_equal(ad.grad(lambda w: ad.jit(lambda x: np.sum(x * w))(X))(X), X)  # through the closure
+    np.testing.assert_array_equal(ad.jit(lambda x: inner(x, x))(X), X @ X)
+
+
+def test_methods():
+    class Model:
+        scale = 3.0
+
+        @ad.jit
+        def double(self, x):
+            return x * 2.0
+
+    np.testing.assert_array_equal(Model().double(X), X * 2)
+
+
+# -- signatures --------------------------------------------------------------------------------------------------------
+
+
+def test_traced_once_for_each_signature():
+    run, calls = counted(lambda x: x * 2.0)
+    f = ad.jit(run)
+    for x in (X, X + 1, X.astype(np.float32), np.ones((2, 3)), X, np.ones((2, 3)), np.asfortranarray(np.ones((2, 3)))):
+        f(x)
+    assert len(calls) == 3
+
+
+def test_the_number_of_programs_is_bounded():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompileWarning)
+        f = ad.jit(lambda x: x + 1.0)
+        for n in range(100):
+            f(np.ones(n))
+    assert len(f._programs) == 64
+    np.testing.assert_array_equal(f(np.ones(1)), [2.0])
+
+
+def test_a_function_that_is_compiled_over_and_over_says_so():
+    f = ad.jit(lambda x, n: x * n, static_argnums=1)
+    for n in range(15):
+        f(X, n)
+    with pytest.warns(CompileWarning, match="compiled 16 times"):
+        f(X, 15)
+    f(X, 16)  # once is enough
+
+
+@pytest.mark.parametrize("static", [1, -1, (1,)])
+def test_static_arguments_decide_about_loops_and_branches(static):
+    def power(x, n):
+        y = x
+        for _ in range(n - 1):
+            y = y * x
+        return y if n > 2 else -y
+
+    f = ad.jit(power, static_argnums=static)
+    for n in (2, 3, 5):
+        np.testing.assert_array_equal(f(X, n), power(X, n))
+
+
+def test_a_static_argument_that_cannot_be_hashed():
+    with pytest.raises(SettingError, match=r"argument 1 .a Bag. cannot be hashed\n.*where.*\n.*why.*\n.*") as caught:
+        ad.jit(lambda x, how: x, static_argnums=1)(X, Bag())
+    assert "close over" in str(caught.value)
+
+
+class Bag:
+    __hash__ = None
+
+
+def test_a_pass_that_does_not_exist():
+    with pytest.raises(SettingError, match=r"no pass 'shar'.*\n.*where.*\n.*nearest: share"):
+        ad.jit(np.sin, passes=("shar",))
+
+
+# -- leaks -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("f", "word"), [
+    (lambda x: x if np.sum(x) > 0 else -x, "truth"),
+    (lambda x: x * float(np.sum(x)), "float(x)"),
+    (lambda x: x * int(np.sum(x)), "int(x)"),
+    (lambda x: x * np.sum(x).item(), "item"),
+    (lambda x: np.asarray(x) * 2, "np.asarray"),
+    (lambda x: x[x > 0], "indexing"),
+    (lambda x: [1.0, 2.0, 3.0][np.argmax(x)], "index"),
+    (lambda x: [y for y in x if y in x], "value"),
+    (lambda x: x[: np.argmax(x)], "index"),
+    (lambda x: np.nonzero(x)[0], "value"),
+    (lambda x: range(np.argmax(x)), "index"),
+    (lambda x: x.tolist(), "tolist"),
+], ids=lambda x: x if isinstance(x, str) else "")  # fmt: skip
+def test_what_depends_on_a_value_is_refused(f, word):
+    with pytest.raises(LeakError) as caught:
+        ad.jit(f)(X)
+    text = str(caught.value)
+    assert word in text
+    assert "np.where" in text
+    assert "static_argnums" in text
+    assert __file__ in text
+
+
+def test_printing_is_no_leak(capsys):
+    def f(x):
+        print(x, f"{x}", repr(x))
+        return x * 2.0
+
+    ad.jit(f)(X)
+    assert capsys.readouterr().out.count("being compiled") == 3
+
+
+def test_random_numbers_are_told():
+    with pytest.warns(CompileWarning, match="draws random numbers"):
+        ad.jit(lambda x: x + np.random.rand(3))(X)  # noqa: NPY002
+    rng = np.random.default_rng(0)
+    with pytest.warns(CompileWarning, match="draws random numbers"):
+        ad.jit(lambda x: x + rng.random(3))(X)
+
+
+def test_another_array_in_the_surroundings_compiles_anew():
+    scale = np.array(2.0)
+
+    def f(x):
+        return x * scale
+
+    program = ad.jit(f)
+    np.testing.assert_array_equal(program(X), X * 2)
+    scale = np.array(5.0)
+    np.testing.assert_array_equal(program(X), X * 5)
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x, lambda x: x.T, lambda x: x[1:], lambda x: np.reshape(x, -1), lambda x: np.broadcast_to(x, (2, 2, 3)),
+    lambda x: np.real(x), lambda x: (x * 2.0).T, lambda x: np.reshape((x * 2.0).T, (2, 3)), lambda x: np.tanh(x)[:, 1:],
+    lambda x: np.diagonal(x), lambda x: np.flip(x + 1.0), lambda x: (lambda y: (y, y, y.T, y[0]))(x * 3.0),
+    lambda x: np.zeros(3) + np.sum(x), lambda x: np.arange(3.0), lambda x: (x, x),
+])  # fmt: skip
+def test_results_share_memory_with_nothing(f):
+    x = np.arange(6.0).reshape(2, 3)
+    program = ad.jit(f)
+    first, second = program(x), program(x)
+    kept = [np.array(y) for y in several(first)]
+    all_of_them = [*several(first), *several(second), x]
+    for i, a in enumerate(all_of_them):
+        assert a.flags.writeable
+        for b in all_of_them[:i]:
+            assert not np.shares_memory(a, b)
+    program(x * 7.0)  # a later run leaves earlier results alone
+    for y, was in zip(several(first), kept, strict=True):
+        np.testing.assert_array_equal(y, was)
+
+
+def test_arguments_are_only_read():
+    x = np.arange(6.0).reshape(2, 3)
+    x.flags.writeable = False
+    f = ad.jit(lambda x: np.tanh(x * 2.0) + x)
+    np.testing.assert_array_equal(f(x), np.tanh(x * 2.0) + x)
+
+    def writes(x):
+        x[0] = 0.0
+        return x * 2.0
+
+    y = np.ones((2, 3))
+    np.testing.assert_array_equal(ad.jit(writes)(y), [[0, 0, 0], [2, 2, 2]])
+    np.testing.assert_array_equal(y, np.ones((2, 3)))  # as under grad: the write is the function's own
+
+
+def test_one_array_as_two_arguments_and_overlapping_ones():
+    f = ad.jit(lambda a, b: (a * 2.0 + b, b - a))
+    base = np.arange(10.0)
+    for a, b in ((base, base), (base[:5], base[3:8]), (base[::2], base[1::2])):
+        for got, want in zip(f(a, b), (a * 2.0 + b, b - a), strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("layout", [
+    np.asfortranarray, lambda x: x[::-1, ::-1], lambda x: np.broadcast_to(x[0], x.shape),
+    lambda x: x.astype(">f8"), lambda x: np.repeat(x, 2, 1)[:, ::2],
+])  # fmt: skip
+def test_every_layout(layout):
+    x = layout(np.random.default_rng(0).standard_normal((300, 200)))
+    turned = [lambda x: np.reshape(x, (200, 300)) + 1.0, lambda x: np.sum(np.exp(x * 0.1), axis=1)]
+    for f in (lambda x: np.tanh(x) * 2.0, *turned):
+        np.testing.assert_allclose(ad.jit(f)(x), f(x), rtol=1e-14)
+
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+
+def test_many_threads_and_a_program_inside_itself():
+    f = ad.jit(lambda x: np.cumsum(np.tanh(x) + np.sin(x) * x))
+    xs = [np.random.default_rng(k).standard_normal(200) for k in range(8)]
+    wanted = [f(x) for x in xs]
+    wrong = []
+
+    def work(k):
+        for _ in range(200):
+            if not np.array_equal(f(xs[k]), wanted[k]):
+                wrong.append(k)
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_an_error_inside_names_the_users_line():
+    def f(a):
+        b = a * 2.0
+        return np.linalg.cholesky(b)  # here
+
+    program = ad.jit(f)
+    program(np.eye(3))
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        program(-np.eye(3))
+    line = f.__code__.co_firstlineno + 2
+    assert caught.value.__notes__ == [f"in the compiled f, at what {__file__}:{line} computes"]
+    text = "".join(traceback.format_exception(caught.value))
+    assert "cholesky(b0)" in text  # the line of the program, which can be stepped through
+    np.testing.assert_array_equal(program(np.eye(3)), np.linalg.cholesky(2 * np.eye(3)))
+
+
+def test_warnings_are_those_of_numpy():
+    f = ad.jit(lambda x: np.log(x))
+    f(X + 2)
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in log"):
+        f(X)
+    g = ad.jit(ad.grad(lambda x: np.sum(np.sqrt(x))))
+    assert g(np.array([0.0, 1.0])).tolist() == [np.inf, 0.5]  # silent, as the eager sweep is
+
+
+def test_true_zeros_beside_what_is_not_finite():
+    def f(x):
+        return np.sum(np.where(x > 0, np.sqrt(np.abs(x) + 1.0 / x), 0.0))
+
+    g = ad.jit(ad.grad(f))
+    fine = np.array([4.0, 1.0, 2.0])
+    np.testing.assert_allclose(g(fine), ad.grad(f)(fine), rtol=1e-14)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for x in (np.array([0.0, 4.0, -1.0]), np.array([np.inf, 1.0, np.nan]), fine):
+            np.testing.assert_allclose(g(x), ad.grad(f)(x), rtol=1e-14, equal_nan=True)
+
+
+def test_what_could_swallow_an_inf_is_looked_at():
+    """The step is clipped, so nothing in the result would show that a guard was needed."""
+
+    def step(x):
+        g = ad.grad(lambda x: np.sum(np.where(x > 0, np.log(np.abs(x)), 0.0)))(x)
+        return x - np.clip(g, -1.0, 1.0)
+
+    x = np.array([0.0, 2.0, -3.0])
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(ad.jit(step)(x), step(x))
+        np.testing.assert_array_equal(ad.jit(step)(x + 5), step(x + 5))
+
+
+def test_looking_at_a_program(tmp_path):
+    f = ad.jit(ad.grad(lambda x: np.sum(np.tanh(x) ** 2)))
+    program = f.lower(X)
+    assert [name for name, _ in program.history] == ["record", *ad.compiler.PASSES]
+    for _, graph in program.history:
+        ad.check(graph)
+        graph.draw(tmp_path / "pass.svg")
+    assert len(program.graph) <= len(program.history[0][1])
+    assert "tanh(x0, b0)" in program.source
+    cost = program.cost()
+    assert cost.operations == sum(op.name not in ("input", "constant") for op in program.graph.ops)
+    assert cost.peak == program.memory_plan.arena + program.memory_plan.results
+    assert program.graph.names[program.graph.arguments[0]] == "x"
+
+
+def square(x):
+    return x * x
+
+
+def test_pickled_where_the_function_is():
+    f = ad.jit(square)
+    f(X)
+    again = pickle.loads(pickle.dumps(f))
+    np.testing.assert_array_equal(again(X), X * X)
+
+
+def test_ten_thousand_steps_compile_in_seconds():
+    def f(x, w):
+        for _ in range(10_000):
+            x = np.tanh(x * w) + 0.01
+        return np.sum(x)
+
+    x, w = np.linspace(-1, 1, 8), np.linspace(0.5, 1.5, 8)
+    program = ad.jit(ad.grad(f))
+    np.testing.assert_allclose(program(x, w), ad.grad(f)(x, w), rtol=1e-12)
+    assert sys.getrecursionlimit() <= 10_000

@@ -1,0 +1,200 @@
+"""Each pass alone and all of them together, on random programs and on the fifth document's network."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import autodiff as ad
+from autodiff.compiler import PASSES
+from autodiff.errors import LeakError
+from autodiff.sweep import evaluate
+from tests.laws.graphs import programs
+from tests.laws.test_random_graphs import many
+
+EXACT = [name for name in PASSES if name != "gemm"]
+
+
+def lowered(f, args, passes=tuple(PASSES)):
+    return ad.jit(f, passes=passes).lower(*args)
+
+
+def compilable(program, xs):
+    try:
+        return lowered(program, xs, ())
+    except LeakError:  # one of the steps decides by values
+        return None
+
+
+@many
+@given(programs())
+def test_programs_are_what_the_functions_are(program):
+    xs = program.leaves()
+    if compilable(program, xs) is None:
+        return
+
+    def value_and_gradients(*xs):
+        return ad.value_and_grad(program, argnums=tuple(range(len(xs))))(*xs)
+
+    want = value_and_gradients(*xs)
+    for passes in ((), *((name,) for name in PASSES), tuple(PASSES)):
+        got = ad.jit(value_and_gradients, passes=passes)(*xs)
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-12, atol=1e-13)
+        for a, b in zip(got[1], want[1], strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12 * (1 + np.abs(b).max(initial=0)))
+
+
+@many
+@given(programs())
+def test_passes_keep_the_rules_of_a_graph_and_change_nothing_the_second_time(program):
+    xs = program.leaves()
+    if compilable(program, xs) is None:
+        return
+    graph = lowered(ad.grad(program), xs, ()).graph
+    for name in EXACT:
+        once = ad.check(PASSES[name](graph))
+        again = PASSES[name](once)
+        if name != "schedule":
+            assert len(again) == len(once), name
+        graph = once
+
+
+def multiplications(graph):
+    return sum(op.name in ("multiply", "matmul") for op in graph.ops)
+
+
+def test_common_subexpressions_of_the_fifth_document(capsys):
+    """z = wx + b, x = α(z): two units that see one input each, and a second layer that mixes both."""
+
+    def sigmoid(z):
+        return 1.0 / (1.0 + np.exp(-z))
+
+    def f(w1, b1, w2, b2, x):
+        first = [sigmoid(w1[k] * x[k] + b1[k]) for k in range(2)]
+        return sigmoid(w2[0] * first[0] + w2[1] * first[1] + b2)
+
+    def partials(*args):  # one derivative at a time, as a person would write them down
+        return [ad.grad(f, argnums=n)(*args) for n in range(4)]
+
+    rng = np.random.default_rng(0)
+    args = (*rng.standard_normal((3, 2)), np.array(0.3), rng.standard_normal(2))
+    history = dict(lowered(partials, args).history)
+    names = list(PASSES)
+    before = history[names[names.index("share") - 1]]
+    after = history["share"]
+    print(f"multiplications: {multiplications(before)} before, {multiplications(after)} after")
+    assert multiplications(after) * 2 < multiplications(before)
+
+    # α′(z₂₀) has several readers; α′(z₂₀)·w₂₀ of each unit is computed once, for the partials of its w and of its b
+    w1, b1, w2, b2, x = args
+    a = [sigmoid(w1[k] * x[k] + b1[k]) for k in range(2)]
+    y = sigmoid(w2 @ a + b2)
+    slope = y * (1 - y)
+    values = evaluate(after, args).results
+
+    def bearers(number):
+        return [
+            i for i, (op, value) in enumerate(zip(after.ops, values, strict=True))
+            if op.name != "negative" and np.shape(value) == () and np.isclose(abs(value), abs(number), rtol=1e-12)
+        ]  # fmt: skip
+
+    assert len(after.consumers[after.outputs[3]]) == 4  # the partial of b₂ is α′(z₂₀) itself
+    assert np.isclose(values[after.outputs[3]], slope, rtol=1e-12)
+    for k in range(2):
+        assert len(bearers(slope * w2[k])) == 1
+        (inside,) = bearers(slope * w2[k] * a[k] * (1 - a[k])) or [None]
+        assert inside is not None
+
+    got = ad.jit(partials)(*args)
+    inner = [a[k] * (1 - a[k]) * slope * w2[k] for k in range(2)]
+    closed_forms = ([inner[k] * x[k] for k in range(2)], inner, [slope * a[k] for k in range(2)], slope)
+    for mine, closed in zip(got, closed_forms, strict=True):
+        np.testing.assert_allclose(mine, closed, rtol=1e-12)
+    assert "before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("f", "most"), [
+    (lambda x: x * 1.0, 1), (lambda x: x / 1.0, 1), (lambda x: x - 0.0, 1), (lambda x: np.negative(-x), 1),
+    (lambda x: x.T.T, 1), (lambda x: np.reshape(np.reshape(x, (3, 2)), (2, 3)), 1),
+    (lambda x: np.swapaxes(x.T, 0, 1), 1),
+    (lambda x: np.broadcast_to(x, (2, 3)), 1), (lambda x: x.astype(float), 1),
+    (lambda x: x * np.ones((2, 3)), 1),
+    (lambda x: x + (-x), 2), (lambda x: (x * x) + (x * x), 3), (lambda x: np.sin(x) * np.sin(x) - np.cos(np.sin(x)), 5),
+])  # fmt: skip
+def test_what_is_left_out(f, most):
+    x = np.arange(6.0).reshape(2, 3) - 2
+    program = lowered(f, (x,))
+    assert len(program.graph) <= most, program.graph
+    np.testing.assert_array_equal(ad.jit(f)(x), f(x))
+
+
+@pytest.mark.parametrize("x", [np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -1.5])])
+@pytest.mark.parametrize("f", [
+    lambda x: x + 0.0, lambda x: x - 0.0, lambda x: x - (-0.0), lambda x: 0.0 - x, lambda x: x * 1.0,
+    lambda x: x * 0.0, lambda x: np.negative(-x), lambda x: x + (-x), lambda x: (-x) + x, lambda x: x - (-x), lambda x: x**1, lambda x: x / 1.0,
+    lambda x: np.maximum(x, 0.0) + np.maximum(0.0, x), lambda x: x * np.array(-1.0) * -1.0,
+])  # fmt: skip
+def test_no_bit_is_lost_at_the_edges(f, x):
+    with np.errstate(all="ignore"):
+        want, got = f(x), ad.jit(f)(x)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got[~np.isnan(want)]), np.signbit(want[~np.isnan(want)]))
+
+
+def test_products_of_a_stack_with_one_matrix_are_one_product():
+    def f(x, w):
+        return np.sum((x @ w) ** 2)
+
+    x, w = np.random.default_rng(0).standard_normal((8, 5, 4)), np.random.default_rng(1).standard_normal((4, 3))
+    g = ad.grad(f, (0, 1))
+    graph = lowered(g, (x, w)).graph
+    shapes = [shape for op, shape in zip(graph.ops, graph.shapes, strict=True) if op.name == "matmul"]
+    assert sorted(shapes) == [(4, 3), (40, 3), (40, 4)]
+    for a, b in zip(ad.jit(g)(x, w), g(x, w), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+def test_each_term_is_added_when_it_is_there():
+    """A weight that every step reads: its δ is one running sum, not a table of all terms."""
+
+    def f(w, x):
+        for _ in range(50):
+            x = np.tanh(x * w)
+        return np.sum(x)
+
+    args = (np.ones(1000), np.linspace(-1, 1, 1000))
+    with_it, without = (
+        ad.jit(ad.grad(f), passes=passes).lower(*args).memory_plan.arena
+        for passes in (tuple(PASSES), tuple(name for name in PASSES if name != "schedule"))
+    )
+    assert with_it < 55 * 8000  # the results of tanh, and a few more
+    assert without > 1.5 * with_it
+
+
+def test_time_is_linear_in_the_number_of_nodes():
+    """Counted, not timed: how often the passes look at an edge."""
+    counts = {}
+    for n in (100, 200):
+        def f(x, n=n):
+            for _ in range(n):
+                x = np.sin(x) * x
+            return np.sum(x)
+
+        counts[n] = [len(graph) for _, graph in lowered(ad.grad(f), (np.ones(3),)).history]
+    for small, large in zip(counts[100], counts[200], strict=True):
+        assert large <= 2 * small + 5
+
+
+def test_every_subset_of_passes():
+    def f(x, w):
+        y = np.maximum(x @ w, 0.0)
+        return np.sum(y * y) + np.sum(np.where(x > 0, np.sqrt(np.abs(x)), 0.0))
+
+    x, w = np.random.default_rng(0).standard_normal((2, 5, 4)), np.random.default_rng(1).standard_normal((4, 3))
+    want = ad.grad(f, (0, 1))(x, w)
+    for n in range(len(PASSES) + 1):
+        for passes in itertools.combinations(PASSES, n):
+            for a, b in zip(ad.jit(ad.grad(f, (0, 1)), passes=passes)(x, w), want, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
