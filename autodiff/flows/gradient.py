@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..archive import unreadable
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
 from ..sweep import deltas
 from .amounts import Rows, Told, divide, norm, pooled, statistics
 from .compare import compare, keys
 from .routes import amounts, by_branches, swept, through
+from .stored import restore, store
 from .structure import ENDS, Join, find_joins, scopes
 from .told import tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
 from .trend import numbered, trend
@@ -439,6 +442,48 @@ class GradientFlow:
             keys(self.graph, scopes(self.graph)), keys(other.graph, scopes(other.graph)), self.delta, other.delta,
             lambda v: self.graph.shapes[v],
         )  # fmt: skip
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the flow as JSON, with its arrays as npz beside it: ``f.json`` and ``f.npz``.
+
+        Raises
+        ------
+        GraphError
+            As :meth:`autodiff.Graph.save`.
+        """
+        store(path, self.graph, self.seeds, self.scales)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> GradientFlow:
+        """Read what :meth:`save` wrote: the same flow to the last bit. Nothing in the file is executed.
+
+        Raises
+        ------
+        LoadError
+            Where the files are not a flow; those of a graph alone are read by :meth:`autodiff.Graph.load`.
+        FileNotFoundError
+            Where one of the two files is not there.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "before.json")
+        >>> ad.flow(lambda x: x + 3.0 * x)(1.0).save(path)
+        >>> ad.GradientFlow.load(path)["x"]
+        np.float64(4.0)
+        """
+        graph, seeds, scales = restore(path)
+        if seeds is None:
+            raise unreadable(path, "it is the file of a graph without a flow: Graph.load(path).backward() makes one")
+        if graph.values is None:
+            raise unreadable(path, "it has no values, which most rules read")
+        try:
+            return cls(graph, graph.values, [], {}, seeds)._scaled(scales)
+        except Exception as error:  # settings that no operation takes: whatever a rule raises, the file is wrong
+            raise unreadable(path, f"its graph cannot be swept: {error}") from None
 
     # -- as text and as pictures -----------------------------------------------------------------------------------
 
