@@ -206,7 +206,7 @@ def test_what_a_spectrum_says():
     rows = ad.flow(lambda x: x + np.negative(np.negative(3.0 * x)))(1.0).spectrum("x")
     assert rows.told == (
         "Of the δ of x 25 % came through skips alone, and most, 75 %, through 1 residual branch; "
-        "weighted by length it took 0.75 of 1 branches on average."
+        "weighted by length it took 0.75 of 1 residual branch on average."
     )
     assert ad.flow(lambda x: x * x)(1.0).spectrum("x").told == (
         "No residual branch lies between the output and x."

@@ -18,7 +18,7 @@ from .amounts import Rows, Told, divide, norm, pooled, statistics
 from .compare import compare, keys
 from .routes import amounts, by_branches, swept, through
 from .stored import restore, store
-from .structure import ENDS, Join, find_joins, scopes
+from .structure import ENDS, Join, find_joins, join_at, scopes
 from .told import tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
 from .trend import numbered, trend
 
@@ -152,12 +152,13 @@ class GradientFlow:
         Returns
         -------
         list of dict
-            ``join`` and ``fork`` (nodes), ``skip`` and ``residual`` (argument positions of the join, None where it is
-            ambiguous), the operations on each, and the shares of the fork's δ (see :meth:`shares`) that come back
-            through each: ``skip_share``, ``residual_share`` are projections, ``skip_norm``, ``residual_norm`` norms,
-            ``cosine`` the angle between the two.
+            ``join`` and ``fork`` (nodes), ``scope`` of the join, ``skip`` and ``residual`` (argument positions of the
+            join, None where it is ambiguous), the operations on each, and the shares of the fork's δ (see
+            :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
+            ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
         """
-        rows = Rows(self._row(join) for join in find_joins(self.graph))
+        homes = scopes(self.graph)
+        rows = Rows({**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph))
         rows.told = tell_joins(rows)
         return rows
 
@@ -295,9 +296,33 @@ class GradientFlow:
         scales = {**self.scales, **dict.fromkeys(self._edges(edge), float(factor))}
         return self._scaled(scales)
 
-    def cut(self, *edges: Any) -> GradientFlow:
-        """The flow in which nothing goes back along these edges; see :meth:`scale`."""
-        return self._scaled({**self.scales, **{pair: 0.0 for edge in edges for pair in self._edges(edge)}})
+    def cut(self, *edges: Any, skip: Any = None, residual: Any = None) -> GradientFlow:
+        """The flow in which nothing goes back along these edges; see :meth:`scale`.
+
+        Parameters
+        ----------
+        *edges : tuple
+            As for :meth:`scale`.
+        skip, residual : str, int, Node or a list of them, optional
+            Joins whose skip, or whose residual branch, is cut where it enters: each by its scope or as a node.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def block(x):
+        ...     with ad.scope("block1"):
+        ...         return x + 3.0 * x
+        >>> flow = ad.flow(block)(1.0)
+        >>> flow.cut(skip="block1")["x"], flow.cut(residual="block1")["x"]
+        (np.float64(3.0), np.float64(1.0))
+        """
+        found = [pair for edge in edges for pair in self._edges(edge)]
+        for given, way in ((skip, "skip"), (residual, "residual")):
+            for key in given if isinstance(given, list) else [] if given is None else [given]:
+                join = join_at(self.graph, key)
+                k = getattr(join, way)
+                found += self._edges((self.graph.inputs[join.join][k], join.join, k))
+        return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
 
     def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
         contributions: dict[tuple[int, int], Any] = {}

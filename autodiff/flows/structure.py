@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from ..graph import LITERAL, Graph
+from ..errors import GraphError, message
+from ..graph import LITERAL, Graph, Node
 
 ENDS = ("input", "constant")
 """The kinds of node that compute nothing."""
@@ -157,6 +158,34 @@ def find_joins(graph: Graph) -> list[Join]:
         if not any(graph.ops[u].kind in ENDS and read[u] > 1 for u in operands):
             found.extend(_joins_at(graph, ancestry, w, operands))
     return found
+
+
+def join_at(graph: Graph, key: int | str | Node) -> Join:
+    """The one clear join in a scope of this name, or at this node.
+
+    Raises
+    ------
+    GraphError
+        Where there is none, there are several, or it is ambiguous which way is the skip.
+    """
+    joins, homes = find_joins(graph), scopes(graph)
+    found = [join for join in joins if isinstance(key, str) and "/".join(homes[join.join]) == key]
+    if not found:
+        known = isinstance(key, str) and key not in graph.names.values()
+        v = -1 if known else graph.node(key).index
+        found = [join for join in joins if join.join == v]
+    clear = [join for join in found if join.skip is not None]
+    if len(clear) == 1:
+        return clear[0]
+    if clear:
+        places = ", ".join(str(join.join) for join in clear)
+        why, instead = f"there are {len(clear)} joins, at the nodes {places}", "the number of one of these nodes"
+    elif found:
+        why, instead = "both ways may be the skip", "name a scope skip or residual, or cut((source, join))"
+    else:
+        places = ", ".join(dict.fromkeys("/".join(homes[join.join]) or str(join.join) for join in joins)) or "none"
+        why, instead = f"the joins are {places}", "one of them; flow.joins() lists them"
+    raise GraphError(message(f"no one join is meant by {key!r}", why, instead))
 
 
 def _operands(graph: Graph, w: int) -> dict[int, int]:
