@@ -150,13 +150,13 @@ def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequenc
 
     The sweep goes down, so the lowest argument is served last, and among its positions the highest.
     """
-    if active is None and 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
-        if len(inputs) == 1 or inputs[1] == LITERAL:
-            return ((inputs[0], (v, 0, True)),)
-        i, j = inputs
-        if i == LITERAL:
-            return ((j, (v, 1, True)),)
-        return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
+    if 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
+        i, j = inputs[0], inputs[-1]
+        first = i != LITERAL and (active is None or active[i])
+        second = len(inputs) == 2 and j != LITERAL and (active is None or active[j])
+        if first and second:
+            return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
+        return ((i, (v, 0, True)),) if first else ((j, (v, 1, True)),) if second else ()
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
     final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]
