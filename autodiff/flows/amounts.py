@@ -12,6 +12,8 @@ from ..graph import columns
 
 CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
+FAINT = 1e-280
+"""A sum of squares above this holds nothing that was lost to underflow."""
 
 
 class Rows(list[dict[str, Any]]):
@@ -82,6 +84,9 @@ def _scale(x: Any) -> float:
 def norm(x: Any) -> float:
     """‖x‖ over all elements, without overflow or underflow on the way."""
     x = _wide(x)
+    square = float(np.vdot(x, x).real)
+    if FAINT < square < math.inf:  # nearly always: nothing was lost on the way
+        return math.sqrt(square)
     with np.errstate(over="ignore", invalid="ignore"):
         scale = _scale(x)
         return float(np.linalg.norm(x / scale)) * scale
@@ -133,7 +138,7 @@ def statistics(x: Any) -> dict[str, Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         modulus = np.abs(x)
     found["zero"] = size - int(np.count_nonzero(modulus))
-    largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+    largest, smallest = float(modulus.max()), float(modulus.min())
     if not math.isfinite(largest):
         found["nan"] = int(np.count_nonzero(np.isnan(modulus)))
         if kind == "c":
@@ -144,13 +149,13 @@ def statistics(x: Any) -> dict[str, Any]:
         x, modulus = x[keep], modulus[keep]
         if not x.size:
             return found
-        largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+        smallest = float(modulus.min())
     tiny = float(np.finfo(x.dtype).smallest_normal)
     if smallest < tiny:
         found["subnormal"] = int(np.count_nonzero((modulus > 0) & (modulus < tiny)))
-    found["rms"] = norm(modulus) / math.sqrt(modulus.size)
+    found["rms"] = norm(x) / math.sqrt(x.size)
     shown = modulus if kind == "c" else x
-    found["min"], found["max"] = float(np.min(shown)), float(np.max(shown))
+    found["min"], found["max"] = float(shown.min()), float(shown.max())
     return found
 
 
