@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import CommandError, message
 from ..viz.options import THEMES, Options
-from .draw import picture_options, swept
-from .target import load
+from .draw import picture_options
+from .source import find
 
 
 def options(p: argparse.ArgumentParser) -> None:
@@ -17,16 +17,13 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--title", help="what stands above it [the function's name]")
     p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="open with these as one box; a number is a depth")
     p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
-    p.add_argument("--seed", nargs="+", metavar="ARG", help="the δ of each output, as for --args [ones]")
 
 
 def run(given: argparse.Namespace) -> None:
     """Trace, sweep, write the page, and print where it is."""
-    target = load(given.target)
-    out = given.out or Path(f"{target.name.rpartition('.')[2]}.html")
-    if out.suffix.lower() != ".html":
+    if given.out is not None and given.out.suffix.lower() != ".html":
         raise CommandError(
-            message(f"{out} does not end in .html", "this command writes a page", f"-o {out.stem}.html")
+            message(f"{given.out} does not end in .html", "this command writes a page", f"-o {given.out.stem}.html")
         )
-    swept(target, given).draw(out, **picture_options(given))
-    print(out)
+    source = find(given.target, given)
+    print(source.flow.draw(given.out or Path(f"{source.name}.html"), **picture_options(given)))
