@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -146,8 +147,9 @@ class GradientFlow:
     def joins(self) -> Rows:
         """Where a skip connection and a residual branch meet again, and what each brings to the fork that they left.
 
-        A join is an ``add`` whose two operands lead back to a common fork. The operand with fewer operations between
-        fork and join is the skip. Where both have as many, or two leaves could be the fork, ``ambiguous`` says so.
+        A join adds, concatenates or chooses between operands that lead back to a common fork. The operand with fewer
+        operations between fork and join is the skip; scopes and tensors named skip or residual decide before that.
+        Where nothing tells, ``ambiguous`` says so. Of x + f(x) + g(x) both additions are joins, and x is their skip.
 
         Returns
         -------
@@ -157,10 +159,15 @@ class GradientFlow:
             :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
             ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
         """
-        homes = scopes(self.graph)
-        rows = Rows({**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph))
+        rows = Rows(dict(row) for row in self._joined)
         rows.told = tell_joins(rows)
         return rows
+
+    @functools.cached_property
+    def _joined(self) -> list[dict[str, Any]]:
+        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
+        homes = scopes(self.graph)
+        return [{**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph)]
 
     def _row(self, join: Join) -> dict[str, Any]:
         """A join with what comes back through each of its two ways."""
