@@ -103,7 +103,7 @@ def tell_joins(rows: Rows) -> str:
     if not shares:
         return told + "; of no δ a share comes back through them."
     mean = sum(shares) / len(shares)
-    told += f". Back through the skips comes {percent(mean)}{_opposing(mean)} of δ on average"
+    told += f". Back through the skips comes {percent(mean)}{opposing(mean)} of δ on average"
     weakest, strongest = _extreme(clear, min), _extreme(clear, max)
     if len(shares) > 1:
         told += f", from {_skip(weakest)} to {_skip(strongest)}"
@@ -117,7 +117,7 @@ def _skip(row: dict[str, Any]) -> str:
     """The share of a skip, and where it is."""
     share: float = row["skip_share"]
     place = row["scope"] or f"node {row['join']}"
-    return f"{percent(share)}{_opposing(share)} at {place}"
+    return f"{percent(share)}{opposing(share)} at {place}"
 
 
 def _extreme(rows: list[dict[str, Any]], choose: Any) -> dict[str, Any]:
@@ -138,11 +138,11 @@ def tell_spectrum(rows: Rows, name: str) -> str:
     if unknown:
         return unknown
     direct, largest = rows[0]["projection"], max(rows, key=_length)
-    told = f"Of the δ of {name} {percent(direct)}{_opposing(direct)} came through skips alone"
+    told = f"Of the δ of {name} {percent(direct)}{opposing(direct)} came through skips alone"
     if largest["branches"]:
         share, ways = largest["projection"], branches(largest["branches"])
         told += f", and most, {percent(share)}, through {ways}" if _most(rows, largest) else (
-            f", and the longest part, {percent(share)}{_opposing(share)}, through {ways}"
+            f", and the longest part, {percent(share)}{opposing(share)}, through {ways}"
         )  # fmt: skip
     weights = [row["norm"] for row in rows]
     mean = sum(k * weight for k, weight in enumerate(weights)) / sum(weights)
@@ -172,7 +172,8 @@ def _most(rows: Rows, largest: dict[str, Any]) -> bool:
     return share > 0 and all(row["projection"] <= share for row in rows if math.isfinite(row["projection"]))
 
 
-def _opposing(share: float) -> str:
+def opposing(share: float) -> str:
+    """What a sentence adds to a share below zero."""
     return " (opposing the rest)" * (share < 0)
 
 

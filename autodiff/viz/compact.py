@@ -9,12 +9,12 @@ import dataclasses
 import json
 import linecache
 import math
+import re
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-from ..errors import PictureError
 from ..flows import GradientFlow, flat
 from ..graph import Graph
 from .face import ordinary
@@ -25,7 +25,7 @@ from .options import Options
 from .picture import document, finite
 from .scene import lay_out, measure
 from .theme import Scale
-from .view import View, select
+from .view import View, select, select_readable
 
 FORMAT = "autodiff page"
 VERSION = 1
@@ -57,7 +57,7 @@ def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
         "format": FORMAT, "version": VERSION, "title": clean(found["title"], 100), "flow": found["flow"],
         "split": options.split, "limit": options.max_nodes, "hops": options.hops, "direction": options.direction,
         "nodeColumns": _nodes(found, flow, texts, scopes), "edgeColumns": _edges(found, flow),
-        "scopeRows": [[scopes.get(path[:-1], -1), texts(path[-1])] for path in scopes],
+        "scopeRows": [[scopes.get(path[:-1], -1), texts(path[-1]), *_full(path[-1])] for path in scopes],
         "scale": _scale(found),
     }  # fmt: skip
     whole["views"], whole["open"] = _views(found, options, scopes)
@@ -69,9 +69,7 @@ def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
 def to_page_json(whole: dict[str, Any]) -> str:
     """The data as JSON that can stand inside a page."""
     text = json.dumps(finite(whole), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def short(x: float | None, digits: int = 6) -> float | int | None:
@@ -121,12 +119,18 @@ def _nodes(
             counts = histogram(flow.delta[node["id"]], node["delta"])
             if counts is not None:
                 histograms[node["id"]] = counts
+    columns["full"] = {node["id"]: said for node in found["nodes"] for said in _full(node["name"] or node["op"])}
     columns.update(
         ops=list(kinds), forms=list(forms), lines=list(lines), histogram=histograms,
         outputs=[node["id"] for node in found["nodes"] if node["output"]],
         cancels=[node["id"] for node in found["nodes"] if "cancels" in node["badges"]],
     )  # fmt: skip
     return columns
+
+
+def _full(name: str) -> list[str]:
+    """A name that is shown otherwise than it is: nodes are matched with those of another file by their full names."""
+    return [] if clean(name) == name else [name]
 
 
 def _line(line: dict[str, Any], lines: dict[Any, int], texts: Texts) -> int:
@@ -205,11 +209,9 @@ def _views(
         wanted.append(("as asked for", options.collapse))
     views: list[dict[str, Any]] = []
     for name, collapse in wanted:
-        try:
-            view = select(found, dataclasses.replace(options, collapse=collapse, focus=None))
-        except PictureError:
-            if name == "as asked for":
-                raise
+        wish = dataclasses.replace(options, collapse=collapse, focus=None)
+        view = select(found, wish) if name == "as asked for" else select_readable(found, wish)
+        if view is None:
             continue
         closed = sorted({scopes[box.group] for box in view.boxes if box.group is not None})
         sketch, _, _, _ = measure(view, options)
@@ -284,7 +286,8 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
     return {
         "told": [clean(text, 400) for text in found["told"]], "joinRows": joins, "spectra": spectra, "trend": trend,
         "cutTable": {"targets": cuts["targets"], "before": before, "of": changed, "leftOut": cuts["left_out"]},
-        "start": found["start"],
+        "start": found["start"], "least": clean(found["least"], 400), "followed": found["followed"],
+        "answers": [[clean(text, 400) for text in answer] for answer in found["answers"]],
     }  # fmt: skip
 
 

@@ -32,8 +32,9 @@ GIVEN = """
 WORDS = frozenset(GIVEN.split())
 """What JavaScript and a browser give their names."""
 OWN = """
-    active arrows band cosine curves group head inputs looks members owner path paths projection residualShare rounded
-    rows said skipShare spots tail uses whole
+    active arrows band block box complex cosine curves cut dashed edges element exact fork frame group head heavy ink
+    inputs layer look looks many members near norm output owner part path paths projection residual residualShare rest
+    rounded rows said shapes skip skipShare spots step tag tail timer uses whole
 """
 PROPERTIES = frozenset(OWN.split())
 """Properties of the script's own objects, which nothing in the data and nothing that it asks of a browser is called."""
@@ -42,7 +43,7 @@ TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
 def squeeze_script(script: str) -> str:
     """A script in fewer bytes that does the same."""
-    pieces = list(_pieces(script))
+    pieces = list(_bare([(kind, "let" if piece == "const" else piece) for kind, piece in _pieces(script)]))
     short = _names([piece for kind, piece in pieces if kind != "space"])
     found: list[str] = []
     space = ""
@@ -81,6 +82,17 @@ def _pieces(script: str) -> Iterator[tuple[str, str]]:
             if piece.endswith("${"):
                 depths.append(0)
         yield ("space" if kind == "comment" else kind or "", piece.strip() if kind == "regex" else piece)
+
+
+def _bare(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The same with ``x => …`` for ``(x) => …``."""
+    solid = [n for n, (kind, _) in enumerate(pieces) if kind != "space"]
+    bare = set()
+    for a, b, c, d, e in zip(solid, solid[1:], solid[2:], solid[3:], solid[4:], strict=False):
+        if pieces[b][0] == "word" and [pieces[n][1] for n in (a, c, d, e)] == ["(", ")", "=", ">"]:
+            bare |= {a, c}
+    for n, (kind, piece) in enumerate(pieces):
+        yield ("space", " ") if n in bare else (kind, piece)
 
 
 def _joined(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
