@@ -5,6 +5,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import GraphError
+from autodiff.flows.routes import without_edge
 from autodiff.flows.trend import fit, numbered
 from autodiff.sweep import contribution
 
@@ -111,6 +112,32 @@ def test_parts_and_joins_of_a_scaled_flow_are_its_own(flow, factor):
         for row in scaled.joins():
             if row["skip_share"] is not None:
                 assert row["skip_share"] + row["residual_share"] == pytest.approx(1)
+
+
+def routed(x, w):
+    """Operations with several results, masks and scaled joins between the blocks."""
+    for _ in range(3):
+        low, high = np.split(x, 2, axis=-1)
+        x = x + np.where(x > 0, x, 0.0) @ w + 0.0 * np.sum(low * high)
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_sweep_from_below_a_cut_gives_the_same_to_the_last_bit(rng, flow, scaled):
+    other = ad.flow(routed, argnums=(0, 1))(rng.normal(size=(3, 4)), rng.normal(size=(4, 4)) * 0.3)
+    for whole in (flow, other):
+        if scaled:
+            join = whole.joins()[1]
+            whole = whole.scale((whole.graph.inputs[join["join"]][0], join["join"], 0), 0.25)
+        targets = whole.graph.arguments
+        for w, k in whole.contributions:
+            cut = whole.cut((whole.graph.inputs[w][k], w, k)).delta
+            below = without_edge(
+                whole.graph, whole.values, whole.seeds, whole.scales, whole.contributions, (w, k), targets
+            )
+            for v in range(w):
+                parts = zip(*(d if isinstance(d, tuple) else (d,) for d in (below[v], cut[v])), strict=True)
+                assert all(a is b is None or np.array_equal(a, b) for a, b in parts)
 
 
 def test_nothing_is_computed_from_what_is_cut():

@@ -605,7 +605,7 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
                 "save it with its values, or fill them: graph.values = autodiff.sweep.evaluate(graph, arguments)",
             )
         )
-    delta = deltas(graph, graph.values, seeds, contributions=contributions, masked=seed is not None)
+    delta = swept(graph, graph.values, seeds, {}, contributions)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
 
 

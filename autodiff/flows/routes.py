@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..graph import LITERAL, Graph, Values
+from ..op import ITEM
 from ..sweep import contribution, deltas
 from .amounts import norm
 from .structure import Join, window
@@ -27,13 +30,36 @@ def swept(
     contributions: dict[Edge, Any] | None = None, targets: list[int] | None = None,
 ) -> list[Any]:
     """δ of every node where terms of some edges are multiplied by factors; from a factor of 0 nothing is computed."""
+    masked = not all(np.all(seed) for seed in seeds.values())  # a zero among them may be one that must stay a zero
     stopped = [edge for edge, factor in scales.items() if factor == 0]
     if contributions is None and scales:
         contributions = {}  # scaling is done where terms are kept
     return deltas(
         without(graph, stopped) if stopped else graph, values, seeds,
-        contributions=contributions, scales=scales, targets=targets, masked=True,
+        contributions=contributions, scales=scales, targets=targets, masked=masked,
     )  # fmt: skip
+
+
+def without_edge(
+    graph: Graph, values: Values, seeds: Mapping[int, Any], scales: Mapping[Edge, float], sent: Mapping[Edge, Any],
+    edge: Edge, targets: list[int],
+) -> list[Any]:
+    """δ of the nodes before the consumer of an edge along which nothing goes back; after it nothing changes.
+
+    The sweep starts from what the nodes from that consumer on have sent to those before it.
+    """
+    top = edge[0]
+    later = range(len(graph) - 1, top - 1, -1)  # in the order of a sweep
+    crossing = [(w, k) for w in later for k, u in enumerate(graph.inputs[w]) if u != LITERAL and u < top]
+    if any(graph.ops[w] is ITEM for w, _ in crossing):  # a part of a tuple's δ, which is kept nowhere by itself
+        return swept(graph, values, seeds, {**scales, edge: 0.0}, targets=targets)
+    start = {v: seed for v, seed in seeds.items() if v < top}
+    for w, k in crossing:
+        if (w, k) in sent and (w, k) != edge:
+            u = graph.inputs[w][k]
+            start[u] = start[u] + sent[w, k] if u in start else sent[w, k]
+    before = {other: factor for other, factor in scales.items() if other[0] < top}
+    return swept(window(graph, 0, top), values, start, before, targets=[v for v in targets if v < top])
 
 
 def through(

@@ -9,7 +9,7 @@ import bisect
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import UnknownNameError, message, nearest
 from ..flows import pooled
@@ -68,8 +68,21 @@ def select(found: dict[str, Any], options: Options) -> View:
     PictureError
         Where more than ``max_nodes`` boxes would be drawn; names the largest scopes, and what each option would give.
     """
+    view, count = _selected(found, options)
+    return view if view is not None else _too_large(found, count, options)
+
+
+def select_readable(found: dict[str, Any], options: Options) -> View | None:
+    """The same, None where there are too many boxes."""
+    return _selected(found, options)[0]
+
+
+def _selected(found: dict[str, Any], options: Options) -> tuple[View | None, int]:
+    """What is drawn, where it is not too much, and how many boxes that are."""
     groups = _groups(found, options.collapse)
     owner, boxes = _boxes(found, groups, options.split)
+    if options.focus is None and len(boxes) > options.max_nodes:
+        return None, len(boxes)
     arrows = _arrows(found, owner, boxes)
     notes = []
     if options.focus is not None:
@@ -79,11 +92,11 @@ def select(found: dict[str, Any], options: Options) -> View:
         boxes = {key: box for key, box in boxes.items() if key in near}
         arrows = [arrow for arrow in arrows if arrow.tail in near and arrow.head in near]
         notes.append(f"{len(boxes)} of {before} boxes: those within {options.hops} arrows of the focus")
-    if len(boxes) > options.max_nodes:
-        _too_large(found, len(boxes), options)
+        if len(boxes) > options.max_nodes:
+            return None, len(boxes)
     if options.collapse is not None:
         _tell_joins(found, owner, boxes)
-    return View(list(boxes.values()), arrows, notes, len(found["nodes"]))
+    return View(list(boxes.values()), arrows, notes, len(found["nodes"])), len(boxes)
 
 
 def _known_scopes(found: dict[str, Any]) -> dict[Path, int]:
@@ -272,7 +285,7 @@ def _count(found: dict[str, Any], options: Options) -> int:
     return len(_within(centre, _arrows(found, owner, boxes), options.hops))
 
 
-def _too_large(found: dict[str, Any], count: int, options: Options) -> None:
+def _too_large(found: dict[str, Any], count: int, options: Options) -> NoReturn:
     known = _known_scopes(found)
     largest = sorted(known, key=lambda path: -known[path])[:5]
     depths = sorted({len(path) for path in known})[:3]
