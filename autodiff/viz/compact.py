@@ -41,10 +41,14 @@ class Texts:
 
     def __init__(self) -> None:
         self.number: dict[str, int] = {"": 0}
+        self.known: dict[tuple[str, int], int] = {}
 
-    def __call__(self, text: object, limit: int = 48) -> int:
+    def __call__(self, text: str, limit: int = 48) -> int:
         """The number of a text, as it may stand in a picture."""
-        return self.number.setdefault(clean(text, limit), len(self.number))
+        found = self.known.get((text, limit))
+        if found is None:
+            found = self.known[text, limit] = self.number.setdefault(clean(text, limit), len(self.number))
+        return found
 
 
 def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
@@ -68,7 +72,11 @@ def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
 
 def to_page_json(whole: dict[str, Any]) -> str:
     """The data as JSON that can stand inside a page."""
-    text = json.dumps(finite(whole), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = encoder.encode(whole)
+    except ValueError:  # it holds a number that JSON does not have, which is rare
+        text = encoder.encode(finite(whole))
     return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
@@ -100,6 +108,7 @@ def _nodes(
     kinds: dict[Any, int] = {}
     forms: dict[Any, int] = {}
     lines: dict[Any, int] = {}
+    places: dict[Any, int] = {None: -1}
     columns: dict[str, Any] = {key: [] for key in ("op", "call", "name", "scope", "form", "line", "value", "delta")}
     histograms: dict[int, list[int]] = {}
     for node in found["nodes"]:
@@ -112,7 +121,10 @@ def _nodes(
         several = isinstance(node["dtype"], list)
         form = ("×".join(map(str, node["shape"])), f"{len(node['dtype'])} results" if several else node["dtype"])
         columns["form"].append(forms.setdefault(tuple(map(texts, form)), len(forms)))
-        columns["line"].append(-1 if node["line"] is None else _line(node["line"], lines, texts))
+        place = None if node["line"] is None else (node["line"]["file"], node["line"]["line"])
+        if place is not None and place not in places:
+            places[place] = _line(place[0], place[1], lines, texts)
+        columns["line"].append(places[place])
         columns["value"].append(_numbers(node["value"]))
         columns["delta"].append(_numbers(node["delta"]))
         if flow is not None and node["delta"] is not None and node["delta"]["size"] > 1:
@@ -133,10 +145,10 @@ def _full(name: str) -> list[str]:
     return [] if clean(name) == name else [name]
 
 
-def _line(line: dict[str, Any], lines: dict[Any, int], texts: Texts) -> int:
+def _line(file: str, number: int, lines: dict[Any, int], texts: Texts) -> int:
     """The number of a line of the user's: its file's name, its number, and what stands there."""
-    said = linecache.getline(line["file"], line["line"]).strip()
-    return lines.setdefault((texts(PurePath(line["file"]).name), line["line"], texts(said, 120)), len(lines))
+    said = linecache.getline(file, number).strip()
+    return lines.setdefault((texts(PurePath(file).name), number, texts(said, 120)), len(lines))
 
 
 def _numbers(s: dict[str, Any] | None) -> Any:

@@ -14,7 +14,7 @@ from ..flows.told import called, opposing, percent, tell_spectrum, untold
 
 JOINS = 64
 """So many joins are cut at most; each takes two sweeps."""
-SWEPT = 120_000
+SWEPT = 100_000
 """How many nodes the sweeps for all cuts may visit together; as many those for the path depth."""
 TARGETS = 40
 """Inputs whose gradient is followed through every cut. Forks come on top of them."""
