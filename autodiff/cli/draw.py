@@ -9,7 +9,7 @@ from typing import Any
 from ..viz.options import DIRECTIONS, ENGINES, THEMES, Options
 from .source import find
 
-_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes")
+_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes", "prune")
 
 
 def options(p: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="one box for each of these; a number is a depth")
     p.add_argument("--focus", nargs="+", metavar="NODE", help="draw only what is near these nodes, by name or number")
     p.add_argument("--hops", type=int, metavar="N", help=f"how near: so many arrows [{Options.hops}]")
+    about = "draw only the edges that carry this part of the gradient, such as 0.98"
+    p.add_argument("--prune", type=float, metavar="PART", help=about)
     p.add_argument("--direction", choices=DIRECTIONS, help=f"top to bottom or left to right [{Options.direction}]")
     p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
     p.add_argument("--engine", choices=ENGINES, help=f"what lays it out [{Options.engine}]")

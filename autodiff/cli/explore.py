@@ -16,6 +16,8 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("-o", "--out", metavar="OUT", type=Path, help="page to write [FUNCTION.html]")
     p.add_argument("--title", help="what stands above it [the function's name]")
     p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="open with these as one box; a number is a depth")
+    about = "draw only the edges that carry this part of the gradient, such as 0.98"
+    p.add_argument("--prune", type=float, metavar="PART", help=about)
     p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
 
 
