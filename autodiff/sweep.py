@@ -48,7 +48,8 @@ def deltas(
     masked : bool
         The seeds may hold exact zeros that must stay zeros, whatever was saved.
     contributions : dict, optional
-        Filled with the term of every edge, keyed (consumer, position).
+        Filled with the term of every edge, keyed (consumer, position); a node with several results is sent a tuple,
+        with None for those that the term is not about.
     scales : mapping, optional
         Factors on the terms of some edges, keyed like `contributions`, which must be asked for as well.
     targets : sequence of int, optional
@@ -96,6 +97,10 @@ def deltas(
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
                     delta[w] = results[w] = arguments[w] = None
+                if contributions is not None and type(term) is Slot:
+                    if scales and (w, k) in scales:
+                        term.value = term.value * term.value.dtype.type(scales[w, k])
+                    contributions[w, k] = tuple(term.value if i == term.index else None for i in range(len(shape)))
                 if term.shape != shape or term.dtype is not dtype:
                     total, own, term = _fit(op, k, term, total, own, shape, dtype, contributions is not None)
                     if term is None:

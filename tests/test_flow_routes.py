@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import GraphError
+from autodiff.errors import GraphError, UnknownNameError
 from autodiff.flows.routes import without_edge
 from autodiff.flows.trend import fit, numbered
 from autodiff.sweep import contribution
@@ -146,6 +146,77 @@ def test_nothing_is_computed_from_what_is_cut():
     assert flow["x"] == np.inf
     assert flow.cut(("x", "sqrt"))["x"] == 1.0
     assert flow.cut(("x", "add"), ("x", "sqrt")).delta[0] is None
+
+
+def test_a_factor_of_one_changes_no_bit_and_of_zero_is_a_cut(rng, flow):
+    """Also where a rule is evaluated jointly, where a δ is deferred, where there are several results, and at 0·inf."""
+
+    def several(x, scale, shift):
+        u, s, v = np.linalg.svd(np.linalg.solve(np.eye(3) * 2 + 0.1, ad.nn.layer_norm(x, scale, shift)))
+        return np.sum(s) + np.sum(u @ v) + np.sum(x[1:] ** 2)
+
+    flows = [
+        flow, ad.flow(several)(rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=3)),
+        ad.flow(lambda x: np.sum(0.0 * np.sqrt(x) + x))(np.array([0.0, 1.0])),
+    ]  # fmt: skip
+    assert np.isnan(flows[2]["x"][0])
+    for whole in flows:
+        edges = [edge for edge in whole.graph.edges if (edge.consumer, edge.position) in whole.contributions]
+        assert len(edges) >= len(whole.graph) - 1 - (whole is flow)
+        for edge in edges:
+            for v in range(len(whole.graph)):
+                np.testing.assert_array_equal(_flat(whole.scale(tuple(edge), 1.0)[v]), _flat(whole[v]))
+                cut = _flat(whole.cut(tuple(edge))[v])
+                np.testing.assert_array_equal(_flat(whole.scale(tuple(edge), 0.0)[v]), cut)
+                with np.errstate(invalid="ignore"):
+                    halfway = (cut + _flat(whole[v])) / 2
+                np.testing.assert_allclose(_flat(whole.scale(tuple(edge), 0.5)[v]), halfway, rtol=1e-9, atol=1e-12)
+
+
+def _flat(d):
+    return np.concatenate([np.ravel(part) for part in d]) if isinstance(d, tuple) else d
+
+
+def test_a_seed_of_one_is_no_seed():
+    graph = ad.trace(lambda x: np.sum(0.0 * np.sqrt(x) + x))(np.array([0.0, 1.0]))
+    np.testing.assert_array_equal(graph.backward()["x"], graph.backward(1.0)["x"])
+
+
+def test_several_results_have_their_edges(rng):
+    def f(x):
+        u, s, v = np.linalg.svd(x)
+        return np.sum(s) + np.sum(u @ v)
+
+    flow = ad.flow(f)(rng.normal(size=(3, 3)))
+    (v,) = (v for v, op in enumerate(flow.graph.ops) if op.results)
+    assert flow.paths("x") == 3
+    terms = flow.shares(v)["terms"]
+    assert [sum(part is not None for part in term["contribution"]) for term in terms] == [1, 1, 1]
+    assert sum(term["projection"] for term in terms) == pytest.approx(1)
+    assert sum(term["norm_share"] for term in terms) == pytest.approx(1)
+    assert flow.prune(0.98)["carried"] >= 0.98
+
+
+@pytest.mark.parametrize(
+    ("edge", "error", "said"),
+    [
+        (("x", "nope"), GraphError, "no δ goes along an edge"),
+        (("nope", "add"), UnknownNameError, "no node is named 'nope'"),
+        ((0, 99), UnknownNameError, "there is no node 99"),
+        ((None, 1), GraphError, "an edge was given as"),
+        ((0, 1.5), GraphError, "an edge was given as"),
+        (((), "add"), GraphError, "an edge was given as"),
+    ],
+)
+def test_an_edge_of_what_is_no_node(edge, error, said):
+    with pytest.raises(error, match=said):
+        ad.flow(lambda x: x + 1.0)(1.0).cut(edge)
+
+
+@pytest.mark.parametrize("factor", ["half", None, 1j, [1.0, 2.0], np.ones(2)])
+def test_a_factor_that_is_none(factor):
+    with pytest.raises(GraphError, match="a real number"):
+        ad.flow(lambda x: x + 1.0)(1.0).scale(("x", "add"), factor)
 
 
 def test_an_edge_by_name_means_every_position_and_one_by_position():

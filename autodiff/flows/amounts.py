@@ -92,10 +92,19 @@ def norm(x: Any) -> float:
         return float(np.linalg.norm(x / scale)) * scale
 
 
+def _filled(term: Any, total: Any) -> Any:
+    """A term about some of several results, with zeros for the others of which there is a δ."""
+    if not isinstance(term, tuple):
+        return term
+    pairs = zip(term, total, strict=True)
+    return tuple(np.zeros_like(whole) if part is None and whole is not None else part for part, whole in pairs)
+
+
 def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
     """How `total` divides over the terms; see :meth:`GradientFlow.shares`."""
     if total is None:
         total = np.zeros(0)
+    terms = [_filled(term, total) for term in terms]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         vectors = [_wide(term) for term in terms]
         scale = max([_scale(x) for x in vectors], default=1.0)
@@ -111,7 +120,7 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
             found.append({
                 "projection": along / unit / gg if gg else math.nan,
                 "norm_share": length / whole if whole else math.nan,
-                "cosine": min(1.0, max(-1.0, along / math.sqrt(gg) / length)) if gg and length else math.nan,
+                "cosine": float(np.clip(along / math.sqrt(gg) / length, -1, 1)) if gg and length else math.nan,
             })  # fmt: skip
     return {
         "norm": size * scale, "sum_of_norms": whole * scale, "cancels": len(terms) > 1 and size < CANCELS * whole,

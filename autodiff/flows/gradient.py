@@ -14,7 +14,6 @@ import numpy as np
 from ..archive import unreadable
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
-from ..sweep import deltas
 from .amounts import Rows, Told, divide, norm, pooled, statistics
 from .compare import compare, keys
 from .routes import amounts, by_branches, swept, through
@@ -291,7 +290,7 @@ class GradientFlow:
         Raises
         ------
         GraphError
-            Where there is no such edge, or nothing goes back along it.
+            Where there is no such edge, nothing goes back along it, or the factor is no real number.
 
         Examples
         --------
@@ -300,8 +299,12 @@ class GradientFlow:
         >>> flow["x"], flow.cut(("x", "add"))["x"], flow.scale(("x", "add"), 0.5)["x"]
         (np.float64(4.0), np.float64(3.0), np.float64(3.5))
         """
-        scales = {**self.scales, **dict.fromkeys(self._edges(edge), float(factor))}
-        return self._scaled(scales)
+        if np.ndim(factor) or np.asarray(factor).dtype.kind not in "fiub":
+            raise GraphError(
+                message(f"scale({edge!r}, {factor!r})", "a contribution is multiplied by a real number",
+                        "a factor such as 0.5; cut(edge) for 0")
+            )  # fmt: skip
+        return self._scaled({**self.scales, **dict.fromkeys(self._edges(edge), float(factor))})
 
     def cut(self, *edges: Any, skip: Any = None, residual: Any = None) -> GradientFlow:
         """The flow in which nothing goes back along these edges; see :meth:`scale`.
@@ -338,7 +341,8 @@ class GradientFlow:
 
     def _edges(self, edge: Any) -> list[tuple[int, int]]:
         """The edge or edges that a user names, keyed (consumer, position)."""
-        if not isinstance(edge, tuple) or len(edge) not in (2, 3):
+        nodes = edge[:2] if isinstance(edge, tuple) and len(edge) in (2, 3) else ()
+        if not nodes or not all(isinstance(v, (str, int, np.integer, Node)) for v in nodes):
             raise GraphError(
                 message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
                         "(source, consumer), or (source, consumer, position)")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import LITERAL, Graph, Values
 from ..op import ITEM
-from ..sweep import contribution, deltas
+from ..sweep import contribution, deltas, reaching
 from .amounts import norm
 from .structure import Join, window
 
@@ -34,6 +34,8 @@ def swept(
     stopped = [edge for edge, factor in scales.items() if factor == 0]
     if contributions is None and scales:
         contributions = {}  # scaling is done where terms are kept
+    if stopped and targets is None:  # what leads to an input through what is stopped alone keeps its δ
+        targets = [v for v, leads in enumerate(reaching(graph)) if leads]
     return deltas(
         without(graph, stopped) if stopped else graph, values, seeds,
         contributions=contributions, scales=scales, targets=targets, masked=masked,
