@@ -268,6 +268,39 @@ def test_keeping_all_of_it_keeps_every_edge_that_counts(flow):
     np.testing.assert_array_equal(found["flow"]["x"], flow["x"])
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize("seed", range(12))
+def test_no_edge_that_is_kept_can_be_spared(seed, keep):
+    """Random graphs of scalars, judged by trying: without any one edge too little is left."""
+    rng = np.random.default_rng(seed)
+
+    def f(a, b):
+        made = [a, b]
+        for kind in rng.integers(0, 3, 6):
+            u, v = (made[i] for i in rng.integers(0, len(made), 2))
+            made.append((u + 0.3 * v, u * v, np.sin(u))[kind])
+        return sum(made[2:])
+
+    flow = ad.flow(f)(0.7, -1.3)
+    whole = np.array([flow["a"], flow["b"]])
+
+    def left(edges):
+        pruned = flow.cut_to(edges)
+        return 1 - np.linalg.norm(np.array([pruned["a"], pruned["b"]]) - whole) / np.linalg.norm(whole)
+
+    edges = flow.prune(keep)["edges"]
+    assert left(edges) >= keep
+    assert all(left([other for other in edges if other != edge]) < keep for edge in edges)
+
+
+def test_a_gradient_that_is_nan_keeps_its_edges():
+    with np.errstate(invalid="ignore"):
+        found = ad.flow(lambda x: np.sum(np.sin(x)))(np.array([np.inf, 1.0])).prune()
+    assert found["dropped"] == 0
+    assert np.isnan(found["carried"])
+    assert found.told.startswith("The gradient is not finite")
+
+
 def test_pruning_for_a_node_without_a_path():
     found = ad.flow(lambda a, b: 2.0 * b)(1.0, 1.0).prune(0.9, "a")
     assert (found["edges"], found["dropped"], found["carried"]) == ([], 1, 1.0)

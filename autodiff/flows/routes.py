@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -125,3 +125,29 @@ def amounts(graph: Graph, delta: list[Any], sent: Mapping[Edge, Any], targets: l
             found[edge] = amount * length / whole if whole else 0.0
             arrived[edge[0]] += found[edge]
     return found
+
+
+TRIED = 200_000
+"""How many nodes the sweeps that try to leave out edges may visit together, about."""
+
+
+def fewest(graph: Graph, edges: list[Edge], enough: Callable[[list[Edge]], bool]) -> list[Edge]:
+    """What is left of enough edges, the most important first, where every group that can be spared is left out.
+
+    Groups are halved until they are single edges, and single edges are tried until none can be spared, as long as the
+    number of sweeps allows it.
+    """
+    size, sweeps = max(len(edges) // 2, 1), TRIED // len(graph)
+    while edges:
+        before = len(edges)
+        for start in range((len(edges) - 1) // size * size, -1, -size):
+            if sweeps <= 0:
+                return edges
+            rest = edges[:start] + edges[start + size :]
+            sweeps -= 1
+            if enough(rest):
+                edges = rest
+        if size == 1 and len(edges) == before:
+            return edges
+        size = max(size // 2, 1)
+    return edges

@@ -83,6 +83,8 @@ def _scope(row: dict[str, Any]) -> str:
 
 def tell_pruned(kept: int, count: int, carried: float) -> str:
     """How many edges carry how much; the part is rounded down, so that 99.97 % is not called all."""
+    if math.isnan(carried):
+        return "The gradient is not finite: no part of it can be told from the rest, and every edge is kept."
     shown = "100" if carried == 1 else f"{math.floor(1000 * carried) / 10:.1f}"
     return f"{kept:,} of {count:,} edges carr{'ies' if kept == 1 else 'y'} {shown} % of the gradient."
 
