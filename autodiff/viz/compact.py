@@ -6,6 +6,7 @@ The script of the page unpacks it again; the whole document, with every digit, i
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import json
 import linecache
 import math
@@ -86,6 +87,14 @@ def short(x: float | None, digits: int = 6) -> float | int | None:
         return x
     rounded = float(f"{x:.{digits}g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 10**digits else rounded
+
+
+BRIEF = decimal.Context(prec=4, rounding=decimal.ROUND_05UP)
+
+
+def once(x: float) -> float | int | None:
+    """A number to four digits that is rounded to three as the number itself would be, up or down."""
+    return short(float(BRIEF.create_decimal_from_float(x)))
 
 
 # -- nodes and edges ---------------------------------------------------------------------------------------------------
@@ -282,7 +291,7 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
     ]  # fmt: skip
     spectra = [
         {"of": spectrum["node"], "told": clean(spectrum["told"], 400), "more": spectrum["more"],
-         "parts": [[short(row["projection"], 4), short(row["norm"], 4)] for row in spectrum["rows"]]}
+         "parts": [[once(row["projection"]), once(row["norm"])] for row in spectrum["rows"]]}
         for spectrum in found["spectra"]
     ]  # fmt: skip
     cuts = found["cuts"]

@@ -45,7 +45,8 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
         one = crowd[row["scope"]] == 1
         row["block"] = name if not row["scope"] else row["scope"] if one else f"{row['scope']}, {name}"
         row["rms"] = _rms(flow.delta[row["fork"]])
-    forks = [v for v in dict.fromkeys(row["fork"] for row in joins) if flow.delta[v] is not None]
+    clear = [row for row in joins if row["skip"] is not None and flow.delta[row["fork"]] is not None]
+    forks = [v for v in dict.fromkeys(row["fork"] for row in [*clear, *joins]) if flow.delta[v] is not None]
     inputs = [v for v in flow.graph.arguments if flow.delta[v] is not None and v not in forks]
     targets = _even(forks, JOINS) + inputs[:TARGETS]
     start = forks[0] if forks else None
@@ -58,12 +59,12 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     told += [joins.told] if joins else [*_tell_inputs(flow), joins.told]
     return {
         "joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start,
-        "answers": _answers(flow, joins, start, spectra[0]) if start is not None else [],
+        "answers": _answers(flow, clear, start, spectra[0]) if clear and start is not None else [],
         "least": _tell_cuts(cuts, joins, start) if start is not None else "", "followed": len(forks) + len(inputs),
     }  # fmt: skip
 
 
-def _answers(flow: GradientFlow, joins: Rows, start: int, spectrum: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _answers(flow: GradientFlow, joins: list[dict[str, Any]], start: int, spectrum: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What share of a δ came through skips alone, and which paths carry it: a question, a number, a sentence."""
     name = called(flow.graph, start)
     block = next(row["scope"] for row in joins if row["fork"] == start) or name

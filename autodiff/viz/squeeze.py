@@ -32,12 +32,12 @@ GIVEN = """
 WORDS = frozenset(GIVEN.split())
 """What JavaScript and a browser give their names."""
 OWN = """
-    active arrows band block box complex cosine curves cut dashed edges element exact fork frame group head heavy ink
-    inputs layer look looks many members near norm output owner part path paths projection residual residualShare rest
-    rounded rows said shapes skip skipShare spots step tag tail timer uses whole
+    active arrows band block box boxes complex cosine curves cut dashed delta edges element exact fork frame group head
+    heavy ink inputs layer look looks many members near norm output owner part path paths projection residual
+    residualShare rest rounded rows said shapes skip skipShare spots step tag tail timer uses whole
 """
 PROPERTIES = frozenset(OWN.split())
-"""Properties of the script's own objects, which nothing in the data and nothing that it asks of a browser is called."""
+"""Properties of the script's own objects, as nothing of a browser's is called. Data is asked by text: ``found["delta"]``."""
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
 

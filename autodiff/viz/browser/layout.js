@@ -8,7 +8,7 @@ const TURNED = D.direction === "LR", GAP = TURNED ? 42 : 30, POINT = 14;
 function arrange(boxes, arrows, sizeOf) {
   const index = new Map(boxes.map((box, i) => [box.id, i]));
   const sizes = boxes.map(sizeOf).map(({ w, h }) => (TURNED ? { w: h, h: w } : { w, h }));
-  const rise = TURNED ? max(56, ...arrows.map((arrow) => wide(look(arrow).said, SMALL) + 30)) : 56;
+  const rise = TURNED ? max(56, ...arrows.map((arrow) => 2 * wide(look(arrow).said, SMALL) + 16)) : 56;
   const links = arrows.map((arrow) => [index.get(arrow.tail), index.get(arrow.head)]);
   const layer = layers(boxes.length, links, beneath(boxes, arrows, index));
   const places = boxes.map((box, i) => ({ layer: layer[i], w: sizes[i].w, h: sizes[i].h, up: [], down: [], x: 0, group: box.path[0] ?? -1 }));
@@ -182,7 +182,8 @@ function finish(boxes, arrows, places, chains) {
   if (TURNED) for (const p of places) Object.assign(p, { x: p.y, y: p.x, w: p.h, h: p.w });
   const labels = routes.map(([a, b, c, d], n) => {
     const along = (i) => 0.125 * a[i] + 0.375 * (b[i] + c[i]) + 0.125 * d[i];
-    return TURNED ? [along(0), along(1) - 7, "mid"] : [along(0) + (beside[n] ? -5 : 5), along(1), beside[n] ? "end" : ""];
+    if (TURNED && abs(d[1] - a[1]) < 9) return [along(0), along(1) - 7, "mid"];
+    return TURNED ? [along(0) - 4, along(1) + (d[1] < a[1] ? -6 : 6), "end"] : [along(0) + (beside[n] ? -5 : 5), along(1), beside[n] ? "end" : ""];
   });
   const frames = new Map();
   boxes.forEach((box, i) => {
@@ -210,7 +211,7 @@ function finish(boxes, arrows, places, chains) {
 function unpack(view) {
   const half = (all) => all.map((x) => x / 2);
   return {
-    boxes: view.boxes.map((box) => { const [x, y, w, h] = half(box); return { x, y, w, h }; }),
+    boxes: view["boxes"].map((box) => { const [x, y, w, h] = half(box); return { x, y, w, h }; }),
     routes: view.routes.map((steps) => {
       const found = [];
       let x = 0, y = 0;

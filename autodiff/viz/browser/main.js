@@ -44,7 +44,7 @@ function show() {
   }
   const same = (view) => view.closed.length === page.closed.size && view.closed.every((id) => page.closed.has(id));
   const view = page.near ? -1 : D.views.findIndex(same);
-  const ready = view >= 0 && D.views[view].boxes.length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
+  const ready = view >= 0 && D.views[view]["boxes"].length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
   paint(selection, ready ? unpack(D.views[view]) : arrange(selection.boxes, selection.arrows, sizeOf));
   page.view = view;
   at("view").value = page.near ? "near" : view >= 0 ? String(view) : "mixed";

@@ -96,7 +96,7 @@ const nodes = N.op.map((op, id) => {
   return {
     id, op: T[name], kind: T[kind], rules: rules.map((r) => T[r]), call: T[N.call[id]], name: T[N.name[id]],
     scope: N.scope[id], path: N.scope[id] < 0 ? [] : scopes[N.scope[id]].path, shape: T[shape], dtype: T[dtype],
-    line: N.line[id] < 0 ? null : N.lines[N.line[id]], value: statistics(N.value[id]), delta: statistics(N.delta[id]),
+    line: N.line[id] < 0 ? null : N.lines[N.line[id]], value: statistics(N.value[id]), delta: statistics(N["delta"][id]),
     output: outputs.has(id), cancels: cancels.has(id), inputs: [], uses: [],
   };
 });

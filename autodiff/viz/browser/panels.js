@@ -212,7 +212,7 @@ function whatIf(n) {
   const choice = h("select", { id: "cut", onchange: (event) => { whatIf(Number(event.target.value)); at("cut").focus(); } }, known.map((other) => h("option", { value: other.n, selected: other === join }, other.block)));
   const start = cuts.targets.indexOf(D.start), { skip, residual } = join.cut;
   const cell = (after, i) => (after === null ? "–" : after[i] === -1 ? "no path" : `${number(after[i])}  (${factor(after[i], cuts.before[i])})`);
-  const left = (after, way) => (after && start >= 0 ? `Without its ${way}, ${gone(after[start])} (${factor(after[start], cuts.before[start])}). ` : "");
+  const left = (after, way) => (after && start >= 0 ? `Without its ${way} ${gone(after[start])}, ${factor(after[start], cuts.before[start])}. ` : "");
   const rows = cuts.targets.map((id, i) => row(link(id), number(cuts.before[i]), cell(skip, i), cell(residual, i)));
   fill(panel, h("h2", {}, "What if"), p(h("label", {}, "A way into this join is cut: ", choice)),
     h("p", { class: "said" }, left(skip, "skip") + left(residual, "residual branch")),
@@ -252,8 +252,8 @@ function matched(said) {
   let theirs;
   if (found.format === D.format) {
     const names = found.scopeRows.map(([outer, name, full], id, all) => { const path = [full ?? found.texts[name]]; for (let at = outer; at >= 0; at = all[at][0]) path.unshift(all[at][2] ?? found.texts[all[at][1]]); return path; });
-    theirs = found.nodeColumns.op.map((op, id) => [found.nodeColumns.scope[id] < 0 ? [] : names[found.nodeColumns.scope[id]], found.nodeColumns.full[id] || found.texts[found.nodeColumns.name[id]] || found.texts[found.nodeColumns.ops[op][0]], statistics(found.nodeColumns.delta[id])?.rms ?? null]);
-  } else if (found.format === "autodiff picture") theirs = found["nodes"].map((node) => [node.scope, node.name || node.op, node.delta ? real(node.delta.rms) : null]);
+    theirs = found.nodeColumns.op.map((op, id) => [found.nodeColumns.scope[id] < 0 ? [] : names[found.nodeColumns.scope[id]], found.nodeColumns.full[id] || found.texts[found.nodeColumns.name[id]] || found.texts[found.nodeColumns.ops[op][0]], statistics(found.nodeColumns["delta"][id])?.rms ?? null]);
+  } else if (found.format === "autodiff picture") theirs = found["nodes"].map((node) => [node.scope, node.name || node.op, node["delta"] ? real(node["delta"].rms) : null]);
   else throw new TypeError("not of this package");
   const there = new Map(occurrences(theirs)), mine = occurrences(nodes.map((node) => [node.path.map((id) => D.scopeRows[id][2] ?? scopes[id].name), N.full[node.id] || node.name || node.op, node.delta ? node.delta.rms : null]));
   const pairs = mine.flatMap(([key, rms], id) => (there.has(key) ? [[id, rms, there.get(key)]] : []));
