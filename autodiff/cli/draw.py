@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..viz.options import DIRECTIONS, ENGINES, THEMES, Options
+from ..viz.options import ARROWS, DIRECTIONS, ENGINES, THEMES, Options
 from .source import find
 
-_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes", "prune")
+_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes", "prune", "arrows")
 
 
 def options(p: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def options(p: argparse.ArgumentParser) -> None:
     about = "draw only the edges that carry this part of the gradient, such as 0.98"
     p.add_argument("--prune", type=float, metavar="PART", help=about)
     p.add_argument("--direction", choices=DIRECTIONS, help=f"top to bottom or left to right [{Options.direction}]")
+    p.add_argument("--arrows", choices=ARROWS, help=f"with the computation, the way δ goes, or both [{Options.arrows}]")
     p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
     p.add_argument("--engine", choices=ENGINES, help=f"what lays it out [{Options.engine}]")
     p.add_argument("--dpi", type=int, metavar="N", help=f"dots an inch of a png [{Options.dpi}]")

@@ -45,6 +45,8 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
     if options.prune is not None and not isinstance(source, GradientFlow):
         refuse(f"draw: prune={options.prune!r} of a graph", "edges are pruned by their δ, and a graph has none",
                "graph.backward().draw(…)")  # fmt: skip
+    if options.arrows != "forward":
+        _check_arrows(source, form, options)
     if form == "html":
         return to_page(*_pruned_page(source, options))
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
@@ -59,6 +61,16 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
         return to_dot(found, view, options)
     scene = compose(found, view, options)
     return to_svg(scene, options.theme) if form == "svg" else render(scene, form, options)
+
+
+def _check_arrows(source: Graph | GradientFlow, form: str, options: Options) -> None:
+    """Refuse arrows back where there is no δ, or on a page."""
+    if not isinstance(source, GradientFlow):
+        refuse(f"draw: arrows={options.arrows!r} of a graph", "arrows back carry δ, and a graph has none",
+               "graph.backward().draw(…)")  # fmt: skip
+    if form == "html":
+        refuse(f"draw: arrows={options.arrows!r} of a page", "its arrows follow the computation, and its slider shows "
+               "the way back", "leave it out, or draw into .svg")  # fmt: skip
 
 
 def _pruner(found: dict[str, Any], source: Graph | GradientFlow) -> Pruner | None:

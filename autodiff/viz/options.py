@@ -15,6 +15,7 @@ from ..errors import PictureError, message, nearest
 FORMATS = ("svg", "png", "pdf", "html", "dot", "json", "txt")
 THEMES = ("light", "dark", "auto")
 DIRECTIONS = ("TB", "LR")
+ARROWS = ("forward", "reverse", "both")
 ENGINES = ("auto", "pygraphviz", "dot", "builtin")
 
 
@@ -30,6 +31,9 @@ class Options:
         "auto" follows the reader's own setting in an SVG file and a page; png and pdf are light then.
     direction : {"TB", "LR"}
         Which way the computation runs: top to bottom, or left to right.
+    arrows : {"forward", "reverse", "both"}
+        Which way arrows point, whose number is the δ that came back along them: with the computation, or the way δ
+        goes; "both" draws two, a thin one forward with the value and one back with δ. Those of a page point forward.
     collapse : int, str or sequence of str, optional
         Draw scopes as one box each: all scopes at this depth, or the scopes with these names. A page opens so.
     focus : node, name, number, or a sequence of those, optional
@@ -57,6 +61,7 @@ class Options:
     title: str | None = None
     theme: str = "auto"
     direction: str = "TB"
+    arrows: str = "forward"
     collapse: Any = None
     focus: Any = None
     hops: int = 2
@@ -70,7 +75,7 @@ class Options:
 
 
 _KNOWN = tuple(field.name for field in dataclasses.fields(Options))
-_CHOICES = {"theme": THEMES, "direction": DIRECTIONS, "engine": ENGINES}
+_CHOICES = {"theme": THEMES, "direction": DIRECTIONS, "arrows": ARROWS, "engine": ENGINES}
 _COUNTS = {"hops": 0, "split": 0, "max_nodes": 1, "dpi": 1}
 _AMOUNTS = {"timeout": 0.0, "memory": 0.0}
 
@@ -90,9 +95,9 @@ def read_options(given: Mapping[str, Any]) -> Options:
     """
     for key in given:
         if key not in _KNOWN:
-            near = " or ".join(nearest(key, _KNOWN))
+            perhaps = " or ".join(nearest(key, _KNOWN))
             why = f"its options are {', '.join(_KNOWN)}"
-            refuse(f"draw has no option {key!r}", why, f"perhaps {near}" if near else "one of these")
+            refuse(f"draw has no option {key!r}", why, f"perhaps {perhaps}" if perhaps else "one of these")
     options = Options(**given)
     for key, choices in _CHOICES.items():
         value = getattr(options, key)

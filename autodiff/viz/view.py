@@ -50,6 +50,7 @@ class Arrow:
     head: str
     edges: list[dict[str, Any]]
     whole: dict[str, Any] | None = None  # δ of the node that it leaves, where all of that δ came back along it
+    carries: dict[str, Any] | None = None  # statistics of the value, on an arrow that stands beside that of δ
 
 
 @dataclasses.dataclass
