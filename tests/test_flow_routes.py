@@ -402,10 +402,75 @@ def test_no_trend_where_there_are_no_blocks():
     assert rows.told.startswith("There is no trend")
 
 
+def test_a_block_is_no_trend_and_two_have_no_quality():
+    assert ad.flow(chain(0.5, 1))(np.ones(3)).trend().told == "There is no trend over 1 block."
+    assert ad.flow(chain(0.5, 2))(np.ones(3)).trend().told == (
+        "On its way back through 2 blocks δ shrinks by ×0.5 a block, from 1 to 0.5."
+    )
+
+
+def scaled(*factors):
+    def f(x):
+        for i, factor in enumerate(factors):
+            with ad.scope(f"layer{i}"):
+                x = x * factor
+        return np.sum(x)
+
+    with np.errstate(invalid="ignore"):
+        return ad.flow(f)(np.ones(3)).trend()
+
+
+def test_what_a_trend_says_of_zeros_of_nan_and_of_zigzags():
+    assert scaled(1.0, 1.0, 0.0, 1.0).told == (
+        "On its way back through 4 blocks δ keeps its size, from 1 to 1. In 2 of them it is zero."
+    )
+    rows = scaled(0.5, 0.5, np.array([np.nan, 1.0, 1.0]), 0.5)
+    assert [row["nonfinite"] > 0 for row in rows] == [False, False, True, True]
+    assert rows.told.endswith("In 2 of them not all of it is finite.")
+    rows = scaled(0.5, np.nan, 0.5, 0.5)
+    assert [row["block"] for row in rows] == [f"layer{i}" for i in (3, 2, 1, 0)]  # a block of nan is still a block
+    assert np.isnan(rows[-1]["delta"])
+    assert rows.summary["factor"] == pytest.approx(0.5)
+    rows = scaled(*[2.0, 0.5] * 10)
+    assert "keeps its size, unevenly, from 1 to 0.5 (R² = 0.0" in rows.told
+    assert scaled(*[0.0] * 4).told.startswith("There is no trend over 4 blocks: in fewer than two of them")
+    assert "grows by ×3 a block, from 1 to 5.9e+04 (R² = 1.00)" in scaled(*[3.0] * 11).told
+
+
+def test_blocks_in_stages_and_the_floor_of_the_coarsest():
+    def f(x):
+        for stage in range(3):
+            for i in range(4):
+                with ad.scope(f"stage{stage}"), ad.scope(f"block{i}"):
+                    x = x * np.float16(0.25)
+        return np.sum(x.astype(np.float32))
+
+    rows = ad.flow(f)(np.ones(3, np.float16)).trend(depth=2)
+    assert [row["block"] for row in rows] == [f"stage{s}/block{i}" for s in (2, 1, 0) for i in (3, 2, 1, 0)]
+    assert rows.summary["factor"] == pytest.approx(0.25)
+    assert rows.summary["floor"] == np.finfo(np.float16).smallest_normal
+
+
+def test_the_forks_of_a_u_shaped_net_stand_in_order():
+    def f(x):
+        levels = []
+        for _ in range(4):
+            levels.append(x := np.tanh(0.5 * x))
+        for level in reversed(levels):
+            x = np.tanh(np.tanh(x)) + level
+        return x
+
+    flow = ad.flow(f)(0.5)
+    assert [row["delta"] for row in flow.trend()] == [abs(flow[v]) for v in sorted(
+        {row["fork"] for row in flow.joins()}, reverse=True)]  # fmt: skip
+
+
 def test_names_that_differ_in_one_number():
     names = ["stem", "block10/a", "block2/a", "block2/b", "head", "block1/a"]
     assert [names[i] for i in numbered(names)] == ["block1/a", "block2/a", "block10/a"]
     assert numbered(["a", "b"]) == []
+    stages = ["stage0/block0", "stage0/block1", "stage1/block0", "stage10/block0", "stage2/block0"]
+    assert [stages[i] for i in numbered(stages)] == [*stages[:3], stages[4], stages[3]]
 
 
 def test_a_fit_passes_over_zeros_and_says_how_good_it_is(rng):
@@ -424,7 +489,9 @@ def test_a_fit_passes_over_zeros_and_says_how_good_it_is(rng):
 def test_two_steps_of_training_side_by_side(x, layers, flow):
     later = ad.flow(net)(x, [(w1, 2 * w2) for w1, w2 in layers])
     rows = flow.compare(later)
-    assert rows.summary == {"matched": len(flow.graph), "only_here": 0, "only_there": 0}
+    assert rows.summary == {
+        "matched": len(flow.graph), "only_here": 0, "only_there": 0, "vanished": 0, "appeared": 0, "nonfinite": 0
+    }  # fmt: skip
     for row in rows:
         v = row["node"]
         assert row["other"] == v
@@ -450,3 +517,26 @@ def test_a_cut_beside_the_whole(flow):
     cut = flow.cut((join["fork"], join["join"], join["skip"]))
     changed = {row["node"] for row in flow.compare(cut) if row["factor"] != 1.0}
     assert changed == {flow.graph.node("x").index}
+    assert flow.compare(cut).summary["vanished"] == 0
+    assert "vanished" not in flow.compare(cut).told
+
+
+def test_what_two_flows_say_where_delta_vanishes_appears_or_is_nan():
+    def f(x, factor):
+        with ad.scope("first"):
+            y = np.sin(x * factor)
+        with ad.scope("second"):
+            return np.sum(y * y)
+
+    x = np.ones(3)
+    with np.errstate(invalid="ignore"):
+        some, none, lost = (ad.flow(lambda x, c=c: f(x, c))(x) for c in (3.0, 0.0, np.inf))
+    assert some.compare(none).told == "5 nodes are in both flows. At 3 nodes δ vanished."
+    assert none.compare(some).told == "5 nodes are in both flows. At 3 nodes δ appeared."
+    assert some.compare(some.cut(("x", "multiply"))).told == "5 nodes are in both flows. At 1 node δ vanished."
+    assert some.compare(lost).told == "5 nodes are in both flows. At 3 nodes δ is not finite."
+    one = ad.flow(lambda x: x)(1.0)
+    assert one.compare(one).told == "1 node is in both flows. δ is of the same size everywhere."
+    assert one.compare(ad.flow(lambda y: np.sin(y))(1.0)).told == (
+        "No node is in both flows, 1 in the first alone and 2 in the second."
+    )

@@ -428,8 +428,8 @@ class GradientFlow:
     def trend(self, depth: int | None = 1) -> Rows:
         """How δ changes from block to block on its way back, as a factor a block.
 
-        Blocks are the scopes whose names differ in one number alone (block0, block1, …), as many as there are; without
-        such scopes the forks of the joins (see :meth:`joins`) take their place.
+        Blocks are the scopes whose names differ in their numbers alone (block0, block1, …), as many as there are;
+        without such scopes the forks of the joins (see :meth:`joins`) take their place.
 
         Parameters
         ----------
@@ -440,22 +440,27 @@ class GradientFlow:
         -------
         list of dict
             From the output back: ``block``, ``delta`` (RMS of δ of its operations, or at the fork), ``factor`` (against
-            the block before it on the way back), ``below_floor`` (below the smallest normal number of the dtype). Its
-            ``summary`` holds ``factor`` (of the fitted exponential), ``r2``, ``blocks``, ``floor`` and
-            ``blocks_to_floor`` (after how many more blocks δ would be below the floor), its ``told`` a sentence.
+            the block before it on the way back), ``below_floor`` (below the smallest normal number of the coarsest
+            dtype in the blocks), ``nonfinite`` (how many elements are nan or inf). Its ``summary`` holds ``factor`` (of
+            the fitted exponential), ``r2``, ``blocks``, ``floor`` and ``blocks_to_floor`` (after how many more blocks δ
+            would be below the floor), its ``told`` a sentence. What is zero or not finite is left out of the fit.
         """
-        rows = [row for row in self.by_scope(depth) if row["delta"] is not None]
-        chosen = numbered([row["scope"] for row in rows])
-        if len(chosen) > 1:
-            names = [rows[i]["scope"] for i in chosen]
-            sizes = [rows[i]["delta"] for i in chosen]
+        rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
+        chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
+        forks = sorted({join.fork for join in find_joins(self.graph) if self.delta[join.fork] is not None})
+        if len(chosen) > 1 or len(forks) < 2:
+            names, sizes, lost = ([row[key] for row in chosen] for key in ("scope", "delta", "nonfinite"))
+            scopes_ = set(names)
+            nodes = [v for v, path in enumerate(scopes(self.graph)) if "/".join(path[:depth]) in scopes_]
         else:
-            every = dict.fromkeys(join.fork for join in find_joins(self.graph))
-            forks = [v for v in every if self.delta[v] is not None]
             names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
-            sizes = [statistics(self.delta[v])["rms"] or 0.0 for v in forks]
-        dtypes = [dtype for dtype in self.graph.dtypes if not isinstance(dtype, tuple) and dtype.kind in "fc"]
-        return trend(names[::-1], sizes[::-1], np.result_type(*dtypes))
+            found = [statistics(self.delta[v]) for v in forks]
+            sizes, lost = [s["rms"] for s in found], [s["nan"] + s["+inf"] + s["-inf"] for s in found]
+            nodes = forks
+        dtypes = [self.graph.dtypes[v] for v in nodes if self._counts(v, False) or v in forks]
+        floats = [t for t in dtypes if not isinstance(t, tuple)] or [np.dtype(np.float64)]
+        coarsest = max(floats, key=lambda t: float(np.finfo(t).smallest_normal))
+        return trend(names[::-1], [math.nan if s is None else s for s in sizes[::-1]], lost[::-1], coarsest)
 
     def compare(self, other: GradientFlow) -> Rows:
         """Set this flow beside another of the same code, node by node, matched by scope, operation and occurrence.
@@ -470,7 +475,8 @@ class GradientFlow:
         list of dict
             For each node that both have: ``scope``, ``what`` (its name or operation), ``occurrence``, ``node`` and
             ``other`` (its numbers), ``shape``, ``before`` and ``after`` (RMS of δ), ``factor``, ``cosine`` of the angle
-            between the two. Its ``summary`` counts what was ``matched``, ``only_here`` and ``only_there``.
+            between the two. Its ``summary`` counts what was ``matched``, ``only_here`` and ``only_there``, and of what
+            was matched the nodes whose δ ``vanished`` or ``appeared`` or is ``nonfinite`` in one of the two.
 
         Examples
         --------
