@@ -59,15 +59,15 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     told += [joins.told] if joins else [*_tell_inputs(flow), joins.told]
     return {
         "joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start,
-        "answers": _answers(flow, clear, start, spectra[0]) if clear and start is not None else [],
+        "answers": _answers(flow, start, clear[0]["scope"], spectra[0]) if clear and start is not None else [],
         "least": _tell_cuts(cuts, joins, start) if start is not None else "", "followed": len(forks) + len(inputs),
     }  # fmt: skip
 
 
-def _answers(flow: GradientFlow, joins: list[dict[str, Any]], start: int, spectrum: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _answers(flow: GradientFlow, start: int, scope: str, spectrum: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What share of a δ came through skips alone, and which paths carry it: a question, a number, a sentence."""
     name = called(flow.graph, start)
-    block = next(row["scope"] for row in joins if row["fork"] == start) or name
+    block = scope or name
     asked = (f"What share of the gradient reaches {block} through skips alone?", "Which paths carry it?")
     place = name if block == name else f"{name}, which goes into {block},"
     rows = spectrum["rows"]

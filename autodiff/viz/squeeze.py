@@ -37,7 +37,7 @@ OWN = """
     residualShare rest rounded rows said shapes skip skipShare spots step tag tail timer uses whole
 """
 PROPERTIES = frozenset(OWN.split())
-"""Properties of the script's own objects, as nothing of a browser's is called. Data is asked by text: ``found["delta"]``."""
+"""Properties of the script's objects; nothing of a browser's is called so. Data is asked by text, ``a["delta"]``."""
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
 

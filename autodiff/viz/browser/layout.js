@@ -177,13 +177,17 @@ function finish(boxes, arrows, places, chains) {
     }
     return [...route, [tips[n], last.y - last.h / 2]];
   });
-  const beside = chains.map((chain, n) => starts[n] < places[chain[0]].x);
+  const beside = chains.map((chain, n) => starts[n] < places[chain[0]].x), uses = new Map();
+  for (const [tail] of chains) uses.set(tail, (uses.get(tail) || 0) + 1);
   const routes = TURNED ? whole.map((route) => route.map(([x, y]) => [y, x])) : whole;
   if (TURNED) for (const p of places) Object.assign(p, { x: p.y, y: p.x, w: p.h, h: p.w });
   const labels = routes.map(([a, b, c, d], n) => {
     const along = (i) => 0.125 * a[i] + 0.375 * (b[i] + c[i]) + 0.125 * d[i];
     if (TURNED && abs(d[1] - a[1]) < 9) return [along(0), along(1) - 7, "mid"];
-    return TURNED ? [along(0) - 4, along(1) + (d[1] < a[1] ? -6 : 6), "end"] : [along(0) + (beside[n] ? -5 : 5), along(1), beside[n] ? "end" : ""];
+    if (TURNED) return [along(0) - 4, along(1) + (d[1] < a[1] ? -6 : 6), "end"];
+    // beside a slope: above it where arrows part, so that two labels stand apart, else below it
+    const parting = uses.get(chains[n][0]) > 1, slope = d[0] - a[0], straight = abs(slope) < 9, left = straight ? beside[n] : slope > 0 !== parting;
+    return [along(0) + (left ? -5 : 5), along(1) + (straight ? 0 : parting ? -6 : 6), left ? "end" : ""];
   });
   const frames = new Map();
   boxes.forEach((box, i) => {
