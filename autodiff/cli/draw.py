@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
-from ..viz.options import ARROWS, DIRECTIONS, ENGINES, THEMES, Options
+from ..errors import CommandError, message
+from ..viz.options import ARROWS, DIRECTIONS, ENGINES, Options
+from ..viz.theme import GROUNDS
 from .source import find
 
 _PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes", "prune", "arrows")
@@ -23,7 +26,7 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--prune", type=float, metavar="PART", help=about)
     p.add_argument("--direction", choices=DIRECTIONS, help=f"top to bottom or left to right [{Options.direction}]")
     p.add_argument("--arrows", choices=ARROWS, help=f"with the computation, the way δ goes, or both [{Options.arrows}]")
-    p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
+    p.add_argument("--theme", metavar="THEME", help=f"{', '.join(GROUNDS)}, or a .json with colours [{Options.theme}]")
     p.add_argument("--engine", choices=ENGINES, help=f"what lays it out [{Options.engine}]")
     p.add_argument("--dpi", type=int, metavar="N", help=f"dots an inch of a png [{Options.dpi}]")
     p.add_argument("--max-nodes", type=int, metavar="N", help=f"refuse to draw more boxes [{Options.max_nodes}]")
@@ -38,9 +41,25 @@ def run(given: argparse.Namespace) -> None:
 def picture_options(given: argparse.Namespace) -> dict[str, Any]:
     """What was asked of the picture; numbers among names are depths and nodes."""
     wanted = {key: getattr(given, key) for key in _PICTURE if getattr(given, key, None) is not None}
+    if str(wanted.get("theme", "")).lower().endswith(".json"):
+        wanted["theme"] = _colours(Path(wanted["theme"]))
     for key in ("collapse", "focus"):
         if key in wanted:
             wanted[key] = [int(text) if text.isdecimal() else text for text in wanted[key]]
     if isinstance(wanted.get("collapse"), list) and len(wanted["collapse"]) == 1:
         wanted["collapse"] = wanted["collapse"][0]
     return wanted
+
+
+def _colours(path: Path) -> dict[str, Any]:
+    """The colours of a theme from a file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CommandError(
+            message(f"the theme {path} cannot be read", str(error), 'write {"paper": "#fffaf0"} into it')
+        ) from None
+    if not isinstance(found, dict):
+        what = f"the theme {path} is a {type(found).__name__}"
+        raise CommandError(message(what, "its colours have names", 'write {"paper": "#fffaf0"} into it'))
+    return found

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..errors import CommandError, message
-from ..viz.options import THEMES, Options
+from ..viz.options import Options
+from ..viz.theme import GROUNDS
 from .draw import picture_options
 from .source import find
 
@@ -18,7 +19,7 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="open with these as one box; a number is a depth")
     about = "draw only the edges that carry this part of the gradient, such as 0.98"
     p.add_argument("--prune", type=float, metavar="PART", help=about)
-    p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
+    p.add_argument("--theme", metavar="THEME", help=f"{', '.join(GROUNDS)}, or a .json with colours [{Options.theme}]")
 
 
 def run(given: argparse.Namespace) -> None:

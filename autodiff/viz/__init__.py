@@ -28,9 +28,10 @@ from .raster import render
 from .scene import compose
 from .svg import to_svg
 from .text import to_text
+from .theme import Theme
 from .view import Pruner, select
 
-__all__ = ["FORMATS", "Options", "document", "draw", "explore", "picture", "plots"]
+__all__ = ["FORMATS", "Options", "Theme", "document", "draw", "explore", "picture", "plots"]
 
 SWEPT = 1_000_000
 """So many nodes may be swept, all sweeps together, to find out what an error message advises."""

@@ -15,7 +15,7 @@ from .face import Face, Line, face, line, ordinary
 from .lettering import clean, number
 from .options import Options
 from .scene import THINNEST, WIDEST
-from .theme import DARK, LIGHT, Scale, on
+from .theme import Scale, as_theme, on
 from .view import View, size
 
 
@@ -38,11 +38,12 @@ def to_dot(found: dict[str, Any], view: View, options: Options) -> str:
     """The text of a .dot file."""
     if options.arrows == "both":
         view = with_values(view)
-    colours = DARK if options.theme == "dark" else LIGHT
+    theme = as_theme(options.theme)
+    colours = theme.plain
     lines = {arrow.id: line(arrow) for arrow in view.arrows}
     deltas = {box.id: size(box) for box in view.boxes}
     sizes = [numbers["rms"] for numbers in deltas.values() if numbers is not None and ordinary(numbers)]
-    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size])
+    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size], theme.delta)
     root = graphviz.Digraph("flow" if found["flow"] else "graph")
     root.attr("graph", rankdir=options.direction, label=_caption(found, view, scale, options.arrows), labelloc="t",
               labeljust="l", bgcolor=colours["paper"], fontcolor=colours["ink"], fontname="Helvetica",

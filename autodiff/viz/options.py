@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import PictureError, message, nearest
+from .theme import as_theme
 
 FORMATS = ("svg", "png", "pdf", "html", "dot", "json", "txt")
-THEMES = ("light", "dark", "auto")
 DIRECTIONS = ("TB", "LR")
 ARROWS = ("forward", "reverse", "both")
 ENGINES = ("auto", "pygraphviz", "dot", "builtin")
@@ -27,8 +27,9 @@ class Options:
     ----------
     title : str or None
         What stands above the picture; the name of the function by default.
-    theme : {"light", "dark", "auto"}
-        "auto" follows the reader's own setting in an SVG file and a page; png and pdf are light then.
+    theme : {"light", "dark", "auto"}, Theme or mapping
+        "auto" follows the reader's own setting in an SVG file and a page; png and pdf are light then. Colours of your
+        own are a :class:`~autodiff.viz.theme.Theme`, or a mapping with its fields.
     direction : {"TB", "LR"}
         Which way the computation runs: top to bottom, or left to right.
     arrows : {"forward", "reverse", "both"}
@@ -59,7 +60,7 @@ class Options:
     """
 
     title: str | None = None
-    theme: str = "auto"
+    theme: Any = "auto"
     direction: str = "TB"
     arrows: str = "forward"
     collapse: Any = None
@@ -75,7 +76,7 @@ class Options:
 
 
 _KNOWN = tuple(field.name for field in dataclasses.fields(Options))
-_CHOICES = {"theme": THEMES, "direction": DIRECTIONS, "arrows": ARROWS, "engine": ENGINES}
+_CHOICES = {"direction": DIRECTIONS, "arrows": ARROWS, "engine": ENGINES}
 _COUNTS = {"hops": 0, "split": 0, "max_nodes": 1, "dpi": 1}
 _AMOUNTS = {"timeout": 0.0, "memory": 0.0}
 
@@ -99,6 +100,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
             why = f"its options are {', '.join(_KNOWN)}"
             refuse(f"draw has no option {key!r}", why, f"perhaps {perhaps}" if perhaps else "one of these")
     options = Options(**given)
+    as_theme(options.theme)  # its own errors say what is wrong with it
     for key, choices in _CHOICES.items():
         value = getattr(options, key)
         if value not in choices:

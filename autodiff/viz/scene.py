@@ -14,12 +14,12 @@ from typing import Any
 
 from .arrows import SAID, backwards, with_values
 from .curves import redraw
-from .engine import EngineError, arrange_with, engines
+from .engine import EngineError, SlowError, absent, arrange_with, engines
 from .face import BODY, GAP, INDENT, SMALL, TAG, TITLE, Face, Line, Row, face, line, ordinary
 from .layout import BUILT_IN, LABEL, Layout, Sketch, arrange
 from .lettering import clean, power, width
 from .options import Options, refuse
-from .theme import Scale
+from .theme import Scale, as_theme
 from .view import Box, View, beneath, size
 
 MARGIN = 18.0
@@ -105,7 +105,9 @@ def lay_out(sketch: Sketch, options: Options) -> Layout:
             return redraw(arrange_with(engine, sketch, options), sketch)
         except EngineError as error:
             reasons.append(str(error))
-    why = "; ".join(reasons) or "Graphviz is not installed"
+            if isinstance(error, SlowError):
+                break
+    why = "; ".join(reasons) or absent(options)
     found = redraw(arrange(sketch), sketch)
     return dataclasses.replace(found, note="; ".join(filter(None, (why, found.note))))
 
@@ -142,7 +144,7 @@ def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict
     deltas = {box.id: size(box) for box in view.boxes}
     lines = {arrow.id: line(arrow) for arrow in view.arrows}
     sizes = [numbers["rms"] for numbers in deltas.values() if numbers is not None and ordinary(numbers)]
-    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size])
+    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size], as_theme(options.theme).delta)
     faces = {box.id: face(box, scale) for box in view.boxes}
     clusters: dict[tuple[str, ...], list[str]] = {}
     for box in view.boxes:
