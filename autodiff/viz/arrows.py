@@ -16,7 +16,7 @@ STEPS = 24  # into which a piece of a curve is cut to find where it meets a box
 FORWARD = "Arrows follow the computation. The number on an arrow is the δ that came back along it"
 REVERSE = "Arrows follow δ, from the output back. The number on an arrow is the δ that came back along it"
 BOTH = (
-    "Thin grey arrows follow the computation and carry values (of an array the RMS). "
+    "Thin arrows follow the computation and carry values (of an array the RMS). "
     "The others follow δ, from the output back: the number is the δ that came back along it"
 )
 SAID = {"forward": FORWARD, "reverse": REVERSE, "both": BOTH}

@@ -37,7 +37,7 @@ def render(scene: Scene, form: str, options: Options) -> bytes:
     if form == "png":
         _check_size(scene, options.dpi)
     drawing = dataclasses.replace(options, engine="auto") if options.engine == "builtin" else options  # not a layout
-    source = to_xdot(scene, DARK if options.theme == "dark" else LIGHT, options.dpi)
+    source = to_xdot(scene, as_theme(options.theme).plain, options.dpi)
     reasons, cures = [], []
     for engine in engines(drawing):
         try:
