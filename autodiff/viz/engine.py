@@ -22,6 +22,7 @@ from .lettering import clean
 from .options import Options
 
 BESIDE = 7.0  # points between an arrow and its label
+PATIENT = 1200  # boxes; a larger picture is put straight with less care, in half the time
 
 TABLE = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
 
@@ -167,8 +168,9 @@ def skeleton(sketch: Sketch) -> str:
     root = graphviz.Digraph("skeleton")
     airy = len(sketch.boxes) <= 12  # a small picture can afford gentler curves
     between = "0.8" if airy else "0.44" if tall else "0.5"
+    care = "4" if len(sketch.boxes) <= PATIENT else "1"
     root.attr("graph", rankdir=sketch.direction, nodesep="0.5" if airy else "0.35", ranksep=between, remincross="true",
-              splines="true", nslimit="4", mclimit="1")  # fmt: skip
+              splines="true", nslimit=care, mclimit="1")  # fmt: skip
     root.attr("node", shape="box", fixedsize="true", margin="0", label="")
     root.attr("edge", arrowhead="normal", arrowsize=f"{HEAD / 10:g}", fontsize="10")
     graphs: dict[tuple[str, ...], Any] = {(): root}

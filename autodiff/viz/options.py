@@ -52,7 +52,7 @@ class Options:
     engine : {"auto", "pygraphviz", "dot", "builtin"}
         What lays the picture out. "auto" takes the first that is there and works.
     timeout : float
-        Seconds that Graphviz may take.
+        Seconds that Graphviz may take. Hundreds of arrows that cross take it minutes; the built-in layout stands in then.
     memory : float
         GiB that Graphviz may take.
     dpi : int
@@ -70,7 +70,7 @@ class Options:
     split: int = 3
     max_nodes: int = 2000
     engine: str = "auto"
-    timeout: float = 20.0
+    timeout: float = 4.0
     memory: float = 4.0
     dpi: int = 144
 
