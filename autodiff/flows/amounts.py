@@ -128,6 +128,15 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def extent(x: Any) -> dict[str, Any]:
+    """What :func:`pooled` reads of :func:`statistics`, in a fraction of the time where all elements are finite."""
+    wide = _wide(x)
+    square = float(np.vdot(wide, wide).real) if wide.dtype.kind in "fc" else 0.0
+    if FAINT < square < math.inf:
+        return {"size": wide.size, "rms": math.sqrt(square / wide.size), "nan": 0, "+inf": 0, "-inf": 0}
+    return statistics(x)
+
+
 def statistics(x: Any) -> dict[str, Any]:
     """RMS and range of the finite elements, and how many elements are zero, subnormal, nan or infinite.
 

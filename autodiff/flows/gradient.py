@@ -14,7 +14,7 @@ import numpy as np
 from ..archive import unreadable
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
-from .amounts import Rows, Told, divide, flat, norm, pooled, statistics
+from .amounts import Rows, Told, divide, extent, flat, norm, pooled, statistics
 from .compare import compare, keys
 from .routes import amounts, by_branches, fewest, swept, through
 from .stored import restore, store
@@ -218,8 +218,8 @@ class GradientFlow:
             joins.setdefault(homes[row["join"]][:depth], []).append(row)
         rows = Rows()
         for path, members in groups.items():
-            ops = [statistics(self.delta[v]) for v in members if self._counts(v, False)]
-            leaves = [statistics(self.delta[v]) for v in members if self._counts(v, True)]
+            ops = [extent(self.delta[v]) for v in members if self._counts(v, False)]
+            leaves = [extent(self.delta[v]) for v in members if self._counts(v, True)]
             here = joins.get(path, [])
             clear = here[0] if len(here) == 1 else {}
             rows.append({
