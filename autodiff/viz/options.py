@@ -52,7 +52,7 @@ class Options:
     engine : {"auto", "pygraphviz", "dot", "builtin"}
         What lays the picture out. "auto" takes the first that is there and works.
     timeout : float
-        Seconds that Graphviz may take. Hundreds of arrows that cross take it minutes; the built-in layout stands in then.
+        Seconds that Graphviz may take. Hundreds of arrows that cross take it minutes: the built-in layout stands in.
     memory : float
         GiB that Graphviz may take.
     dpi : int
