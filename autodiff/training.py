@@ -26,7 +26,7 @@ class Watch:
         A row a block and recorded step: ``step``, ``value``, ``block``, ``delta`` and ``parameters`` (RMS of δ of its
         operations and of its leaves), ``skip`` and ``residual`` (shares at its join), ``nonfinite``.
     step : int
-        How many calls there were.
+        The number of the next call. It may be set, where a training goes on from elsewhere.
     """
 
     def __init__(
@@ -40,7 +40,24 @@ class Watch:
         self._both = value_and_grad(f, argnums)
         self._flow = flow(f, argnums)
         if self.path is not None:
-            self.path.write_text("", encoding="utf-8")
+            self._go_on(self.path)
+
+    def _go_on(self, path: Path) -> None:
+        """Take up the history of a training that was interrupted, and make sure that the file can be written."""
+        try:
+            if path.exists():
+                self.history = load(path)
+                whole = b"".join(line + b"\n" for line in _lines(path.read_bytes()))
+                if whole != path.read_bytes():
+                    path.write_bytes(whole)
+            path.open("ab").close()
+        except OSError as error:
+            raise WatchError(
+                message(f"watch(path={str(path)!r}): {error.strerror}", "each record is appended to it as it comes",
+                        "a file in a folder that can be written")
+            ) from None  # fmt: skip
+        if self.history:
+            self.step = (max(row["step"] for row in self.history) // self.every + 1) * self.every
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """The value and the gradient, as :func:`autodiff.value_and_grad` gives them."""
@@ -101,22 +118,33 @@ def _line(row: dict[str, Any]) -> str:
 def load(path: Any) -> Rows:
     """The history that :meth:`Watch.save` wrote, or that a watch with a path wrote as it went.
 
+    A last line that was cut short, as by the end of a process, is left out.
+
     Raises
     ------
     WatchError
         Where a line is not a row of a history.
     """
     rows = Rows()
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(Path(path).read_bytes()), 1):
         try:
             row = json.loads(line)
-            rows.append({key: _number(row[key]) for key in ("step", "value", "block", *COLUMNS)})
+            numbers = {key: _number(row[key]) for key in ("step", "value", *COLUMNS)}
+            rows.append({"step": numbers.pop("step"), "value": numbers.pop("value"), "block": row["block"], **numbers})
         except (ValueError, KeyError, TypeError) as error:
             raise WatchError(
                 message(f"{path}, line {number}, is no row of a history ({error})", "each line is one JSON object",
                         "a file that watch(..., path=) or save wrote")
             ) from None  # fmt: skip
     return rows
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """The lines of a history, without a last one that is the beginning of a row."""
+    *lines, last = text.split(b"\n")
+    start = _line({"step": 0}).encode()[:-3]
+    cut = (last.startswith(start) and not last.endswith(b"}")) or start.startswith(last)
+    return lines if cut else [*lines, last]
 
 
 def _number(x: Any) -> Any:
@@ -144,7 +172,8 @@ def watch(
     argnums : int or sequence of int
         As for :func:`value_and_grad`.
     path : path, optional
-        A file to append each record to as it comes, as JSON lines; a file that is there is written anew.
+        A file to append each record to as it comes, as JSON lines. The history in a file that is there is taken up, and
+        the next call is taken for the next step to be recorded; ``step`` says and sets which that is.
     depth : int, optional
         Scopes below this depth count to the one above.
 
