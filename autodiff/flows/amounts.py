@@ -14,6 +14,7 @@ CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
 FAINT = 1e-280
 """A sum of squares above this holds nothing that was lost to underflow."""
+DOUBLE = np.dtype(np.float64)
 
 
 class Rows(list[dict[str, Any]]):
@@ -83,7 +84,8 @@ def _scale(x: Any) -> float:
 
 def norm(x: Any) -> float:
     """‖x‖ over all elements, without overflow or underflow on the way."""
-    x = _wide(x)
+    if type(x) is not np.ndarray or x.dtype is not DOUBLE:
+        x = _wide(x)
     square = float(np.vdot(x, x).real)
     if FAINT < square < math.inf:  # nearly always: nothing was lost on the way
         return math.sqrt(square)
