@@ -80,3 +80,18 @@ def test_an_archive_that_claims_more_than_there_is_memory_is_no_graph(tmp_path):
         archive.writestr("a0.npy", header.getvalue())
     with pytest.raises(LoadError, match="cannot be read"):
         GradientFlow.load(path)
+
+
+def test_flows_of_operations_with_several_results_are_compared(rng):
+    def several(a):
+        w, v = np.linalg.eigh(a @ a.T)
+        return np.sum(w[:1]) + np.sum(v[0] ** 2)
+
+    def one(a):
+        return np.sum(np.linalg.eigh(a @ a.T)[0][:1])
+
+    first, second = (ad.flow(several)(rng.normal(size=(3, 3))) for _ in range(2))
+    (row,) = (row for row in first.compare(second) if row["what"] == "eigh")
+    assert -1 <= row["cosine"] <= 1
+    (row,) = (row for row in first.compare(ad.flow(one)(np.eye(3) + 0.1)) if row["what"] == "eigh")
+    assert row["cosine"] is None  # one of them has a δ of its vectors, the other has none

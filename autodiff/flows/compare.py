@@ -36,7 +36,7 @@ def compare(
         w = second[key]
         a, b = delta[v], other[w]
         before, after = (None if d is None else statistics(d)["rms"] for d in (a, b))
-        alike = a is not None and b is not None and np.shape(a) == np.shape(b)
+        alike = a is not None and _alike(a, b)
         scope, what, occurrence = key
         rows.append({
             "scope": "/".join(scope), "what": what, "occurrence": occurrence, "node": v, "other": w,
@@ -62,6 +62,15 @@ def _is_some(d: Any) -> bool:
 
 def _is_finite(d: Any) -> bool:
     return d is None or bool(np.all(np.isfinite(flat(d))))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two δ have the same shape; of several results each, and the same ones unused."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if a is None or b is None:
+        return a is b
+    return bool(np.shape(a) == np.shape(b))
 
 
 def _told(rows: Rows) -> str:
