@@ -23,7 +23,7 @@ from .squeeze import squeeze_script, squeeze_style
 from .theme import CIVIDIS, LIGHT, Theme, as_theme, between
 
 SCRIPTS = ("model.js", "layout.js", "drawing.js", "panels.js", "main.js")
-HEIGHT = 760
+HEIGHT = 860
 """Of the frame in a notebook, in points of the page."""
 
 

@@ -165,6 +165,44 @@ def test_the_histogram_is_numpys(visit):
     assert label.endswith(", ".join(map(str, counted["1"])))
 
 
+def test_the_inspector_has_the_rule_the_line_and_links(visit):
+    flow = residual_net(2)
+    page = visit(flow)
+    v = next(v for v, op in enumerate(flow.graph.ops) if op.name == "matmul")
+    a, b = flow.graph.inputs[v]
+    page.fill("#search", "matmul")
+    page.press("#search", "Enter")
+    panel = page.inner_text("#panel-node")
+    assert f"node {v}" in panel
+    assert "nets.py:" in panel
+    assert "x = x + np.tanh(x @ w1 + b1) @ w2" in panel
+    rules = page.locator("#panel-node .rules li").all_inner_texts()
+    assert [rule.split(" → ")[0].strip() for rule in rules] == ["δA = δY·Bᵀ (4×8)", "δB = Aᵀ·δY (8×8)"]
+    assert page.inner_text("#panel-node .where").startswith("where A = x (4×8), B = layers[0][0] (8×8), Y = this (4×8)")
+    for n, u in enumerate((a, b)):
+        page.fill("#search", "")
+        page.locator(f"#listing tbody tr:nth-child({v + 1}) button").click()
+        page.locator("#panel-node .rules button").nth(n).click()
+        assert page.inner_text("#panel-node h2").endswith(f"node {u}")
+        assert page.locator("#world .chosen").get_attribute("id") == f"n{u}"
+    page.locator("#panel-node .contributions button").click()  # what the weight got its δ from
+    assert page.inner_text("#panel-node h2").endswith(f"node {v}")
+
+
+def test_hovering_tells_the_numbers(visit):
+    flow = ad.flow(nets.s2)(2.0, 3.0)
+    page = visit(flow)
+    page.locator("#n0 .outline").hover()
+    assert page.inner_text("#tip").splitlines()[0] == "a (0)"
+    assert "10.5" in page.inner_text("#tip")
+    (w, k), *_ = [use for use in flow.contributions if flow.graph.inputs[use[0]][use[1]] == 0]
+    share = flow.shares(0)["terms"][[t["consumer"] for t in flow.shares(0)["terms"]].index(w)]
+    page.locator(f"#e{w}x{k} polygon").hover()
+    told = page.inner_text("#tip")
+    assert f"contribution {number(float(flow.contributions[w, k]), 6)}" in told
+    assert f"projection share {number(100 * share['projection'], 3)} %" in told
+
+
 def test_the_joins_the_depth_and_the_cuts_are_the_flows(visit):
     flow = residual_net(5)
     page = visit(flow)
@@ -233,6 +271,39 @@ def test_the_slider_follows_the_sweep(visit):
         assert page.eval_on_selector_all("#world .arrow.now", "all => all.map(one => one.id)") == [f"e{w}x{k}"]
         assert page.eval_on_selector_all("#world .gathering", "all => all.map(one => one.id)") == [f"n{v}"]
     assert page.locator("#world .arrow.dim").count() == 0
+
+
+def test_contributions_arrive_one_by_one(visit):
+    flow = ad.flow(lambda x: np.sin(x) * x + np.cos(x))(0.5)
+    page = visit(flow)
+    page.focus("#step")
+    arrived = []
+    for _ in flow.contributions:
+        page.keyboard.press("ArrowRight")
+        found = re.search(r"\(0\): (\d of 3) contributions arrived", page.inner_text("#told-step"))
+        arrived += [found[1]] if found else []
+    assert arrived == ["1 of 3", "2 of 3", "3 of 3"]
+
+
+@pytest.mark.parametrize(("motion", "pace"), [("no-preference", 500), ("reduce", 2000)])
+def test_the_reverse_pass_plays_at_its_pace_and_stops(visit, motion, pace):
+    page = visit(ad.flow(lambda x: np.sin(x) * 2.0)(0.5), browser={"reduced_motion": motion})
+    page.clock.install()
+    page.click("#play")
+    assert page.inner_text("#play") == "Pause"
+    steps = []
+    for wait in (pace - 50, 100, pace - 100):
+        page.clock.run_for(wait)
+        steps.append(page.input_value("#step"))
+    assert steps == ["0", "1", "1"]
+    page.click("#play")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+    page.clock.run_for(3 * pace)
+    assert page.input_value("#step") == "1"
+    page.click("#play")
+    page.clock.run_for(3 * pace)
+    assert page.input_value("#step") == "2"  # the last
+    assert page.inner_text("#play") == "Play"
 
 
 def test_paths_that_carry_the_gradient_are_marked(visit):
@@ -348,7 +419,7 @@ def test_a_notebook_shows_it_in_a_sandbox(visit):
     shown = ad.flow(nets.s2)(2.0, 3.0).explore()
     bundle = shown._repr_mimebundle_()
     assert bundle.keys() == {"text/html", "image/svg+xml", "text/plain"}
-    assert 'sandbox="allow-scripts"' in bundle["text/html"]
+    assert re.findall(r'sandbox="([^"]*)"', bundle["text/html"]) == ["allow-scripts"]
     page = visit(None, text=f"<!doctype html><title>notebook</title>{bundle['text/html']}")
     frame = page.frames[-1]
     frame.wait_for_selector("#n5")

@@ -162,6 +162,17 @@ def test_no_width_makes_the_page_scroll_sideways(visit, width):
     assert over == []
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 700), (900, 860), (390, 844)])
+def test_however_long_its_head_a_page_has_room_for_the_picture(visit, width, height):
+    page = visit(ad.flow(plain_net)(*plain_values()), browser={"viewport": {"width": width, "height": height}})
+    stage = page.locator("#stage").bounding_box()
+    assert stage["height"] >= 300
+    assert stage["width"] >= min(width, 540)
+    for one in ("#panels", "#reverse", "#legend"):  # nothing is pushed out of its part of the page
+        inner, outer = page.locator(one).bounding_box(), page.locator("main").bounding_box()
+        assert inner["y"] + inner["height"] <= outer["y"] + outer["height"] + 1
+
+
 # -- what a screen reader is told --------------------------------------------------------------------------------------
 
 
