@@ -288,7 +288,8 @@ def test_contributions_arrive_one_by_one(visit):
 @pytest.mark.parametrize(("motion", "pace"), [("no-preference", 500), ("reduce", 2000)])
 def test_the_reverse_pass_plays_at_its_pace_and_stops(visit, motion, pace):
     page = visit(ad.flow(lambda x: np.sin(x) * 2.0)(0.5), browser={"reduced_motion": motion})
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(3_600_000)  # from here on time passes where the test says so
     page.click("#play")
     assert page.inner_text("#play") == "Pause"
     steps = []
