@@ -303,6 +303,14 @@ def test_options_that_cannot_be(argv, told, refused):
     assert told in refused("flow", *argv).splitlines()[0]
 
 
+@pytest.mark.parametrize("command", ["flow", "draw", "diff"])
+def test_a_saved_flow_is_not_overwritten_by_what_is_made_from_it(folder, refused, command):
+    before = (folder / "before.json").read_bytes()
+    both = ("after.json", "before.json") if command == "diff" else ("before.json",)
+    assert "would overwrite the flow" in refused(command, *both, "-o", "./before.json")
+    assert (folder / "before.json").read_bytes() == before
+
+
 def test_diff_refuses_the_same(folder, refused):
     assert "cannot be read" in refused("diff", "before.json", "junk.json")
     assert "--most -1 is negative" in refused("diff", "before.json", "after.json", "--most", "-1")

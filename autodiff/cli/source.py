@@ -82,6 +82,11 @@ def _saved(given_path: Path, given: argparse.Namespace) -> GradientFlow:
                     f"perhaps {' or '.join(near)}" if near else "write both with flow.save('run.json')",
                 )
             )
+    if given.out is not None and given.out.resolve() in (path.resolve(), beside(path).resolve()):
+        raise CommandError(
+            message(f"-o {given.out} would overwrite the flow that it is made from", "the flow is read from that file",
+                    f"-o {path.stem}-2{given.out.suffix}")
+        )  # fmt: skip
     if given.args is not None:
         raise CommandError(
             message(f"{given_path} was given with --args", "a saved file holds the values that it was computed from",
