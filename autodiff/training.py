@@ -7,14 +7,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .errors import WatchError, message
 from .flows import Rows
 from .transforms import flow, value_and_grad
 from .viz.picture import finite
+from .viz.plots import axes, is_dark
 from .viz.theme import cividis
 
 COLUMNS = ("delta", "parameters", "skip", "residual", "nonfinite")
 """What is kept of each block; see :meth:`autodiff.GradientFlow.by_scope`."""
+
+NAMED = 12
+"""So many blocks are named beside a plot at most."""
+FEW = 30
+"""So few steps are marked one by one."""
+WORDS = {
+    "delta": "RMS of δ", "parameters": "RMS of δ of parameters", "skip": "share of δ through the skip",
+    "residual": "share of δ through the residual branch", "nonfinite": "elements of δ that are nan or infinite",
+}  # fmt: skip
 
 
 class Watch:
@@ -83,28 +95,43 @@ class Watch:
         target.write_text("".join(map(_line, self.history)), encoding="utf-8")
         return target
 
-    def plot(self, ax: Any, what: str = "delta") -> Any:
+    def plot(self, ax: Any = None, what: str = "delta") -> Any:
         """Draw one column of the history over the steps, a line a block, from the first (dark) to the last (light).
+
+        The legend stands beside the axes and names twelve blocks at most, at even distances.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes
+        ax : matplotlib.axes.Axes, optional
+            Where to draw: ``plt.gca()`` by default.
         what : {"delta", "parameters", "skip", "residual", "nonfinite"}
         """
         if what not in COLUMNS:
             raise WatchError(message(f"plot({what!r})", f"the history has {', '.join(COLUMNS)}", "one of these"))
-        blocks = dict.fromkeys(row["block"] for row in self.history if row[what] is not None)
-        for number, block in enumerate(blocks):
-            rows = [row for row in self.history if row["block"] == block and row[what] is not None]
-            colour = cividis(number / max(1, len(blocks) - 1) * 0.9)
-            steps, sizes = [row["step"] for row in rows], [row[what] for row in rows]
-            ax.plot(steps, sizes, color=colour, label=block or "(outside)")
-        if what in ("delta", "parameters"):
+        ax = axes(ax)
+        start = 0.25 if is_dark(ax) else 0.0  # the ends of cividis are hardly seen on black and on white
+        lines: dict[str, tuple[list[int], list[float]]] = {}
+        for row in self.history:
+            if row[what] is not None:
+                steps, sizes = lines.setdefault(row["block"], ([], []))
+                steps.append(row["step"])
+                sizes.append(row[what])
+        shown = np.linspace(0, len(lines) - 1, min(len(lines), NAMED)).round()
+        for number, (block, (steps, sizes)) in enumerate(lines.items()):
+            colour = cividis(start + number / max(1, len(lines) - 1) * 0.75)
+            label = block or "(outside)" if number in shown else f"_{block}"  # matplotlib's way to leave a name out
+            ax.plot(steps, sizes, color=colour, label=label, marker="." if len(steps) < FEW else "")
+        if what in ("delta", "parameters") and any(size > 0 for _, sizes in lines.values() for size in sizes):
             ax.set_yscale("log")
+        if what == "nonfinite":  # a count begins at zero
+            ax.set_ylim(0, 1.05 * max([1, *(size for _, sizes in lines.values() for size in sizes)]))
         ax.set_xlabel("step")
-        ax.set_ylabel({"delta": "RMS of δ", "parameters": "RMS of δ of parameters"}.get(what, what))
-        if blocks:
-            ax.legend(fontsize="small", ncols=1 + len(blocks) // 12)
+        ax.set_ylabel(WORDS.get(what, what))
+        ax.set_title("Over training, by block")
+        if lines:
+            ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        else:
+            ax.text(0.5, 0.5, "Nothing was recorded.", transform=ax.transAxes, ha="center")
         return ax
 
     def __repr__(self) -> str:

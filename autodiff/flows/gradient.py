@@ -19,7 +19,7 @@ from .compare import compare, keys
 from .routes import amounts, by_branches, fewest, swept, through
 from .stored import restore, store
 from .structure import ENDS, Join, find_joins, join_at, scopes
-from .told import tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
+from .told import called, tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
 from .trend import numbered, trend
 
 
@@ -266,7 +266,7 @@ class GradientFlow:
         shares = divide(parts, self.delta[self.graph.node(key).index])["terms"]
         pairs = enumerate(zip(parts, shares, strict=True))
         rows = Rows({"branches": k, "norm": norm(part), **share} for k, (part, share) in pairs)
-        rows.told = tell_spectrum(rows, str(key))
+        rows.told = tell_spectrum(rows, called(self.graph, self.graph.node(key).index))
         return rows
 
     # -- what if ---------------------------------------------------------------------------------------------------
@@ -546,17 +546,17 @@ class GradientFlow:
             raise _without_viz()
         return GradientFlow.explore_hook(self, **options)
 
-    def plot_depth(self, ax: Any, depth: int | None = 1) -> Any:
+    def plot_depth(self, ax: Any = None, depth: int | None = 1) -> Any:
         """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`."""
         return self._plot("depth", ax, depth)
 
-    def plot_shares(self, ax: Any) -> Any:
+    def plot_shares(self, ax: Any = None) -> Any:
         """Plot what comes back through skips and residual branches; see :func:`autodiff.viz.plots.plot_shares`."""
         return self._plot("shares", ax)
 
-    def plot_path_spectrum(self, key: int | str | Node, ax: Any) -> Any:
+    def plot_path_spectrum(self, ax: Any = None, key: int | str | Node | None = None) -> Any:
         """Plot δ of a node by residual branches; see :func:`autodiff.viz.plots.plot_path_spectrum`."""
-        return self._plot("path_spectrum", key, ax)
+        return self._plot("path_spectrum", ax, key)
 
     def _plot(self, what: str, *args: Any) -> Any:
         if GradientFlow.plot_hook is None:
