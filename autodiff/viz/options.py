@@ -43,7 +43,7 @@ class Options:
     prune : float, optional
         Draw only the edges that carry this part of the gradient of the inputs, as few as were found; 0.98 is a good
         one. See :meth:`autodiff.GradientFlow.prune`. json and txt hold every edge and say which are kept; a page is
-        that of the flow along the kept ones alone.
+        that of the flow along the kept ones alone, and all its numbers are of that flow.
     split : int
         A leaf that gets δ from at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
     max_nodes : int
