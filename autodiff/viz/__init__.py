@@ -87,7 +87,7 @@ def _pruned_page(source: Graph | GradientFlow, options: Options) -> tuple[Graph 
         return source, options
     pruned = source.prune(options.prune)
     about = options.title if options.title is not None else source.graph.title
-    title = f"{about}: {pruned.told.rstrip('.')}" if about else pruned.told
+    title = f"{about + ', ' if about else ''}along these alone: {pruned.told.rstrip('.')}"
     return pruned["flow"], dataclasses.replace(options, prune=None, title=title)
 
 
