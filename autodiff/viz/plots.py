@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -82,13 +83,14 @@ def plot_depth(flow: GradientFlow, ax: Any = None, depth: int | None = 1) -> Any
     places = np.arange(len(rows))
     good = np.isfinite(sizes) & (sizes > 0)
     if good.any():
-        ax.semilogy(places, np.where(good, sizes, np.nan), "o-", color=blue, label="RMS of δ", markersize=_marker(rows))
-    factor = rows.summary["factor"]
+        ax.semilogy(places, np.where(good, sizes, np.nan), "o-", color=blue, markersize=_marker(rows))
+    factor, title = rows.summary["factor"], "δ by block"
     if factor is not None:
         middle = np.exp(np.mean(np.log(sizes[good])))
         line = middle * factor ** (np.mean(places[good]) - places)
-        quality = f", R² = {rows.summary['r2']:.2f}" if np.count_nonzero(good) > 2 else ""
-        ax.semilogy(places, line, "--", color=orange, label=f"×{factor:.3g} a block on the way back{quality}")
+        title = f"δ by block: ×{factor:.3g} a block on the way back"
+        title += f", R² = {rows.summary['r2']:.2f}" if np.count_nonzero(good) > 2 else ""
+        ax.semilogy(places, line, "--", color=orange)
     on_axis = {"transform": ax.get_xaxis_transform(), "clip_on": False, "linestyle": "", "color": orange}
     for marker, what, which in (("v", "zero", sizes == 0), ("X", "not finite", ~np.isfinite(sizes))):
         if which.any():
@@ -96,7 +98,7 @@ def plot_depth(flow: GradientFlow, ax: Any = None, depth: int | None = 1) -> Any
     _names(ax, [row["block"] for row in reversed(rows)])
     ax.set_xlabel("block, in order of computation")
     ax.set_ylabel("RMS of δ")
-    ax.set_title("δ by block")
+    ax.set_title(title)
     _finish(ax, "" if good.any() and len(rows) > 1 else rows.told, empty=not good.any())
     return ax
 
@@ -153,7 +155,9 @@ def plot_path_spectrum(flow: GradientFlow, ax: Any = None, key: Any = None) -> A
         ax.plot(branches, projections, "o", color=orange, label="projection", markersize=_marker(told[:last]),
                 markeredgecolor=ax.get_facecolor(), markeredgewidth=0.8)  # fmt: skip
         ax.set_xlim(-0.75, max(last, 1) + 0.75)
-        ax.set_xticks(range(0, max(last, 1) + 1, math.ceil((last + 1) / 15)))
+        ax.set_xticks(range(0, last + 1, math.ceil((last + 1) / 15)))
+    else:
+        ax.set_xticks([])
     ax.axhline(0, color=ax.xaxis.label.get_color(), linewidth=0.8)
     ax.set_xlabel(f"residual branches on the way (of {len(rows) - 1})")
     ax.set_ylabel("share of δ")
@@ -186,7 +190,7 @@ def _finish(ax: Any, told: str, above: bool = False, empty: bool = False) -> Non
     if empty:
         ax.set_yticks([])
     if told:
-        ax.text(0.5, 0.6, told, transform=ax.transAxes, ha="center", va="center", wrap=True)
+        ax.text(0.5, 0.6, textwrap.fill(told, 36), transform=ax.transAxes, ha="center", va="center")
 
 
 PLOTS: dict[str, Any] = {"depth": plot_depth, "shares": plot_shares, "path_spectrum": plot_path_spectrum}

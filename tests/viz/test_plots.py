@@ -81,7 +81,7 @@ def drawn(flow):
 
 
 def texts(ax):
-    return [text.get_text() for text in ax.texts]
+    return [text.get_text().replace("\n", " ") for text in ax.texts]
 
 
 def boxes(labels):
@@ -161,7 +161,9 @@ def test_colours_are_seen_on_a_light_and_on_a_dark_ground(ground, text):
 def test_on_the_current_axes_and_on_none(flow, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "gca", figure.Figure().subplots)
-    assert flow.plot_depth().get_title() == "δ by block"
+    summary = flow.trend().summary
+    title = f"δ by block: ×{summary['factor']:.3g} a block on the way back, R² = {summary['r2']:.2f}"
+    assert flow.plot_depth().get_title() == title
     assert flow.plot_path_spectrum().get_title() == "δ of x by path"
     with pytest.raises(PictureError, match="a plot was asked for on a Figure"):
         flow.plot_shares(figure.Figure())
