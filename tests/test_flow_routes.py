@@ -1,13 +1,15 @@
-"""Which way a gradient came: cuts, pruning, the split by branches; the trend over depth; two flows side by side."""
+"""Which way a gradient came: cuts, pruning, the split by branches; two flows side by side."""
+
+import itertools
 
 import numpy as np
 import pytest
 
 import autodiff as ad
 from autodiff.errors import GraphError, UnknownNameError
+from autodiff.flows import routes
 from autodiff.flows.routes import without_edge
-from autodiff.flows.trend import fit, numbered
-from autodiff.sweep import contribution
+from autodiff.sweep import contribution, deltas
 
 
 def weights(rng, *shape):
@@ -333,6 +335,61 @@ def test_branches_of_concatenated_and_gated_joins_sum_to_the_gradient(rng):
     assert sum(row["norm_share"] for row in rows) == pytest.approx(1)
 
 
+def by_enumeration(x, layers):
+    """Parts of the gradient of :func:`net` by every choice of skip or branch: plain NumPy, 2^L sweeps."""
+    values = [x]
+    for w1, w2 in layers:
+        values.append(values[-1] + np.tanh(values[-1] @ w1) @ w2)
+    parts = [np.zeros_like(x) for _ in range(len(layers) + 1)]
+    for branches in itertools.product([0, 1], repeat=len(layers)):
+        d = 2 * values[-1]
+        for taken, before, (w1, w2) in reversed(list(zip(branches, values, layers, strict=False))):
+            if taken:
+                d = ((d @ w2.T) * (1 - np.tanh(before @ w1) ** 2)) @ w1.T
+        parts[sum(branches)] += d
+    return parts
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("blocks", [1, 2, 4, 6])
+def test_parts_against_every_path_by_itself(blocks, dtype, rng, monkeypatch):
+    layers = [(weights(rng, 5, 5).astype(dtype), weights(rng, 5, 5).astype(dtype)) for _ in range(blocks)]
+    x = rng.normal(size=(3, 5)).astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        x += 1j * x[::-1]
+    flow = ad.trace(net)(x, layers).backward(np.ones((), dtype))
+    sweeps = []
+    monkeypatch.setattr(routes, "deltas", lambda *a, **k: sweeps.append(1) or deltas(*a, **k))
+    parts = flow.by_path("x")
+    assert len(sweeps) <= blocks + 1
+    expected = by_enumeration(x, layers)
+    size, close = np.max(np.abs(flow["x"])), 50 * np.finfo(dtype).eps
+    assert [part.dtype for part in parts] == [np.dtype(dtype)] * (blocks + 1)
+    for part, whole in zip(parts, expected, strict=True):
+        np.testing.assert_allclose(part, whole, rtol=0, atol=close * size)
+    np.testing.assert_allclose(sum(parts), flow["x"], rtol=0, atol=close * size)
+
+
+def test_a_hundred_blocks_take_a_hundred_and_one_sweeps(rng, monkeypatch):
+    layers = [(weights(rng, 64, 64), weights(rng, 64, 64)) for _ in range(100)]
+    flow = ad.flow(net)(rng.normal(size=(4, 64)), layers)
+    sweeps = []
+    monkeypatch.setattr(routes, "deltas", lambda *a, **k: sweeps.append(1) or deltas(*a, **k))
+    parts = flow.by_path("x")
+    assert (len(parts), len(sweeps)) == (101, 101)
+    np.testing.assert_allclose(sum(parts), flow["x"], rtol=0, atol=1e-13 * np.max(np.abs(flow["x"])))
+
+
+def test_parts_of_a_delta_that_is_zero_or_nan(x, layers):
+    still = ad.flow(lambda x, layers: 0.0 * net(x, layers))(x, layers)
+    assert not any(np.any(part) for part in still.by_path("x"))
+    x[0, 0] = np.nan
+    with np.errstate(invalid="ignore"):
+        flow = ad.flow(net)(x, layers)
+    np.testing.assert_array_equal(np.isnan(sum(flow.by_path("x"))), np.isnan(flow["x"]))
+    assert all(np.isnan(row["cosine"]) for row in flow.spectrum("x"))  # not −1, as a clipped nan would be
+
+
 def test_what_a_spectrum_says():
     rows = ad.flow(lambda x: x + np.negative(np.negative(3.0 * x)))(1.0).spectrum("x")
     assert rows.told == (
@@ -350,137 +407,6 @@ def test_what_joins_say(flow):
     assert ad.flow(lambda x: x * x)(1.0).joins().told == "No skip connection was found."
     unclear = ad.flow(lambda x: np.sin(x) + np.cos(x))(1.0).joins()
     assert unclear.told == "1 join, of which 1 is ambiguous (a scope named skip or residual would decide)."
-
-
-# -- the trend ---------------------------------------------------------------------------------------------------------
-
-
-def chain(factor, blocks):
-    def f(x):
-        for i in range(blocks):
-            with ad.scope(f"layer{i}"):
-                x = x * factor
-        return np.sum(x)
-
-    return f
-
-
-def test_the_factor_of_a_chain_is_what_it_multiplies_by():
-    rows = ad.flow(chain(0.5, 20))(np.ones(3)).trend()
-    assert [row["block"] for row in rows] == [f"layer{i}" for i in reversed(range(20))]
-    assert rows.summary["factor"] == pytest.approx(0.5)
-    assert rows.summary["r2"] == pytest.approx(1)
-    assert [row["factor"] for row in rows[1:]] == pytest.approx([0.5] * 19)
-    assert rows.told == (
-        "On its way back through 20 blocks δ shrinks by ×0.5 a block, from 1 to 1.91e-06 (R² = 1.00)."
-    )
-    assert rows.summary["blocks_to_floor"] == pytest.approx(1022 - 19)
-
-
-def test_the_floor_of_short_floats():
-    rows = ad.flow(chain(np.float16(0.25), 12))(np.ones(3, np.float16)).trend()
-    assert [row["below_floor"] for row in rows] == [False] * 8 + [True] * 4
-    assert rows.told.endswith("In 4 of them it is below the smallest normal number of float16, 6.1e-05.")
-
-
-def test_blocks_without_scopes_are_those_of_the_joins(rng):
-    def f(x):
-        x = np.sin(x)
-        for _ in range(5):
-            x = x + np.negative(np.negative(x))
-        return x
-
-    rows = ad.flow(f)(0.3).trend()
-    assert rows.summary["factor"] == pytest.approx(2)
-    assert len(rows) == 5
-
-
-def test_no_trend_where_there_are_no_blocks():
-    rows = ad.flow(lambda x: x * x)(1.0).trend()
-    assert rows == []
-    assert rows.summary["factor"] is None
-    assert rows.told.startswith("There is no trend")
-
-
-def test_a_block_is_no_trend_and_two_have_no_quality():
-    assert ad.flow(chain(0.5, 1))(np.ones(3)).trend().told == "There is no trend over 1 block."
-    assert ad.flow(chain(0.5, 2))(np.ones(3)).trend().told == (
-        "On its way back through 2 blocks δ shrinks by ×0.5 a block, from 1 to 0.5."
-    )
-
-
-def scaled(*factors):
-    def f(x):
-        for i, factor in enumerate(factors):
-            with ad.scope(f"layer{i}"):
-                x = x * factor
-        return np.sum(x)
-
-    with np.errstate(invalid="ignore"):
-        return ad.flow(f)(np.ones(3)).trend()
-
-
-def test_what_a_trend_says_of_zeros_of_nan_and_of_zigzags():
-    assert scaled(1.0, 1.0, 0.0, 1.0).told == (
-        "On its way back through 4 blocks δ keeps its size, from 1 to 1. In 2 of them it is zero."
-    )
-    rows = scaled(0.5, 0.5, np.array([np.nan, 1.0, 1.0]), 0.5)
-    assert [row["nonfinite"] > 0 for row in rows] == [False, False, True, True]
-    assert rows.told.endswith("In 2 of them not all of it is finite.")
-    rows = scaled(0.5, np.nan, 0.5, 0.5)
-    assert [row["block"] for row in rows] == [f"layer{i}" for i in (3, 2, 1, 0)]  # a block of nan is still a block
-    assert np.isnan(rows[-1]["delta"])
-    assert rows.summary["factor"] == pytest.approx(0.5)
-    rows = scaled(*[2.0, 0.5] * 10)
-    assert "keeps its size, unevenly, from 1 to 0.5 (R² = 0.0" in rows.told
-    assert scaled(*[0.0] * 4).told.startswith("There is no trend over 4 blocks: in fewer than two of them")
-    assert "grows by ×3 a block, from 1 to 5.9e+04 (R² = 1.00)" in scaled(*[3.0] * 11).told
-
-
-def test_blocks_in_stages_and_the_floor_of_the_coarsest():
-    def f(x):
-        for stage in range(3):
-            for i in range(4):
-                with ad.scope(f"stage{stage}"), ad.scope(f"block{i}"):
-                    x = x * np.float16(0.25)
-        return np.sum(x.astype(np.float32))
-
-    rows = ad.flow(f)(np.ones(3, np.float16)).trend(depth=2)
-    assert [row["block"] for row in rows] == [f"stage{s}/block{i}" for s in (2, 1, 0) for i in (3, 2, 1, 0)]
-    assert rows.summary["factor"] == pytest.approx(0.25)
-    assert rows.summary["floor"] == np.finfo(np.float16).smallest_normal
-
-
-def test_the_forks_of_a_u_shaped_net_stand_in_order():
-    def f(x):
-        levels = []
-        for _ in range(4):
-            levels.append(x := np.tanh(0.5 * x))
-        for level in reversed(levels):
-            x = np.tanh(np.tanh(x)) + level
-        return x
-
-    flow = ad.flow(f)(0.5)
-    assert [row["delta"] for row in flow.trend()] == [abs(flow[v]) for v in sorted(
-        {row["fork"] for row in flow.joins()}, reverse=True)]  # fmt: skip
-
-
-def test_names_that_differ_in_one_number():
-    names = ["stem", "block10/a", "block2/a", "block2/b", "head", "block1/a"]
-    assert [names[i] for i in numbered(names)] == ["block1/a", "block2/a", "block10/a"]
-    assert numbered(["a", "b"]) == []
-    stages = ["stage0/block0", "stage0/block1", "stage1/block0", "stage10/block0", "stage2/block0"]
-    assert [stages[i] for i in numbered(stages)] == [*stages[:3], stages[4], stages[3]]
-
-
-def test_a_fit_passes_over_zeros_and_says_how_good_it_is(rng):
-    assert fit([1.0, 0.0, 0.25]) == {"factor": pytest.approx(0.5), "r2": pytest.approx(1)}
-    assert fit([1.0, 1.0, 1.0]) == {"factor": pytest.approx(1), "r2": 1.0}
-    assert fit([0.0, 1.0, float("inf")]) == {"factor": None, "r2": None}
-    sizes = list(np.exp(rng.normal(size=50)))
-    slope, _ = np.polyfit(range(50), np.log(sizes), 1)
-    assert fit(sizes)["factor"] == pytest.approx(np.exp(slope))
-    assert fit(sizes)["r2"] == pytest.approx(np.corrcoef(range(50), np.log(sizes))[0, 1] ** 2)
 
 
 # -- two flows ---------------------------------------------------------------------------------------------------------
