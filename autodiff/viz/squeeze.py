@@ -32,9 +32,9 @@ GIVEN = """
 WORDS = frozenset(GIVEN.split())
 """What JavaScript and a browser give their names."""
 OWN = """
-    active arrows band block box boxes complex cosine curves cut dashed delta edges element exact fork frame group head
-    heavy ink inputs layer look looks many members near norm output owner part path paths projection residual
-    residualShare rest rounded rows said shapes skip skipShare spots step tag tail timer uses whole
+    active arrows band block box boxes complex cosine curves cut dashed delta dtype edges element exact fork frame
+    group head heavy ink inputs layer look looks many members near norm output owner part path paths projection
+    residual residualShare rest rounded rows said shape shapes skip skipShare spots step tag tail timer uses whole
 """
 PROPERTIES = frozenset(OWN.split())
 """Properties of the script's objects; nothing of a browser's is called so. Data is asked by text, ``a["delta"]``."""
@@ -99,11 +99,13 @@ def _joined(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """The same with declarations that follow one another as one: in ``const a = 1; const b = 2;`` is one too many."""
     starts = [""]  # the first word of the statement that stands open at each depth
     ended = ""  # the first word of the statement that the last piece ended
+    body = False  # whether that piece ended the body of a function: no end of line is needed behind it
     for kind, piece in pieces:
         if kind == "space":
-            if not ended:
+            if not ended and not body:
                 yield kind, piece
             continue
+        body = piece == "}" and starts[-2:-1] == ["function"]
         if ended and piece == ended:
             yield "sign", ","
             starts[-1], ended = piece, ""

@@ -146,6 +146,18 @@ def test_a_layout_made_in_the_page_runs_as_asked_and_overlaps_nothing(visit, dir
         assert shown[f"n{v}"][high] < shown[f"n{w}"][low], edge
 
 
+@pytest.mark.parametrize("decades", [1, 3, 5, 8, 17, 40, 300])
+def test_the_numbers_of_the_legend_stand_apart(visit, decades):
+    page = visit(ad.flow(lambda x: x * 10.0 ** -(decades / 2) * 10.0 ** -(decades / 2))(1.0))
+    frames = page.eval_on_selector_all(
+        "#legend svg text",
+        "all => all.map(one => one.getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])",
+    )
+    assert len(frames) > 5
+    for n, one in enumerate(frames):
+        assert all(apart(one, other) for other in frames[:n])
+
+
 @pytest.mark.parametrize("width", [320, 390, 820, 1024, 1440])
 def test_no_width_makes_the_page_scroll_sideways(visit, width):
     page = visit(ad.flow(plain_net)(*plain_values()), browser={"viewport": {"width": width, "height": 844}})

@@ -272,7 +272,7 @@ function legend(layout) {
     const key = svg("svg", { viewBox: "0 0 430 40", width: 430, role: "img", "aria-label": `Colour: RMS of δ, from ${power(LOW)} to ${power(HIGH)}. Width: share of the sum of norms.` });
     key.append(write(1, 9, "colour: RMS of δ", 10, "muted"));
     for (let n = 0; n < 48; n++) key.append(rect(1 + n * 4, 14, 4.2, 9, null, { fill: cividis((n + 0.5) / 48) }));
-    const step = max(1, Math.ceil((HIGH - LOW) / 6));
+    const step = max(1, Math.ceil((HIGH - LOW) / 4.5));
     for (let tick = Math.ceil(LOW); tick <= Math.floor(HIGH); tick += step) {
       const x = 1 + ((tick - LOW) / (HIGH - LOW)) * 192;
       key.append(rect(min(x, 192), 23, 1, 3, "mark"), write(x, 37, power(tick), 10, `muted ${x < 12 ? "" : x > 180 ? "end" : "mid"}`));
