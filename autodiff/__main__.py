@@ -1,12 +1,13 @@
 """The command line: ``python -m autodiff``. Reads it, calls :mod:`autodiff.cli`, and says what happened.
 
-Exit codes: 0 done, 1 a check failed, 2 usage or bad input. A mistake on the command line or in how a function is
-written is told in one paragraph; an exception that the user's own file raises keeps its traceback.
+Exit codes: 0 done, 1 a check failed, 2 usage or bad input, 130 interrupted. A mistake on the command line or in how a
+function is written is told in one paragraph; an exception that the user's own file raises keeps its traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 from . import __version__
-from .cli import check, doctor, draw, explore, operations
+from .cli import check, diff, doctor, draw, explore, flow, operations, source
+from .cli.target import source_file
 from .demo import EPOCHS, QUICK_EPOCHS
 from .demo import run as run_demo
 from .errors import AutodiffError, CheckError
@@ -27,13 +29,17 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m autodiff",
         description="Gradients of NumPy code, with a graph that you can see.",
-        epilog="`python -m autodiff COMMAND --help` shows the examples of a command.",
+        epilog="`python -m autodiff COMMAND --help` shows the examples of a command.\n\nexit codes: "
+        "0 done, 1 a check failed, 2 usage or bad input, 130 interrupted",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"autodiff {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     _demo(commands)
     _draw(commands)
     _explore(commands)
+    _flow(commands)
+    _diff(commands)
     _check(commands)
     _ops(commands)
     _doctor(commands)
@@ -63,8 +69,13 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     p.set_defaults(run=lambda o: run_demo(o.out, o.epochs or (QUICK_EPOCHS if o.quick else EPOCHS), o.seed))
 
 
-def _target(p: argparse.ArgumentParser) -> None:
-    p.add_argument("target", metavar="FILE.py:FUNCTION", help="a function in a file; the file is run to find it")
+def _target(p: argparse.ArgumentParser, saved: bool = True) -> None:
+    about = "a function in a file, which is run to find it, or MODULE:FUNCTION"
+    p.add_argument("target", metavar="FILE.py:FUNCTION", help=about + "; or a flow that was saved, RUN.json" * saved)
+    _arguments(p)
+
+
+def _arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--args", nargs="+", metavar="ARG",
         help="what to call it with: Python literals (2.0, '[1.0, 2.0]', \"{'w': 'f8[3]'}\") or a dtype with a shape "
@@ -78,8 +89,10 @@ def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands, "draw", "draw the graph of a function with its δ on every node and every edge",
         "draw model.py:loss --args 2.0 3.0 -o loss.svg", "draw model.py:loss --args 'f8[3,4]' 'f8[4]' -o loss.png",
         "draw model.py:loss                    # arguments from model.example_args()",
+        "draw run.json --prune 0.98 -o run.png # a flow that was saved, along the edges that carry it",
     )  # fmt: skip
     _target(p)
+    source.options(p)
     draw.options(p)
     p.set_defaults(run=draw.run)
 
@@ -90,8 +103,34 @@ def _explore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "explore model.py:loss --args 2.0 3.0", "explore model.py:loss --args 'f8[3,4]' 'f8[4]' -o page.html",
     )  # fmt: skip
     _target(p)
+    source.options(p)
     explore.options(p)
     p.set_defaults(run=explore.run)
+
+
+def _flow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    p = _command(
+        commands, "flow", "print where the gradient goes: skip and residual shares at every join, and the trend of δ",
+        "flow model.py:loss --args 'f8[3,4]' 'f8[4]'", "flow model.py:loss --paths x    # by residual branches",
+        "flow model.py:loss --table scopes --csv", "flow model.py:loss --save before.json", "flow before.json --json",
+    )  # fmt: skip
+    _target(p)
+    source.options(p)
+    flow.options(p)
+    p.set_defaults(run=flow.run)
+
+
+def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    p = _command(
+        commands, "diff", "compare two flows of the same code, node by node",
+        "diff before.json after.json", "diff model.py:first model.py:second --args 'f8[3,4]' --json",
+    )  # fmt: skip
+    p.add_argument("first", metavar="A", help="a flow that was saved (`flow --save`), or FILE.py:FUNCTION")
+    p.add_argument("second", metavar="B", help="the other one")
+    _arguments(p)
+    source.options(p)
+    diff.options(p)
+    p.set_defaults(run=diff.run)
 
 
 def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -99,7 +138,7 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands, "check", "check the derivatives of a function against finite differences and against each other",
         "check model.py:loss --args 2.0 3.0", "check model.py:loss --order 1 --args 'f8[3,4]'",
     )  # fmt: skip
-    _target(p)
+    _target(p, saved=False)
     check.options(p)
     p.set_defaults(run=check.run)
 
@@ -139,48 +178,75 @@ def _natural(text: str) -> int:
     return number
 
 
-def _from_file(error: BaseException, file: str) -> TracebackType | None:
-    """The part of a traceback that begins in the user's own file; None where it never gets there."""
+def _from_files(error: BaseException, files: set[str]) -> TracebackType | None:
+    """The part of a traceback that begins in one of the user's own files; None where it never gets there."""
     frame = error.__traceback__
-    while frame is not None and not _same(frame.tb_frame.f_code.co_filename, file):
+    while frame is not None and os.path.abspath(frame.tb_frame.f_code.co_filename) not in files:
         frame = frame.tb_next
     return frame
 
 
-def _same(file: str, other: str) -> bool:
-    return os.path.abspath(file) == os.path.abspath(other)
+def _told(error: Exception, given: argparse.Namespace) -> int:
+    """What an exception that is none of ours is told: that of the user's file with its traceback from there on."""
+    specs = [getattr(given, key) for key in ("target", "first", "second") if hasattr(given, key)]
+    files = {os.path.abspath(source_file(spec)) for spec in specs}
+    own = _from_files(error, files)
+    if own is None and isinstance(error, OSError) and error.filename is None:
+        return _unwritable(error)
+    if own is None and not (isinstance(error, SyntaxError) and os.path.abspath(error.filename or "") in files):
+        raise error
+    traceback.print_exception(error.with_traceback(own))
+    return REFUSED
+
+
+def _flush() -> int:
+    """Hand on what was printed; the exit code says whether that went well."""
+    try:
+        if sys.stdout is not None:  # it is None where it was closed before we began
+            sys.stdout.flush()
+    except OSError as error:
+        return _unwritable(error)
+    return DONE
+
+
+def _unwritable(error: OSError) -> int:
+    """What is printed can go nowhere: no mistake where the reader, such as `head`, has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter would try once more at its end
+    if isinstance(error, BrokenPipeError):
+        return DONE
+    print(f"autodiff: the output cannot be written: {error.strerror}", file=sys.stderr)
+    return REFUSED
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the result is the exit code."""
+    for stream in (sys.stdout, sys.stderr):  # where δ cannot be written, its code is
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     top = parser()
-    given = top.parse_args(argv)
+    try:
+        given = top.parse_args(argv)
+    except SystemExit:  # --help and --version have printed, or a mistake was told
+        if _flush() != DONE:
+            return REFUSED
+        raise
     if given.command is None:
         top.print_help()
-        return DONE
+        return _flush()
     try:
         given.run(given)
-        sys.stdout.flush()
+        return _flush()
     except CheckError as error:
         print(f"autodiff: {error}", file=sys.stderr)
         return FAILED
     except AutodiffError as error:
         print(f"autodiff: {error}", file=sys.stderr)
         return REFUSED
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        file = getattr(given, "target", "").rpartition(":")[0]
-        own = _from_file(error, file)
-        if own is None and not (isinstance(error, SyntaxError) and _same(error.filename or "", file)):
-            raise
-        traceback.print_exception(error.with_traceback(own))
-        return REFUSED
-    return DONE
+        return _told(error, given)
 
 
 if __name__ == "__main__":

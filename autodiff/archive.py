@@ -130,8 +130,8 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError, AttributeError) as error:
-        raise unreadable(path, str(error)) from None
+    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError, AttributeError, MemoryError) as error:
+        raise unreadable(path, str(error) or type(error).__name__) from None
     if not isinstance(document, dict) or document.get("format") != form:
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
     if document.get("version") != version:
@@ -141,4 +141,4 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
 
 def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:
     """The error for a file that is not what it should be."""
-    return LoadError(message(f"{os.fspath(path)} cannot be read as a graph", why, "write it with graph.save(path)"))
+    return LoadError(message(f"{os.fspath(path)} cannot be read as a graph", why, "write it with graph.save(path) or flow.save(path)"))

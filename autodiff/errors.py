@@ -34,9 +34,15 @@ def is_inside(filename: str) -> bool:
 def user_frame() -> FrameType | None:
     """The innermost frame of the user's own code."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_inside(frame.f_code.co_filename):
+    while frame is not None and (is_inside(frame.f_code.co_filename) or _is_made_here(frame)):
         frame = frame.f_back
     return frame
+
+
+def _is_made_here(frame: FrameType) -> bool:
+    """Whether a frame runs code that was made for a class of this package, such as the __init__ of a dataclass."""
+    made = frame.f_code.co_filename == "<string>"
+    return made and str(frame.f_globals.get("__name__", "")).startswith(f"{__package__}.")
 
 
 def user_line() -> str | None:

@@ -361,6 +361,10 @@ class Graph:
         GraphError
             Where the graph holds what a file cannot: a checkpointed part, or a setting that is not plain data.
         """
+        write(path, *self.stored(values=values))
+
+    def stored(self, *, values: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+        """What :meth:`save` writes: a document of plain data, and its arrays by the keys that stand in it."""
         names = {id(op): name for name, op in OPERATIONS.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for op in self.ops:
@@ -397,7 +401,7 @@ class Graph:
             "values": kept is not None,
             "nodes": nodes,
         }
-        write(path, document, arrays)
+        return document, arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
@@ -410,7 +414,11 @@ class Graph:
         FileNotFoundError
             Where one of the two files is not there.
         """
-        document, arrays = read(path, FORMAT, VERSION)
+        return cls.restored(path, *read(path, FORMAT, VERSION))
+
+    @classmethod
+    def restored(cls, path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[str, Any]) -> Graph:
+        """The graph of what :meth:`stored` returned, read from `path`."""
         graph = cls()
         try:
             graph.title = str(document["title"])

@@ -48,7 +48,8 @@ def deltas(
     masked : bool
         The seeds may hold exact zeros that must stay zeros, whatever was saved.
     contributions : dict, optional
-        Filled with the term of every edge, keyed (consumer, position).
+        Filled with the term of every edge, keyed (consumer, position); a node with several results is sent a tuple,
+        with None for those that the term is not about.
     scales : mapping, optional
         Factors on the terms of some edges, keyed like `contributions`, which must be asked for as well.
     targets : sequence of int, optional
@@ -99,6 +100,10 @@ def deltas(
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
                     delta[w] = results[w] = arguments[w] = None
+                if contributions is not None and type(term) is Slot:
+                    if scales and (w, k) in scales:
+                        term.value = term.value * term.value.dtype.type(scales[w, k])
+                    contributions[w, k] = tuple(term.value if i == term.index else None for i in range(len(shape)))
                 if term.shape != shape or term.dtype is not dtype:
                     total, own, term = _fit(op, k, term, total, own, shape, dtype, contributions is not None)
                     if term is None:
@@ -153,13 +158,13 @@ def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequenc
 
     The sweep goes down, so the lowest argument is served last, and among its positions the highest.
     """
-    if active is None and 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
-        if len(inputs) == 1 or inputs[1] == LITERAL:
-            return ((inputs[0], (v, 0, True)),)
-        i, j = inputs
-        if i == LITERAL:
-            return ((j, (v, 1, True)),)
-        return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
+    if 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
+        i, j = inputs[0], inputs[-1]
+        first = i != LITERAL and (active is None or active[i])
+        second = len(inputs) == 2 and j != LITERAL and (active is None or active[j])
+        if first and second:
+            return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
+        return ((i, (v, 0, True)),) if first else ((j, (v, 1, True)),) if second else ()
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
     final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]

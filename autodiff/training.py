@@ -7,14 +7,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .errors import WatchError, message
 from .flows import Rows
 from .transforms import flow, value_and_grad
 from .viz.picture import finite
+from .viz.plots import axes, is_dark
 from .viz.theme import cividis
 
 COLUMNS = ("delta", "parameters", "skip", "residual", "nonfinite")
 """What is kept of each block; see :meth:`autodiff.GradientFlow.by_scope`."""
+
+NAMED = 12
+"""So many blocks are named beside a plot at most."""
+FEW = 30
+"""So few steps are marked one by one."""
+WORDS = {
+    "delta": "RMS of δ", "parameters": "RMS of δ of parameters", "skip": "share of δ through the skip",
+    "residual": "share of δ through the residual branch", "nonfinite": "elements of δ that are nan or infinite",
+}  # fmt: skip
 
 
 class Watch:
@@ -26,7 +38,7 @@ class Watch:
         A row a block and recorded step: ``step``, ``value``, ``block``, ``delta`` and ``parameters`` (RMS of δ of its
         operations and of its leaves), ``skip`` and ``residual`` (shares at its join), ``nonfinite``.
     step : int
-        How many calls there were.
+        The number of the next call. It may be set, where a training goes on from elsewhere.
     """
 
     def __init__(
@@ -40,7 +52,24 @@ class Watch:
         self._both = value_and_grad(f, argnums)
         self._flow = flow(f, argnums)
         if self.path is not None:
-            self.path.write_text("", encoding="utf-8")
+            self._go_on(self.path)
+
+    def _go_on(self, path: Path) -> None:
+        """Take up the history of a training that was interrupted, and make sure that the file can be written."""
+        try:
+            if path.exists():
+                self.history = load(path)
+                whole = b"".join(line + b"\n" for line in _lines(path.read_bytes()))
+                if whole != path.read_bytes():
+                    path.write_bytes(whole)
+            path.open("ab").close()
+        except OSError as error:
+            raise WatchError(
+                message(f"watch(path={str(path)!r}): {error.strerror}", "each record is appended to it as it comes",
+                        "a file in a folder that can be written")
+            ) from None  # fmt: skip
+        if self.history:
+            self.step = (max(row["step"] for row in self.history) // self.every + 1) * self.every
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """The value and the gradient, as :func:`autodiff.value_and_grad` gives them."""
@@ -66,28 +95,43 @@ class Watch:
         target.write_text("".join(map(_line, self.history)), encoding="utf-8")
         return target
 
-    def plot(self, ax: Any, what: str = "delta") -> Any:
+    def plot(self, ax: Any = None, what: str = "delta") -> Any:
         """Draw one column of the history over the steps, a line a block, from the first (dark) to the last (light).
+
+        The legend stands beside the axes and names twelve blocks at most, at even distances.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes
+        ax : matplotlib.axes.Axes, optional
+            Where to draw: ``plt.gca()`` by default.
         what : {"delta", "parameters", "skip", "residual", "nonfinite"}
         """
         if what not in COLUMNS:
             raise WatchError(message(f"plot({what!r})", f"the history has {', '.join(COLUMNS)}", "one of these"))
-        blocks = dict.fromkeys(row["block"] for row in self.history if row[what] is not None)
-        for number, block in enumerate(blocks):
-            rows = [row for row in self.history if row["block"] == block and row[what] is not None]
-            colour = cividis(number / max(1, len(blocks) - 1) * 0.9)
-            steps, sizes = [row["step"] for row in rows], [row[what] for row in rows]
-            ax.plot(steps, sizes, color=colour, label=block or "(outside)")
-        if what in ("delta", "parameters"):
+        ax = axes(ax)
+        start = 0.25 if is_dark(ax) else 0.0  # the ends of cividis are hardly seen on black and on white
+        lines: dict[str, tuple[list[int], list[float]]] = {}
+        for row in self.history:
+            if row[what] is not None:
+                steps, sizes = lines.setdefault(row["block"], ([], []))
+                steps.append(row["step"])
+                sizes.append(row[what])
+        shown = np.linspace(0, len(lines) - 1, min(len(lines), NAMED)).round()
+        for number, (block, (steps, sizes)) in enumerate(lines.items()):
+            colour = cividis(start + number / max(1, len(lines) - 1) * 0.75)
+            label = block or "(outside)" if number in shown else f"_{block}"  # matplotlib's way to leave a name out
+            ax.plot(steps, sizes, color=colour, label=label, marker="." if len(steps) < FEW else "")
+        if what in ("delta", "parameters") and any(size > 0 for _, sizes in lines.values() for size in sizes):
             ax.set_yscale("log")
+        if what == "nonfinite":  # a count begins at zero
+            ax.set_ylim(0, 1.05 * max([1, *(size for _, sizes in lines.values() for size in sizes)]))
         ax.set_xlabel("step")
-        ax.set_ylabel({"delta": "RMS of δ", "parameters": "RMS of δ of parameters"}.get(what, what))
-        if blocks:
-            ax.legend(fontsize="small", ncols=1 + len(blocks) // 12)
+        ax.set_ylabel(WORDS.get(what, what))
+        ax.set_title("Over training, by block")
+        if lines:
+            ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        else:
+            ax.text(0.5, 0.5, "Nothing was recorded.", transform=ax.transAxes, ha="center")
         return ax
 
     def __repr__(self) -> str:
@@ -101,22 +145,33 @@ def _line(row: dict[str, Any]) -> str:
 def load(path: Any) -> Rows:
     """The history that :meth:`Watch.save` wrote, or that a watch with a path wrote as it went.
 
+    A last line that was cut short, as by the end of a process, is left out.
+
     Raises
     ------
     WatchError
         Where a line is not a row of a history.
     """
     rows = Rows()
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(Path(path).read_bytes()), 1):
         try:
             row = json.loads(line)
-            rows.append({key: _number(row[key]) for key in ("step", "value", "block", *COLUMNS)})
+            numbers = {key: _number(row[key]) for key in ("step", "value", *COLUMNS)}
+            rows.append({"step": numbers.pop("step"), "value": numbers.pop("value"), "block": row["block"], **numbers})
         except (ValueError, KeyError, TypeError) as error:
             raise WatchError(
                 message(f"{path}, line {number}, is no row of a history ({error})", "each line is one JSON object",
                         "a file that watch(..., path=) or save wrote")
             ) from None  # fmt: skip
     return rows
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """The lines of a history, without a last one that is the beginning of a row."""
+    *lines, last = text.split(b"\n")
+    start = _line({"step": 0}).encode()[:-3]
+    cut = (last.startswith(start) and not last.endswith(b"}")) or start.startswith(last)
+    return lines if cut else [*lines, last]
 
 
 def _number(x: Any) -> Any:
@@ -144,7 +199,8 @@ def watch(
     argnums : int or sequence of int
         As for :func:`value_and_grad`.
     path : path, optional
-        A file to append each record to as it comes, as JSON lines; a file that is there is written anew.
+        A file to append each record to as it comes, as JSON lines. The history in a file that is there is taken up, and
+        the next call is taken for the next step to be recorded; ``step`` says and sets which that is.
     depth : int, optional
         Scopes below this depth count to the one above.
 

@@ -382,7 +382,7 @@ def test_shares_say_who_sent_how_much():
     )
     assert shares.summary == {"node": 0, "norm": 10.5, "sum_of_norms": 10.5, "cancels": False}
     opposed = ad.flow(lambda t: t * 3.0 - t)(1.0).shares("t").told
-    assert "150 % from multiply 1, -50 % from subtract 2 (opposing)" in opposed
+    assert "150 % from multiply 1, −50 % from subtract 2 (opposing)" in opposed
     one = ad.flow(lambda t: t * 3.0)(1.0)
     assert one.shares("t").told.endswith("comes back along one edge, from multiply 1.")
     assert one.shares(1).told.endswith("from the seed.")

@@ -1,12 +1,15 @@
-"""Which way a gradient came: cuts, pruning, the split by branches; the trend over depth; two flows side by side."""
+"""Which way a gradient came: cuts, pruning, the split by branches; two flows side by side."""
+
+import itertools
 
 import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import GraphError
-from autodiff.flows.trend import fit, numbered
-from autodiff.sweep import contribution
+from autodiff.errors import GraphError, UnknownNameError
+from autodiff.flows import routes
+from autodiff.flows.routes import without_edge
+from autodiff.sweep import contribution, deltas
 
 
 def weights(rng, *shape):
@@ -113,12 +116,109 @@ def test_parts_and_joins_of_a_scaled_flow_are_its_own(flow, factor):
                 assert row["skip_share"] + row["residual_share"] == pytest.approx(1)
 
 
+def routed(x, w):
+    """Operations with several results, masks and scaled joins between the blocks."""
+    for _ in range(3):
+        low, high = np.split(x, 2, axis=-1)
+        x = x + np.where(x > 0, x, 0.0) @ w + 0.0 * np.sum(low * high)
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_sweep_from_below_a_cut_gives_the_same_to_the_last_bit(rng, flow, scaled):
+    other = ad.flow(routed, argnums=(0, 1))(rng.normal(size=(3, 4)), rng.normal(size=(4, 4)) * 0.3)
+    for whole in (flow, other):
+        if scaled:
+            join = whole.joins()[1]
+            whole = whole.scale((whole.graph.inputs[join["join"]][0], join["join"], 0), 0.25)
+        targets = whole.graph.arguments
+        for w, k in whole.contributions:
+            cut = whole.cut((whole.graph.inputs[w][k], w, k)).delta
+            below = without_edge(
+                whole.graph, whole.values, whole.seeds, whole.scales, whole.contributions, (w, k), targets
+            )
+            for v in range(w):
+                parts = zip(*(d if isinstance(d, tuple) else (d,) for d in (below[v], cut[v])), strict=True)
+                assert all(a is b is None or np.array_equal(a, b) for a, b in parts)
+
+
 def test_nothing_is_computed_from_what_is_cut():
     with np.errstate(divide="ignore"):
         flow = ad.flow(lambda x: np.sqrt(x) + x)(0.0)
     assert flow["x"] == np.inf
     assert flow.cut(("x", "sqrt"))["x"] == 1.0
     assert flow.cut(("x", "add"), ("x", "sqrt")).delta[0] is None
+
+
+def test_a_factor_of_one_changes_no_bit_and_of_zero_is_a_cut(rng, flow):
+    """Also where a rule is evaluated jointly, where a δ is deferred, where there are several results, and at 0·inf."""
+
+    def several(x, scale, shift):
+        u, s, v = np.linalg.svd(np.linalg.solve(np.eye(3) * 2 + 0.1, ad.nn.layer_norm(x, scale, shift)))
+        return np.sum(s) + np.sum(u @ v) + np.sum(x[1:] ** 2)
+
+    flows = [
+        flow, ad.flow(several)(rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=3)),
+        ad.flow(lambda x: np.sum(0.0 * np.sqrt(x) + x))(np.array([0.0, 1.0])),
+    ]  # fmt: skip
+    assert np.isnan(flows[2]["x"][0])
+    for whole in flows:
+        edges = [edge for edge in whole.graph.edges if (edge.consumer, edge.position) in whole.contributions]
+        assert len(edges) >= len(whole.graph) - 1 - (whole is flow)
+        for edge in edges:
+            for v in range(len(whole.graph)):
+                np.testing.assert_array_equal(_flat(whole.scale(tuple(edge), 1.0)[v]), _flat(whole[v]))
+                cut = _flat(whole.cut(tuple(edge))[v])
+                np.testing.assert_array_equal(_flat(whole.scale(tuple(edge), 0.0)[v]), cut)
+                with np.errstate(invalid="ignore"):
+                    halfway = (cut + _flat(whole[v])) / 2
+                np.testing.assert_allclose(_flat(whole.scale(tuple(edge), 0.5)[v]), halfway, rtol=1e-9, atol=1e-12)
+
+
+def _flat(d):
+    return np.concatenate([np.ravel(part) for part in d]) if isinstance(d, tuple) else d
+
+
+def test_a_seed_of_one_is_no_seed():
+    graph = ad.trace(lambda x: np.sum(0.0 * np.sqrt(x) + x))(np.array([0.0, 1.0]))
+    np.testing.assert_array_equal(graph.backward()["x"], graph.backward(1.0)["x"])
+
+
+def test_several_results_have_their_edges(rng):
+    def f(x):
+        u, s, v = np.linalg.svd(x)
+        return np.sum(s) + np.sum(u @ v)
+
+    flow = ad.flow(f)(rng.normal(size=(3, 3)))
+    (v,) = (v for v, op in enumerate(flow.graph.ops) if op.results)
+    assert flow.paths("x") == 3
+    terms = flow.shares(v)["terms"]
+    assert [sum(part is not None for part in term["contribution"]) for term in terms] == [1, 1, 1]
+    assert sum(term["projection"] for term in terms) == pytest.approx(1)
+    assert sum(term["norm_share"] for term in terms) == pytest.approx(1)
+    assert flow.prune(0.98)["carried"] >= 0.98
+
+
+@pytest.mark.parametrize(
+    ("edge", "error", "said"),
+    [
+        (("x", "nope"), GraphError, "no δ goes along an edge"),
+        (("nope", "add"), UnknownNameError, "no node is named 'nope'"),
+        ((0, 99), UnknownNameError, "there is no node 99"),
+        ((None, 1), GraphError, "an edge was given as"),
+        ((0, 1.5), GraphError, "an edge was given as"),
+        (((), "add"), GraphError, "an edge was given as"),
+    ],
+)
+def test_an_edge_of_what_is_no_node(edge, error, said):
+    with pytest.raises(error, match=said):
+        ad.flow(lambda x: x + 1.0)(1.0).cut(edge)
+
+
+@pytest.mark.parametrize("factor", ["half", None, 1j, [1.0, 2.0], np.ones(2)])
+def test_a_factor_that_is_none(factor):
+    with pytest.raises(GraphError, match="a real number"):
+        ad.flow(lambda x: x + 1.0)(1.0).scale(("x", "add"), factor)
 
 
 def test_an_edge_by_name_means_every_position_and_one_by_position():
@@ -170,6 +270,39 @@ def test_keeping_all_of_it_keeps_every_edge_that_counts(flow):
     np.testing.assert_array_equal(found["flow"]["x"], flow["x"])
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize("seed", range(12))
+def test_no_edge_that_is_kept_can_be_spared(seed, keep):
+    """Random graphs of scalars, judged by trying: without any one edge too little is left."""
+    rng = np.random.default_rng(seed)
+
+    def f(a, b):
+        made = [a, b]
+        for kind in rng.integers(0, 3, 6):
+            u, v = (made[i] for i in rng.integers(0, len(made), 2))
+            made.append((u + 0.3 * v, u * v, np.sin(u))[kind])
+        return sum(made[2:])
+
+    flow = ad.flow(f)(0.7, -1.3)
+    whole = np.array([flow["a"], flow["b"]])
+
+    def left(edges):
+        pruned = flow.cut_to(edges)
+        return 1 - np.linalg.norm(np.array([pruned["a"], pruned["b"]]) - whole) / np.linalg.norm(whole)
+
+    edges = flow.prune(keep)["edges"]
+    assert left(edges) >= keep
+    assert all(left([other for other in edges if other != edge]) < keep for edge in edges)
+
+
+def test_a_gradient_that_is_nan_keeps_its_edges():
+    with np.errstate(invalid="ignore"):
+        found = ad.flow(lambda x: np.sum(np.sin(x)))(np.array([np.inf, 1.0])).prune()
+    assert found["dropped"] == 0
+    assert np.isnan(found["carried"])
+    assert found.told.startswith("The gradient is not finite")
+
+
 def test_pruning_for_a_node_without_a_path():
     found = ad.flow(lambda a, b: 2.0 * b)(1.0, 1.0).prune(0.9, "a")
     assert (found["edges"], found["dropped"], found["carried"]) == ([], 1, 1.0)
@@ -202,11 +335,66 @@ def test_branches_of_concatenated_and_gated_joins_sum_to_the_gradient(rng):
     assert sum(row["norm_share"] for row in rows) == pytest.approx(1)
 
 
+def by_enumeration(x, layers):
+    """Parts of the gradient of :func:`net` by every choice of skip or branch: plain NumPy, 2^L sweeps."""
+    values = [x]
+    for w1, w2 in layers:
+        values.append(values[-1] + np.tanh(values[-1] @ w1) @ w2)
+    parts = [np.zeros_like(x) for _ in range(len(layers) + 1)]
+    for branches in itertools.product([0, 1], repeat=len(layers)):
+        d = 2 * values[-1]
+        for taken, before, (w1, w2) in reversed(list(zip(branches, values, layers, strict=False))):
+            if taken:
+                d = ((d @ w2.T) * (1 - np.tanh(before @ w1) ** 2)) @ w1.T
+        parts[sum(branches)] += d
+    return parts
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("blocks", [1, 2, 4, 6])
+def test_parts_against_every_path_by_itself(blocks, dtype, rng, monkeypatch):
+    layers = [(weights(rng, 5, 5).astype(dtype), weights(rng, 5, 5).astype(dtype)) for _ in range(blocks)]
+    x = rng.normal(size=(3, 5)).astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        x += 1j * x[::-1]
+    flow = ad.trace(net)(x, layers).backward(np.ones((), dtype))
+    sweeps = []
+    monkeypatch.setattr(routes, "deltas", lambda *a, **k: sweeps.append(1) or deltas(*a, **k))
+    parts = flow.by_path("x")
+    assert len(sweeps) <= blocks + 1
+    expected = by_enumeration(x, layers)
+    size, close = np.max(np.abs(flow["x"])), 50 * np.finfo(dtype).eps
+    assert [part.dtype for part in parts] == [np.dtype(dtype)] * (blocks + 1)
+    for part, whole in zip(parts, expected, strict=True):
+        np.testing.assert_allclose(part, whole, rtol=0, atol=close * size)
+    np.testing.assert_allclose(sum(parts), flow["x"], rtol=0, atol=close * size)
+
+
+def test_a_hundred_blocks_take_a_hundred_and_one_sweeps(rng, monkeypatch):
+    layers = [(weights(rng, 64, 64), weights(rng, 64, 64)) for _ in range(100)]
+    flow = ad.flow(net)(rng.normal(size=(4, 64)), layers)
+    sweeps = []
+    monkeypatch.setattr(routes, "deltas", lambda *a, **k: sweeps.append(1) or deltas(*a, **k))
+    parts = flow.by_path("x")
+    assert (len(parts), len(sweeps)) == (101, 101)
+    np.testing.assert_allclose(sum(parts), flow["x"], rtol=0, atol=1e-13 * np.max(np.abs(flow["x"])))
+
+
+def test_parts_of_a_delta_that_is_zero_or_nan(x, layers):
+    still = ad.flow(lambda x, layers: 0.0 * net(x, layers))(x, layers)
+    assert not any(np.any(part) for part in still.by_path("x"))
+    x[0, 0] = np.nan
+    with np.errstate(invalid="ignore"):
+        flow = ad.flow(net)(x, layers)
+    np.testing.assert_array_equal(np.isnan(sum(flow.by_path("x"))), np.isnan(flow["x"]))
+    assert all(np.isnan(row["cosine"]) for row in flow.spectrum("x"))  # not −1, as a clipped nan would be
+
+
 def test_what_a_spectrum_says():
     rows = ad.flow(lambda x: x + np.negative(np.negative(3.0 * x)))(1.0).spectrum("x")
     assert rows.told == (
         "Of the δ of x 25 % came through skips alone, and most, 75 %, through 1 residual branch; "
-        "weighted by length it took 0.75 of 1 branches on average."
+        "weighted by length it took 0.75 of 1 residual branch on average."
     )
     assert ad.flow(lambda x: x * x)(1.0).spectrum("x").told == (
         "No residual branch lies between the output and x."
@@ -221,79 +409,15 @@ def test_what_joins_say(flow):
     assert unclear.told == "1 join, of which 1 is ambiguous (a scope named skip or residual would decide)."
 
 
-# -- the trend ---------------------------------------------------------------------------------------------------------
-
-
-def chain(factor, blocks):
-    def f(x):
-        for i in range(blocks):
-            with ad.scope(f"layer{i}"):
-                x = x * factor
-        return np.sum(x)
-
-    return f
-
-
-def test_the_factor_of_a_chain_is_what_it_multiplies_by():
-    rows = ad.flow(chain(0.5, 20))(np.ones(3)).trend()
-    assert [row["block"] for row in rows] == [f"layer{i}" for i in reversed(range(20))]
-    assert rows.summary["factor"] == pytest.approx(0.5)
-    assert rows.summary["r2"] == pytest.approx(1)
-    assert [row["factor"] for row in rows[1:]] == pytest.approx([0.5] * 19)
-    assert rows.told == (
-        "On its way back through 20 blocks δ shrinks by ×0.5 a block, from 1 to 1.91e-06 (R² = 1.00)."
-    )
-    assert rows.summary["blocks_to_floor"] == pytest.approx(1022 - 19)
-
-
-def test_the_floor_of_short_floats():
-    rows = ad.flow(chain(np.float16(0.25), 12))(np.ones(3, np.float16)).trend()
-    assert [row["below_floor"] for row in rows] == [False] * 8 + [True] * 4
-    assert rows.told.endswith("In 4 of them it is below the smallest normal number of float16, 6.1e-05.")
-
-
-def test_blocks_without_scopes_are_those_of_the_joins(rng):
-    def f(x):
-        x = np.sin(x)
-        for _ in range(5):
-            x = x + np.negative(np.negative(x))
-        return x
-
-    rows = ad.flow(f)(0.3).trend()
-    assert rows.summary["factor"] == pytest.approx(2)
-    assert len(rows) == 5
-
-
-def test_no_trend_where_there_are_no_blocks():
-    rows = ad.flow(lambda x: x * x)(1.0).trend()
-    assert rows == []
-    assert rows.summary["factor"] is None
-    assert rows.told.startswith("There is no trend")
-
-
-def test_names_that_differ_in_one_number():
-    names = ["stem", "block10/a", "block2/a", "block2/b", "head", "block1/a"]
-    assert [names[i] for i in numbered(names)] == ["block1/a", "block2/a", "block10/a"]
-    assert numbered(["a", "b"]) == []
-
-
-def test_a_fit_passes_over_zeros_and_says_how_good_it_is(rng):
-    assert fit([1.0, 0.0, 0.25]) == {"factor": pytest.approx(0.5), "r2": pytest.approx(1)}
-    assert fit([1.0, 1.0, 1.0]) == {"factor": pytest.approx(1), "r2": 1.0}
-    assert fit([0.0, 1.0, float("inf")]) == {"factor": None, "r2": None}
-    sizes = list(np.exp(rng.normal(size=50)))
-    slope, _ = np.polyfit(range(50), np.log(sizes), 1)
-    assert fit(sizes)["factor"] == pytest.approx(np.exp(slope))
-    assert fit(sizes)["r2"] == pytest.approx(np.corrcoef(range(50), np.log(sizes))[0, 1] ** 2)
-
-
 # -- two flows ---------------------------------------------------------------------------------------------------------
 
 
 def test_two_steps_of_training_side_by_side(x, layers, flow):
     later = ad.flow(net)(x, [(w1, 2 * w2) for w1, w2 in layers])
     rows = flow.compare(later)
-    assert rows.summary == {"matched": len(flow.graph), "only_here": 0, "only_there": 0}
+    assert rows.summary == {
+        "matched": len(flow.graph), "only_here": 0, "only_there": 0, "vanished": 0, "appeared": 0, "nonfinite": 0
+    }  # fmt: skip
     for row in rows:
         v = row["node"]
         assert row["other"] == v
@@ -319,3 +443,26 @@ def test_a_cut_beside_the_whole(flow):
     cut = flow.cut((join["fork"], join["join"], join["skip"]))
     changed = {row["node"] for row in flow.compare(cut) if row["factor"] != 1.0}
     assert changed == {flow.graph.node("x").index}
+    assert flow.compare(cut).summary["vanished"] == 0
+    assert "vanished" not in flow.compare(cut).told
+
+
+def test_what_two_flows_say_where_delta_vanishes_appears_or_is_nan():
+    def f(x, factor):
+        with ad.scope("first"):
+            y = np.sin(x * factor)
+        with ad.scope("second"):
+            return np.sum(y * y)
+
+    x = np.ones(3)
+    with np.errstate(invalid="ignore"):
+        some, none, lost = (ad.flow(lambda x, c=c: f(x, c))(x) for c in (3.0, 0.0, np.inf))
+    assert some.compare(none).told == "5 nodes are in both flows. At 3 nodes δ vanished."
+    assert none.compare(some).told == "5 nodes are in both flows. At 3 nodes δ appeared."
+    assert some.compare(some.cut(("x", "multiply"))).told == "5 nodes are in both flows. At 1 node δ vanished."
+    assert some.compare(lost).told == "5 nodes are in both flows. At 3 nodes δ is not finite."
+    one = ad.flow(lambda x: x)(1.0)
+    assert one.compare(one).told == "1 node is in both flows. δ is of the same size everywhere."
+    assert one.compare(ad.flow(lambda y: np.sin(y))(1.0)).told == (
+        "No node is in both flows, 1 in the first alone and 2 in the second."
+    )

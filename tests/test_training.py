@@ -74,11 +74,64 @@ def test_numbers_that_json_has_not(tmp_path):
     assert load(tmp_path / "h.jsonl")[0]["value"] == np.inf
 
 
-@pytest.mark.parametrize("text", ["[]\n", "not json\n", '{"step": 1}\n'])
-def test_a_file_that_is_no_history(tmp_path, text):
-    (tmp_path / "h.jsonl").write_text(text)
-    with pytest.raises(WatchError, match="line 1, is no row of a history"):
-        load(tmp_path / "h.jsonl")
+def test_a_scope_may_be_called_nan(tmp_path):
+    def named(w):
+        with ad.scope("nan"):
+            return w * np.nan
+
+    step = ad.watch(named, every=1)
+    step(1.0)
+    (row,) = [row for row in load(step.save(tmp_path / "h.jsonl")) if row["nonfinite"]]
+    assert row["block"] == "nan"
+    assert np.isnan(row["value"])
+
+
+@pytest.mark.parametrize("text", ["[]\n", "not json\n", '{"step": 1}\n', "a note", "[]", "\n\n", "\udcff"])
+def test_a_file_that_is_no_history_is_left_alone(tmp_path, text):
+    file = tmp_path / "h.jsonl"
+    file.write_text(text, errors="surrogateescape")
+    for ask in (load, lambda path: ad.watch(loss, path=path)):
+        with pytest.raises(WatchError, match="line 1, is no row of a history"):
+            ask(file)
+    assert file.read_text(errors="surrogateescape") == text
+
+
+def test_an_interrupted_training_goes_on_in_the_same_file(params, x, tmp_path):
+    """At every byte at which a process may have ended: the whole lines stay, and what comes next follows them."""
+    file = tmp_path / "h.jsonl"
+    step = ad.watch(loss, every=2, path=file)
+    for _ in range(3):
+        step(params, x)
+    text, blocks = file.read_bytes(), len(step.history) // 2
+    ends = [i for i, byte in enumerate(text, 1) if byte == ord("\n")]
+    for length in {*range(0, len(text), 37), *ends, *(end - 1 for end in ends), *(end - 2 for end in ends)}:
+        file.write_bytes(text[:length])
+        whole = sum(end <= length + 1 for end in ends)  # a row that lacks its line's end alone is a row
+        assert load(file) == step.history[:whole]
+        again = ad.watch(loss, every=2, path=file)
+        assert again.history == step.history[:whole]
+        assert again.step == (0 if not whole else 2 if whole <= blocks else 4)
+        again(params, x)
+        assert load(file) == again.history
+        assert again.history[whole:] == [{**row, "step": again.step - 1} for row in step.history[:blocks]]
+
+
+def test_a_step_may_be_set_and_other_intervals_meet_it(params, x, tmp_path):
+    file = tmp_path / "h.jsonl"
+    step = ad.watch(loss, every=2, path=file)
+    for _ in range(3):
+        step(params, x)
+    again = ad.watch(loss, every=5, path=file)
+    assert again.step == 5
+    again.step = 10
+    again(params, x)
+    assert [row["step"] for row in load(file)][-1] == 10
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    for place in (tmp_path, tmp_path / "missing" / "h.jsonl"):
+        with pytest.raises(WatchError, match="a file in a folder that can be written"):
+            ad.watch(loss, path=place)
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True])

@@ -30,7 +30,7 @@ STOREYS = [
 
 STOREY = {room: height for height, rooms in enumerate(STOREYS) for room in rooms}
 OUTSIDE = {"numpy", "networkx", "graphviz", "optree"}
-OPTIONAL = {"pygraphviz", "scipy", "sklearn", "tqdm"}
+OPTIONAL = {"matplotlib", "pygraphviz", "scipy", "sklearn", "tqdm"}
 """Of the extras: imported by rooms at the top, never needed to import the package."""
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import CommandError, message
-from ..flows import GradientFlow
-from ..graph import Graph
-from ..transforms import trace
-from ..viz.options import DIRECTIONS, ENGINES, THEMES, Options
-from .target import Target, arguments, load, read
+from ..viz.options import ARROWS, DIRECTIONS, ENGINES, Options
+from ..viz.theme import GROUNDS
+from .source import find
 
-_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes")
+_PICTURE = ("title", "collapse", "focus", "hops", "direction", "theme", "engine", "dpi", "max_nodes", "prune", "arrows")
 
 
 def options(p: argparse.ArgumentParser) -> None:
@@ -26,40 +22,27 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--collapse", nargs="+", metavar="SCOPE", help="one box for each of these; a number is a depth")
     p.add_argument("--focus", nargs="+", metavar="NODE", help="draw only what is near these nodes, by name or number")
     p.add_argument("--hops", type=int, metavar="N", help=f"how near: so many arrows [{Options.hops}]")
+    about = "draw only the edges that carry this part of the gradient, such as 0.98"
+    p.add_argument("--prune", type=float, metavar="PART", help=about)
     p.add_argument("--direction", choices=DIRECTIONS, help=f"top to bottom or left to right [{Options.direction}]")
-    p.add_argument("--theme", choices=THEMES, help=f"colours [{Options.theme}]")
+    p.add_argument("--arrows", choices=ARROWS, help=f"with the computation, the way δ goes, or both [{Options.arrows}]")
+    p.add_argument("--theme", metavar="THEME", help=f"{', '.join(GROUNDS)}, or a .json with colours [{Options.theme}]")
     p.add_argument("--engine", choices=ENGINES, help=f"what lays it out [{Options.engine}]")
     p.add_argument("--dpi", type=int, metavar="N", help=f"dots an inch of a png [{Options.dpi}]")
     p.add_argument("--max-nodes", type=int, metavar="N", help=f"refuse to draw more boxes [{Options.max_nodes}]")
-    p.add_argument("--seed", nargs="+", metavar="ARG", help="the δ of each output, as for --args [ones]")
 
 
 def run(given: argparse.Namespace) -> None:
     """Trace, sweep, draw, and print where the picture is."""
-    target = load(given.target)
-    out = given.out or Path(f"{target.name.rpartition('.')[2]}.svg")
-    swept(target, given).draw(out, **picture_options(given))
-    print(out)
-
-
-def swept(target: Target, given: argparse.Namespace) -> GradientFlow:
-    """The flow through the graph of a function, with the arguments and seeds of the command line."""
-    graph = trace(target.function)(*arguments(target, given.args, given.random_seed))
-    if not graph.arguments:
-        raise CommandError(
-            message(
-                f"no argument of {target.name} has a derivative",
-                "integers, booleans and texts are constants of the graph",
-                "give floats: --args 2.0 instead of --args 2",
-            )
-        )
-    flow: GradientFlow = graph.backward(seeds(graph, given.seed, given.random_seed, target.name))
-    return flow
+    source = find(given.target, given)
+    print(source.flow.draw(given.out or Path(f"{source.name}.svg"), **picture_options(given)))
 
 
 def picture_options(given: argparse.Namespace) -> dict[str, Any]:
     """What was asked of the picture; numbers among names are depths and nodes."""
     wanted = {key: getattr(given, key) for key in _PICTURE if getattr(given, key, None) is not None}
+    if str(wanted.get("theme", "")).lower().endswith(".json"):
+        wanted["theme"] = _colours(Path(wanted["theme"]))
     for key in ("collapse", "focus"):
         if key in wanted:
             wanted[key] = [int(text) if text.isdecimal() else text for text in wanted[key]]
@@ -68,30 +51,15 @@ def picture_options(given: argparse.Namespace) -> dict[str, Any]:
     return wanted
 
 
-def seeds(graph: Graph, texts: list[str] | None, random_seed: int, name: str) -> Any:
-    """The δ of each output: as given; else 1, with a note where the outputs are not one real number."""
-    if texts is not None:
-        if len(texts) != len(graph.outputs):
-            raise CommandError(
-                message(
-                    f"{name} has {len(graph.outputs)} outputs, and --seed was given {len(texts)}",
-                    "each output starts from a δ of its own",
-                    "give one text for each output, in order; 0.0 is one that counts for nothing",
-                )
-            )
-        rng = np.random.default_rng(random_seed)
-        given = [read(text, rng) for text in texts]
-        return given if len(given) > 1 else given[0]
-    shapes, dtypes = [graph.shapes[v] for v in graph.outputs], [graph.dtypes[v] for v in graph.outputs]
-    if not shapes:
-        raise CommandError(f"{name} returned nothing that could be drawn: it returns no number and no array")
-    ones = [np.ones(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
-    if len(ones) == 1 and shapes[0] == () and dtypes[0].kind == "f":
-        return None
-    what = ", ".join(f"{dtype}{list(shape)}" for shape, dtype in zip(shapes, dtypes, strict=True))
-    print(
-        f"note: {name} returned {what}; the δ drawn are those of the sum of its elements. --seed gives another δ to "
-        "start from.",
-        file=sys.stderr,
-    )
-    return ones if len(ones) > 1 else ones[0]
+def _colours(path: Path) -> dict[str, Any]:
+    """The colours of a theme from a file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CommandError(
+            message(f"the theme {path} cannot be read", str(error), 'write {"paper": "#fffaf0"} into it')
+        ) from None
+    if not isinstance(found, dict):
+        what = f"the theme {path} is a {type(found).__name__}"
+        raise CommandError(message(what, "its colours have names", 'write {"paper": "#fffaf0"} into it'))
+    return found

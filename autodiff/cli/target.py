@@ -1,8 +1,9 @@
-"""``FILE.py:FUNCTION``, and the arguments to call it with."""
+"""``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``, and the arguments to call it with."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import re
@@ -17,6 +18,7 @@ import optree
 
 from ..errors import CommandError, message, nearest
 
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SHAPE = re.compile(r"\s*([a-z]+\d*)\s*\[\s*((?:\d+\s*,\s*)*(?:\d+\s*,?)?)\s*\]\s*")
 _DTYPES = ("f2", "f4", "f8", "c8", "c16", "float16", "float32", "float64", "longdouble", "complex64", "complex128")
 
@@ -31,7 +33,7 @@ class Target(NamedTuple):
 
 
 def load(spec: str) -> Target:
-    """Run FILE.py and find FUNCTION in it.
+    """Run FILE.py, or import MODULE, and find FUNCTION in it.
 
     Raises
     ------
@@ -40,22 +42,63 @@ def load(spec: str) -> Target:
     """
     path, _, name = spec.rpartition(":")
     if not path or not name:
-        raise _refused(f"{spec!r} is not FILE.py:FUNCTION", "a function is named by its file, a colon and its name",
-                       f"python -m autodiff draw {spec.rstrip(':') or 'FILE.py'}:FUNCTION")  # fmt: skip
+        raise _refused(f"{spec!r} is not FILE.py:FUNCTION",
+                       "a function is named by its file or module, a colon and its name; a saved flow by its file",
+                       f"{spec.rstrip(':') or 'FILE.py'}:FUNCTION")  # fmt: skip
     file = Path(path)
+    if is_module(path):
+        return _found(Path(source_file(spec)), _imported(path), path, name)
     if not file.is_file():
         beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
         near = nearest(file.name, beside)
         raise _refused(f"there is no file {path}", "FILE.py is read from the folder that you are in",
                        f"one of {', '.join(near)}" if near else "give the path of an existing Python file")  # fmt: skip
-    module = _run(file)
+    return _found(file, _run(file), path, name)
+
+
+def is_module(path: str) -> bool:
+    """Whether this is the dotted name of a module rather than the path of a file."""
+    return bool(_MODULE.fullmatch(path)) and not path.endswith(".py") and not Path(path).is_file()
+
+
+def source_file(spec: str) -> str:
+    """The file in which the function of a command stands; what is no such thing as it is."""
+    path = spec.rpartition(":")[0]
+    module = sys.modules.get(path) if is_module(path) else None
+    if module is None and path and is_module(path):
+        try:
+            found = importlib.util.find_spec(path)
+        except (ImportError, ValueError):
+            return path
+        return found.origin or path if found is not None else path
+    return getattr(module, "__file__", None) or path
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module by its dotted name, from the folder that we are in before others."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise  # it was found, and imports another one that is not there
+        raise _refused(f"there is no module {name}",
+                       "MODULE:FUNCTION is imported, from the folder that you are in before others",
+                       f"install it, or give its file: {name.replace('.', '/')}.py:FUNCTION") from None  # fmt: skip
+
+
+def _found(file: Path, module: ModuleType, path: str, name: str) -> Target:
+    """The function of this name in a module."""
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        own = [n for n, x in vars(module).items() if callable(x) and getattr(x, "__module__", None) == module.__name__]
+        own = [n for n, x in vars(module).items()
+               if callable(x) and n[0] != "_" and getattr(x, "__module__", None) == module.__name__]  # fmt: skip
         what = f"{name} in {path} is a {type(found).__name__}" if found is not None else f"{path} has no {name}"
-        raise _refused(what, "FUNCTION is the name of a function in that file",
+        raise _refused(what, "FUNCTION is the name of a function that is defined there",
                        f"one of {', '.join(nearest(name, own) or sorted(own)[:8]) or '(it defines none)'}")  # fmt: skip
     return Target(file, module, found, name)
 

@@ -12,6 +12,9 @@ from ..graph import columns
 
 CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
+FAINT = 1e-280
+"""A sum of squares above this holds nothing that was lost to underflow."""
+DOUBLE = np.dtype(np.float64)
 
 
 class Rows(list[dict[str, Any]]):
@@ -81,16 +84,29 @@ def _scale(x: Any) -> float:
 
 def norm(x: Any) -> float:
     """‖x‖ over all elements, without overflow or underflow on the way."""
-    x = _wide(x)
+    if type(x) is not np.ndarray or x.dtype is not DOUBLE:
+        x = _wide(x)
+    square = float(np.vdot(x, x).real)
+    if FAINT < square < math.inf:  # nearly always: nothing was lost on the way
+        return math.sqrt(square)
     with np.errstate(over="ignore", invalid="ignore"):
         scale = _scale(x)
         return float(np.linalg.norm(x / scale)) * scale
+
+
+def _filled(term: Any, total: Any) -> Any:
+    """A term about some of several results, with zeros for the others of which there is a δ."""
+    if not isinstance(term, tuple):
+        return term
+    pairs = zip(term, total, strict=True)
+    return tuple(np.zeros_like(whole) if part is None and whole is not None else part for part, whole in pairs)
 
 
 def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
     """How `total` divides over the terms; see :meth:`GradientFlow.shares`."""
     if total is None:
         total = np.zeros(0)
+    terms = [_filled(term, total) for term in terms]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         vectors = [_wide(term) for term in terms]
         scale = max([_scale(x) for x in vectors], default=1.0)
@@ -106,12 +122,21 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
             found.append({
                 "projection": along / unit / gg if gg else math.nan,
                 "norm_share": length / whole if whole else math.nan,
-                "cosine": min(1.0, max(-1.0, along / math.sqrt(gg) / length)) if gg and length else math.nan,
+                "cosine": float(np.clip(along / math.sqrt(gg) / length, -1, 1)) if gg and length else math.nan,
             })  # fmt: skip
     return {
         "norm": size * scale, "sum_of_norms": whole * scale, "cancels": len(terms) > 1 and size < CANCELS * whole,
         "terms": found,
     }  # fmt: skip
+
+
+def extent(x: Any) -> dict[str, Any]:
+    """What :func:`pooled` reads of :func:`statistics`, in a fraction of the time where all elements are finite."""
+    wide = _wide(x)
+    square = float(np.vdot(wide, wide).real) if wide.dtype.kind in "fc" else 0.0
+    if FAINT < square < math.inf:
+        return {"size": wide.size, "rms": math.sqrt(square / wide.size), "nan": 0, "+inf": 0, "-inf": 0}
+    return statistics(x)
 
 
 def statistics(x: Any) -> dict[str, Any]:
@@ -133,7 +158,7 @@ def statistics(x: Any) -> dict[str, Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         modulus = np.abs(x)
     found["zero"] = size - int(np.count_nonzero(modulus))
-    largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+    largest, smallest = float(modulus.max()), float(modulus.min())
     if not math.isfinite(largest):
         found["nan"] = int(np.count_nonzero(np.isnan(modulus)))
         if kind == "c":
@@ -144,13 +169,13 @@ def statistics(x: Any) -> dict[str, Any]:
         x, modulus = x[keep], modulus[keep]
         if not x.size:
             return found
-        largest, smallest = float(np.max(modulus)), float(np.min(modulus))
+        smallest = float(modulus.min())
     tiny = float(np.finfo(x.dtype).smallest_normal)
     if smallest < tiny:
         found["subnormal"] = int(np.count_nonzero((modulus > 0) & (modulus < tiny)))
-    found["rms"] = norm(modulus) / math.sqrt(modulus.size)
+    found["rms"] = norm(x) / math.sqrt(x.size)
     shown = modulus if kind == "c" else x
-    found["min"], found["max"] = float(np.min(shown)), float(np.max(shown))
+    found["min"], found["max"] = float(shown.min()), float(shown.max())
     return found
 
 

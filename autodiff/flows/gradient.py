@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..archive import unreadable
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
-from ..sweep import deltas
-from .amounts import Rows, Told, divide, norm, pooled, statistics
+from .amounts import Rows, Told, divide, extent, flat, norm, pooled, statistics
 from .compare import compare, keys
-from .routes import amounts, by_branches, swept, through
-from .structure import ENDS, Join, find_joins, scopes
-from .told import tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
+from .routes import amounts, by_branches, fewest, swept, through
+from .stored import restore, store
+from .structure import ENDS, Join, find_joins, join_at, scopes
+from .told import called, tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
 from .trend import numbered, trend
 
 
@@ -143,20 +146,27 @@ class GradientFlow:
     def joins(self) -> Rows:
         """Where a skip connection and a residual branch meet again, and what each brings to the fork that they left.
 
-        A join is an ``add`` whose two operands lead back to a common fork. The operand with fewer operations between
-        fork and join is the skip. Where both have as many, or two leaves could be the fork, ``ambiguous`` says so.
+        A join adds, concatenates or chooses between operands that lead back to a common fork. The operand with fewer
+        operations between fork and join is the skip; scopes and tensors named skip or residual decide before that.
+        Where nothing tells, ``ambiguous`` says so. Of x + f(x) + g(x) both additions are joins, and x is their skip.
 
         Returns
         -------
         list of dict
-            ``join`` and ``fork`` (nodes), ``skip`` and ``residual`` (argument positions of the join, None where it is
-            ambiguous), the operations on each, and the shares of the fork's δ (see :meth:`shares`) that come back
-            through each: ``skip_share``, ``residual_share`` are projections, ``skip_norm``, ``residual_norm`` norms,
-            ``cosine`` the angle between the two.
+            ``join`` and ``fork`` (nodes), ``scope`` of the join, ``skip`` and ``residual`` (argument positions of the
+            join, None where it is ambiguous), the operations on each, and the shares of the fork's δ (see
+            :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
+            ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
         """
-        rows = Rows(self._row(join) for join in find_joins(self.graph))
+        rows = Rows(dict(row) for row in self._joined)
         rows.told = tell_joins(rows)
         return rows
+
+    @functools.cached_property
+    def _joined(self) -> list[dict[str, Any]]:
+        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
+        homes = scopes(self.graph)
+        return [{**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph)]
 
     def _row(self, join: Join) -> dict[str, Any]:
         """A join with what comes back through each of its two ways."""
@@ -208,8 +218,8 @@ class GradientFlow:
             joins.setdefault(homes[row["join"]][:depth], []).append(row)
         rows = Rows()
         for path, members in groups.items():
-            ops = [statistics(self.delta[v]) for v in members if self._counts(v, False)]
-            leaves = [statistics(self.delta[v]) for v in members if self._counts(v, True)]
+            ops = [extent(self.delta[v]) for v in members if self._counts(v, False)]
+            leaves = [extent(self.delta[v]) for v in members if self._counts(v, True)]
             here = joins.get(path, [])
             clear = here[0] if len(here) == 1 else {}
             rows.append({
@@ -256,7 +266,7 @@ class GradientFlow:
         shares = divide(parts, self.delta[self.graph.node(key).index])["terms"]
         pairs = enumerate(zip(parts, shares, strict=True))
         rows = Rows({"branches": k, "norm": norm(part), **share} for k, (part, share) in pairs)
-        rows.told = tell_spectrum(rows, str(key))
+        rows.told = tell_spectrum(rows, called(self.graph, self.graph.node(key).index))
         return rows
 
     # -- what if ---------------------------------------------------------------------------------------------------
@@ -280,7 +290,7 @@ class GradientFlow:
         Raises
         ------
         GraphError
-            Where there is no such edge, or nothing goes back along it.
+            Where there is no such edge, nothing goes back along it, or the factor is no real number.
 
         Examples
         --------
@@ -289,12 +299,40 @@ class GradientFlow:
         >>> flow["x"], flow.cut(("x", "add"))["x"], flow.scale(("x", "add"), 0.5)["x"]
         (np.float64(4.0), np.float64(3.0), np.float64(3.5))
         """
-        scales = {**self.scales, **dict.fromkeys(self._edges(edge), float(factor))}
-        return self._scaled(scales)
+        if np.ndim(factor) or np.asarray(factor).dtype.kind not in "fiub":
+            raise GraphError(
+                message(f"scale({edge!r}, {factor!r})", "a contribution is multiplied by a real number",
+                        "a factor such as 0.5; cut(edge) for 0")
+            )  # fmt: skip
+        return self._scaled({**self.scales, **dict.fromkeys(self._edges(edge), float(factor))})
 
-    def cut(self, *edges: Any) -> GradientFlow:
-        """The flow in which nothing goes back along these edges; see :meth:`scale`."""
-        return self._scaled({**self.scales, **{pair: 0.0 for edge in edges for pair in self._edges(edge)}})
+    def cut(self, *edges: Any, skip: Any = None, residual: Any = None) -> GradientFlow:
+        """The flow in which nothing goes back along these edges; see :meth:`scale`.
+
+        Parameters
+        ----------
+        *edges : tuple
+            As for :meth:`scale`.
+        skip, residual : str, int, Node or a list of them, optional
+            Joins whose skip, or whose residual branch, is cut where it enters: each by its scope or as a node.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def block(x):
+        ...     with ad.scope("block1"):
+        ...         return x + 3.0 * x
+        >>> flow = ad.flow(block)(1.0)
+        >>> flow.cut(skip="block1")["x"], flow.cut(residual="block1")["x"]
+        (np.float64(3.0), np.float64(1.0))
+        """
+        found = [pair for edge in edges for pair in self._edges(edge)]
+        for given, way in ((skip, "skip"), (residual, "residual")):
+            for key in given if isinstance(given, list) else [] if given is None else [given]:
+                join = join_at(self.graph, key)
+                k = getattr(join, way)
+                found += self._edges((self.graph.inputs[join.join][k], join.join, k))
+        return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
 
     def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
         contributions: dict[tuple[int, int], Any] = {}
@@ -303,7 +341,8 @@ class GradientFlow:
 
     def _edges(self, edge: Any) -> list[tuple[int, int]]:
         """The edge or edges that a user names, keyed (consumer, position)."""
-        if not isinstance(edge, tuple) or len(edge) not in (2, 3):
+        nodes = edge[:2] if isinstance(edge, tuple) and len(edge) in (2, 3) else ()
+        if not nodes or not all(isinstance(v, (str, int, np.integer, Node)) for v in nodes):
             raise GraphError(
                 message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
                         "(source, consumer), or (source, consumer, position)")
@@ -329,8 +368,10 @@ class GradientFlow:
     def prune(self, keep: float = 0.98, key: Any = None) -> Told:
         """The edges that carry most of the gradient, as few as were found.
 
-        Edges are ordered by how much of the gradient goes along them, and the shortest beginning of that order is taken
-        whose own sweep gives the gradient to within (1 − keep) of its length: checked, not estimated.
+        Edges are ordered by how much of the gradient goes along them, and a beginning of that order is taken whose own
+        sweep gives the gradient to within (1 − keep) of its length: checked, not estimated. Of these every edge is
+        left out without which it still does. In a graph of up to some hundred edges none of those that are kept can be
+        spared; a smaller set of other edges may exist. In a larger one edges are tried in groups.
 
         Parameters
         ----------
@@ -353,19 +394,21 @@ class GradientFlow:
         targets = [v for v in dict.fromkeys(targets) if v >= 0 and self.delta[v] is not None]
         carried = amounts(self.graph, self.delta, self.contributions, targets)
         order = sorted(carried, key=lambda edge: (-carried[edge], edge))
+
+        def enough(edges: list[tuple[int, int]]) -> bool:
+            return self._likeness(self.cut_to(edges), targets) >= keep
+
         low, high = 0, len(order)
         while low < high:
             middle = (low + high) // 2
-            if self._likeness(self.cut_to(order[:middle]), targets) >= keep:
-                high = middle
-            else:
-                low = middle + 1
-        best = self.cut_to(order[:high])
+            low, high = (low, middle) if enough(order[:middle]) else (middle + 1, high)
+        kept = order[:high] if high == len(order) and not enough(order) else fewest(self.graph, order[:high], enough)
+        best = self.cut_to(kept)
         found = Told(
-            edges=sorted(order[:high]), dropped=len(self.contributions) - high,
+            edges=sorted(kept), dropped=len(self.contributions) - len(kept),
             carried=self._likeness(best, targets), flow=best,
         )  # fmt: skip
-        found.told = tell_pruned(high, len(self.contributions), found["carried"])
+        found.told = tell_pruned(len(kept), len(self.contributions), found["carried"])
         return found
 
     def cut_to(self, edges: Any) -> GradientFlow:
@@ -376,7 +419,8 @@ class GradientFlow:
     def _likeness(self, other: GradientFlow, targets: list[int]) -> float:
         """1 − ‖g′ − g‖ / ‖g‖ over the δ of the targets."""
         whole = math.hypot(*(norm(self.delta[v]) for v in targets))
-        lost = math.hypot(*(norm(other[v] - self.delta[v]) for v in targets))
+        with np.errstate(invalid="ignore"):  # inf − inf is told by its value
+            lost = math.hypot(*(norm(flat(other[v]) - flat(self[v])) for v in targets))
         return 1 - lost / whole if whole else 1.0
 
     # -- over depth, and between flows -----------------------------------------------------------------------------
@@ -384,8 +428,8 @@ class GradientFlow:
     def trend(self, depth: int | None = 1) -> Rows:
         """How δ changes from block to block on its way back, as a factor a block.
 
-        Blocks are the scopes whose names differ in one number alone (block0, block1, …), as many as there are; without
-        such scopes the forks of the joins (see :meth:`joins`) take their place.
+        Blocks are the scopes whose names differ in their numbers alone (block0, block1, …), as many as there are;
+        without such scopes the forks of the joins (see :meth:`joins`) take their place.
 
         Parameters
         ----------
@@ -396,22 +440,27 @@ class GradientFlow:
         -------
         list of dict
             From the output back: ``block``, ``delta`` (RMS of δ of its operations, or at the fork), ``factor`` (against
-            the block before it on the way back), ``below_floor`` (below the smallest normal number of the dtype). Its
-            ``summary`` holds ``factor`` (of the fitted exponential), ``r2``, ``blocks``, ``floor`` and
-            ``blocks_to_floor`` (after how many more blocks δ would be below the floor), its ``told`` a sentence.
+            the block before it on the way back), ``below_floor`` (below the smallest normal number of the coarsest
+            dtype in the blocks), ``nonfinite`` (how many elements are nan or inf). Its ``summary`` holds ``factor`` (of
+            the fitted exponential), ``r2``, ``blocks``, ``floor`` and ``blocks_to_floor`` (after how many more blocks δ
+            would be below the floor), its ``told`` a sentence. What is zero or not finite is left out of the fit.
         """
-        rows = [row for row in self.by_scope(depth) if row["delta"] is not None]
-        chosen = numbered([row["scope"] for row in rows])
-        if len(chosen) > 1:
-            names = [rows[i]["scope"] for i in chosen]
-            sizes = [rows[i]["delta"] for i in chosen]
+        rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
+        chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
+        forks = sorted({join.fork for join in find_joins(self.graph) if self.delta[join.fork] is not None})
+        if len(chosen) > 1 or len(forks) < 2:
+            names, sizes, lost = ([row[key] for row in chosen] for key in ("scope", "delta", "nonfinite"))
+            scopes_ = set(names)
+            nodes = [v for v, path in enumerate(scopes(self.graph)) if "/".join(path[:depth]) in scopes_]
         else:
-            every = dict.fromkeys(join.fork for join in find_joins(self.graph))
-            forks = [v for v in every if self.delta[v] is not None]
             names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
-            sizes = [statistics(self.delta[v])["rms"] or 0.0 for v in forks]
-        dtypes = [dtype for dtype in self.graph.dtypes if not isinstance(dtype, tuple) and dtype.kind in "fc"]
-        return trend(names[::-1], sizes[::-1], np.result_type(*dtypes))
+            found = [statistics(self.delta[v]) for v in forks]
+            sizes, lost = [s["rms"] for s in found], [s["nan"] + s["+inf"] + s["-inf"] for s in found]
+            nodes = forks
+        dtypes = [self.graph.dtypes[v] for v in nodes if self._counts(v, False) or v in forks]
+        floats = [t for t in dtypes if not isinstance(t, tuple)] or [np.dtype(np.float64)]
+        coarsest = max(floats, key=lambda t: float(np.finfo(t).smallest_normal))
+        return trend(names[::-1], [math.nan if s is None else s for s in sizes[::-1]], lost[::-1], coarsest)
 
     def compare(self, other: GradientFlow) -> Rows:
         """Set this flow beside another of the same code, node by node, matched by scope, operation and occurrence.
@@ -426,7 +475,8 @@ class GradientFlow:
         list of dict
             For each node that both have: ``scope``, ``what`` (its name or operation), ``occurrence``, ``node`` and
             ``other`` (its numbers), ``shape``, ``before`` and ``after`` (RMS of δ), ``factor``, ``cosine`` of the angle
-            between the two. Its ``summary`` counts what was ``matched``, ``only_here`` and ``only_there``.
+            between the two. Its ``summary`` counts what was ``matched``, ``only_here`` and ``only_there``, and of what
+            was matched the nodes whose δ ``vanished`` or ``appeared`` or is ``nonfinite`` in one of the two.
 
         Examples
         --------
@@ -439,6 +489,48 @@ class GradientFlow:
             keys(self.graph, scopes(self.graph)), keys(other.graph, scopes(other.graph)), self.delta, other.delta,
             lambda v: self.graph.shapes[v],
         )  # fmt: skip
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the flow as JSON, with its arrays as npz beside it: ``f.json`` and ``f.npz``.
+
+        Raises
+        ------
+        GraphError
+            As :meth:`autodiff.Graph.save`.
+        """
+        store(path, self.graph, self.seeds, self.scales)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> GradientFlow:
+        """Read what :meth:`save` wrote: the same flow to the last bit. Nothing in the file is executed.
+
+        Raises
+        ------
+        LoadError
+            Where the files are not a flow; those of a graph alone are read by :meth:`autodiff.Graph.load`.
+        FileNotFoundError
+            Where one of the two files is not there.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "before.json")
+        >>> ad.flow(lambda x: x + 3.0 * x)(1.0).save(path)
+        >>> ad.GradientFlow.load(path)["x"]
+        np.float64(4.0)
+        """
+        graph, seeds, scales = restore(path)
+        if seeds is None:
+            raise unreadable(path, "it is the file of a graph without a flow: Graph.load(path).backward() makes one")
+        if graph.values is None:
+            raise unreadable(path, "it has no values, which most rules read")
+        try:
+            return cls(graph, graph.values, [], {}, seeds)._scaled(scales)
+        except Exception as error:  # settings that no operation takes: whatever a rule raises, the file is wrong
+            raise unreadable(path, f"its graph cannot be swept: {error}") from None
 
     # -- as text and as pictures -----------------------------------------------------------------------------------
 
@@ -454,17 +546,17 @@ class GradientFlow:
             raise _without_viz()
         return GradientFlow.explore_hook(self, **options)
 
-    def plot_depth(self, ax: Any, depth: int | None = 1) -> Any:
+    def plot_depth(self, ax: Any = None, depth: int | None = 1) -> Any:
         """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`."""
         return self._plot("depth", ax, depth)
 
-    def plot_shares(self, ax: Any) -> Any:
+    def plot_shares(self, ax: Any = None) -> Any:
         """Plot what comes back through skips and residual branches; see :func:`autodiff.viz.plots.plot_shares`."""
         return self._plot("shares", ax)
 
-    def plot_path_spectrum(self, key: int | str | Node, ax: Any) -> Any:
+    def plot_path_spectrum(self, ax: Any = None, key: int | str | Node | None = None) -> Any:
         """Plot δ of a node by residual branches; see :func:`autodiff.viz.plots.plot_path_spectrum`."""
-        return self._plot("path_spectrum", key, ax)
+        return self._plot("path_spectrum", ax, key)
 
     def _plot(self, what: str, *args: Any) -> Any:
         if GradientFlow.plot_hook is None:
@@ -528,7 +620,7 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
                 "save it with its values, or fill them: graph.values = autodiff.sweep.evaluate(graph, arguments)",
             )
         )
-    delta = deltas(graph, graph.values, seeds, contributions=contributions, masked=seed is not None)
+    delta = swept(graph, graph.values, seeds, {}, contributions)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
 
 

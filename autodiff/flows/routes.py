@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..graph import LITERAL, Graph, Values
-from ..sweep import contribution, deltas
+from ..op import ITEM
+from ..sweep import contribution, deltas, reaching
 from .amounts import norm
 from .structure import Join, window
 
@@ -27,13 +30,38 @@ def swept(
     contributions: dict[Edge, Any] | None = None, targets: list[int] | None = None,
 ) -> list[Any]:
     """δ of every node where terms of some edges are multiplied by factors; from a factor of 0 nothing is computed."""
+    masked = not all(np.all(seed) for seed in seeds.values())  # a zero among them may be one that must stay a zero
     stopped = [edge for edge, factor in scales.items() if factor == 0]
     if contributions is None and scales:
         contributions = {}  # scaling is done where terms are kept
+    if stopped and targets is None:  # what leads to an input through what is stopped alone keeps its δ
+        targets = [v for v, leads in enumerate(reaching(graph)) if leads]
     return deltas(
         without(graph, stopped) if stopped else graph, values, seeds,
-        contributions=contributions, scales=scales, targets=targets, masked=True,
+        contributions=contributions, scales=scales, targets=targets, masked=masked,
     )  # fmt: skip
+
+
+def without_edge(
+    graph: Graph, values: Values, seeds: Mapping[int, Any], scales: Mapping[Edge, float], sent: Mapping[Edge, Any],
+    edge: Edge, targets: list[int],
+) -> list[Any]:
+    """δ of the nodes before the consumer of an edge along which nothing goes back; after it nothing changes.
+
+    The sweep starts from what the nodes from that consumer on have sent to those before it.
+    """
+    top = edge[0]
+    later = range(len(graph) - 1, top - 1, -1)  # in the order of a sweep
+    crossing = [(w, k) for w in later for k, u in enumerate(graph.inputs[w]) if u != LITERAL and u < top]
+    if any(graph.ops[w] is ITEM for w, _ in crossing):  # a part of a tuple's δ, which is kept nowhere by itself
+        return swept(graph, values, seeds, {**scales, edge: 0.0}, targets=targets)
+    start = {v: seed for v, seed in seeds.items() if v < top}
+    for w, k in crossing:
+        if (w, k) in sent and (w, k) != edge:
+            u = graph.inputs[w][k]
+            start[u] = start[u] + sent[w, k] if u in start else sent[w, k]
+    before = {other: factor for other, factor in scales.items() if other[0] < top}
+    return swept(window(graph, 0, top), values, start, before, targets=[v for v in targets if v < top])
 
 
 def through(
@@ -97,3 +125,29 @@ def amounts(graph: Graph, delta: list[Any], sent: Mapping[Edge, Any], targets: l
             found[edge] = amount * length / whole if whole else 0.0
             arrived[edge[0]] += found[edge]
     return found
+
+
+TRIED = 200_000
+"""How many nodes the sweeps that try to leave out edges may visit together, about."""
+
+
+def fewest(graph: Graph, edges: list[Edge], enough: Callable[[list[Edge]], bool]) -> list[Edge]:
+    """What is left of enough edges, the most important first, where every group that can be spared is left out.
+
+    Groups are halved until they are single edges, and single edges are tried until none can be spared, as long as the
+    number of sweeps allows it.
+    """
+    size, sweeps = max(len(edges) // 2, 1), TRIED // len(graph)
+    while edges:
+        before = len(edges)
+        for start in range((len(edges) - 1) // size * size, -1, -size):
+            if sweeps <= 0:
+                return edges
+            rest = edges[:start] + edges[start + size :]
+            sweeps -= 1
+            if enough(rest):
+                edges = rest
+        if size == 1 and len(edges) == before:
+            return edges
+        size = max(size // 2, 1)
+    return edges

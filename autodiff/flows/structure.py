@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import functools
+import heapq
 from typing import NamedTuple
 
-from ..graph import LITERAL, Graph
+import numpy as np
+
+from ..errors import GraphError, message
+from ..graph import LITERAL, Graph, Node
 
 ENDS = ("input", "constant")
 """The kinds of node that compute nothing."""
@@ -45,7 +49,8 @@ def window(graph: Graph, start: int, stop: int) -> Graph:
 
 # -- where ways part and meet again ------------------------------------------------------------------------------------
 
-MEETING = ("add", "subtract", "concatenate")
+ADDING = ("add", "subtract")
+MEETING = (*ADDING, "concatenate", "where")
 """The operations at which a skip connection and a residual branch meet."""
 
 SKIP_NAMES = frozenset(("skip", "shortcut", "identity", "carry"))
@@ -53,6 +58,9 @@ RESIDUAL_NAMES = frozenset(("residual", "branch", "transform"))
 """What a scope or a tensor is called where its author says which branch it is."""
 
 NORMALISING = ("layer_norm", "rms_norm", "batch_norm", "group_norm")
+MOMENTS = ("mean", "var", "std")
+POWERS = ("power", "square", "multiply")
+FACTORS = ("multiply", "divide", "negative")
 
 
 class Join(NamedTuple):
@@ -65,7 +73,7 @@ class Join(NamedTuple):
     skip, residual : int or None
         Argument positions of the join; None where it is ambiguous which is which.
     positions : tuple of int
-        The two argument positions, the one with fewer operations first.
+        The two argument positions, that of the skip or of the way with fewer operations first.
     operations : tuple of int
         How many operations lie on each of them.
     kind : str
@@ -85,78 +93,84 @@ class Join(NamedTuple):
     norm: str | None
 
 
-class Ancestry:
-    """For each node the nearest node through which all of it has passed: the tree of dominators.
+class Meeting(NamedTuple):
+    """A node whose operands come from one fork: for each position the ways that end there, several where it is a sum.
 
-    Leaves are left out where an operation is among the inputs: a weight that enters on the way does not hide the way.
-    With jump pointers the nearest common ancestor of two nodes takes O(log n) steps (Myers 1983, an applicative
-    random-access stack).
+    The terms of x + f(x) + g(x) are three ways that meet at two nodes; the meeting at the first is a part of the other.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.above: list[int] = []
-        self.depth: list[int] = []
-        self.jump: list[int] = []
-        for v, op in enumerate(graph.ops):
-            inputs = () if op.flat else sources(graph, v)
-            top = -1
-            for n, u in enumerate(inputs):
-                top = u if n == 0 else self.common(top, u)
-            self._enter(v, top)
-
-    def _enter(self, v: int, top: int) -> None:
-        self.above.append(top)
-        if top < 0:
-            self.depth.append(1)
-            self.jump.append(-1)
-            return
-        self.depth.append(self.depth[top] + 1)
-        far = self.jump[top]
-        same = far >= 0 and self.depth[top] - self.depth[far] == self.depth[far] - self._depth(self.jump[far])
-        self.jump.append(self.jump[far] if same else top)
-
-    def _depth(self, v: int) -> int:
-        return self.depth[v] if v >= 0 else 0
-
-    def common(self, a: int, b: int) -> int:
-        """The nearest node through which both have passed; −1 where there is none."""
-        while a != b:
-            if self._depth(a) < self._depth(b):
-                a, b = b, a
-            level = self._depth(b)
-            if self._depth(a) > level:
-                a = self.jump[a] if self._depth(self.jump[a]) >= level else self.above[a]
-            elif self.jump[a] != self.jump[b]:
-                a, b = self.jump[a], self.jump[b]
-            else:
-                a, b = self.above[a], self.above[b]
-        return a
-
-
-def sources(graph: Graph, v: int) -> list[int]:
-    """The inputs of a node that a derivative passes to; leaves only where no operation is among them."""
-    ops = graph.ops
-    found = [u for u in dict.fromkeys(graph.inputs[v]) if u != LITERAL and not ops[u].flat]
-    return [u for u in found if ops[u].kind not in ENDS] or found
+    node: int
+    fork: int
+    several: bool
+    sides: dict[int, list[Way]]
+    parts: list[Meeting]
 
 
 def find_joins(graph: Graph) -> list[Join]:
     """Every place where a skip connection and a residual branch meet, in order of computation.
 
-    A join adds or concatenates operands that come from a common fork. The operand with fewer operations on its way is
-    the skip; where both have as many, the one without parameters of its own, or the one that is not in a scope of its
-    own. Scopes and tensors named skip, shortcut, identity or carry, residual, branch or transform decide before that.
+    A join adds, concatenates or chooses between operands that come from a common fork. The operand with fewer
+    operations on its way is the skip, and of a sum of several terms the one with the fewest; where two have as many,
+    the one without parameters of its own, or the one that is not in a scope of its own. Scopes below that of the join,
+    and tensors, named skip, shortcut, identity or carry, residual, branch or transform decide before that.
+
+    No join is: what is only added in several places, as the bias of a recurrent net; a difference from which the
+    fork itself is taken off, as an error; a sum of losses; a polynomial of the fork; a choice between elementwise
+    functions, as an activation; different slices of one array.
     """
-    pairs = ((w, _operands(graph, w)) for w, op in enumerate(graph.ops) if op.name in MEETING)
-    meetings = {w: operands for w, operands in pairs if len(operands) > 1}
-    read = Counter(u for operands in meetings.values() for u in operands)
-    ancestry = Ancestry(graph)
-    found: list[Join] = []
-    for w, operands in meetings.items():
-        # a leaf that is added in several places is taken for a parameter
-        if not any(graph.ops[u].kind in ENDS and read[u] > 1 for u in operands):
-            found.extend(_joins_at(graph, ancestry, w, operands))
-    return found
+    meetings: dict[int, Meeting] = {}
+    for w, op in enumerate(graph.ops):
+        operands = _operands(graph, w) if op.name in MEETING else {}
+        if len(operands) > 1:
+            parts = {u: meetings[u] for u in operands if u in meetings and _is_term(graph, w, u)}
+            fork, several = _fork(graph, w, operands)
+            for part in parts.values():
+                if fork is not None and part.fork < fork and _comes_from(graph, fork, part.fork):
+                    fork, several = part.fork, part.several  # x + f(h) + g(h), where h comes from x
+            if fork is not None:
+                meetings[w] = Meeting(w, fork, several, {}, [])
+                for u, k in operands.items():
+                    if u in parts and parts[u].fork == fork:
+                        meetings[w].parts.append(meetings.pop(u))
+                        ways = [way for side in parts[u].sides.values() for way in side]
+                        meetings[w].sides[k] = [way.negated() for way in ways] if op.name == "subtract" and k else ways
+                    else:
+                        meetings[w].sides[k] = [Way(graph, w, fork, u, k)]
+    found = [join for meeting in meetings.values() for join in _joins_of(graph, meeting)]
+    return sorted(found, key=lambda join: (join.join, join.positions[1]))
+
+
+def _is_term(graph: Graph, w: int, u: int) -> bool:
+    """Whether a sum goes on with the terms of another, which is used for nothing else."""
+    return {graph.ops[w].name, graph.ops[u].name} <= set(ADDING) and len(graph.consumers[u]) == 1
+
+
+def join_at(graph: Graph, key: int | str | Node) -> Join:
+    """The one clear join in a scope of this name, or at this node.
+
+    Raises
+    ------
+    GraphError
+        Where there is none, there are several, or it is ambiguous which way is the skip.
+    """
+    joins, homes = find_joins(graph), scopes(graph)
+    found = [join for join in joins if isinstance(key, str) and "/".join(homes[join.join]) == key]
+    if not found:
+        known = isinstance(key, str) and key not in graph.names.values()
+        v = -1 if known else graph.node(key).index
+        found = [join for join in joins if join.join == v]
+    clear = [join for join in found if join.skip is not None]
+    if len(clear) == 1:
+        return clear[0]
+    if clear:
+        places = ", ".join(str(join.join) for join in clear)
+        why, instead = f"there are {len(clear)} joins, at the nodes {places}", "the number of one of these nodes"
+    elif found:
+        why, instead = "both ways may be the skip", "name a scope skip or residual, or cut((source, join))"
+    else:
+        places = ", ".join(dict.fromkeys("/".join(homes[join.join]) or str(join.join) for join in joins)) or "none"
+        why, instead = f"the joins are {places}", "one of them; flow.joins() lists them"
+    raise GraphError(message(f"no one join is meant by {key!r}", why, instead))
 
 
 def _operands(graph: Graph, w: int) -> dict[int, int]:
@@ -169,129 +183,211 @@ def _operands(graph: Graph, w: int) -> dict[int, int]:
     }  # fmt: skip
 
 
-def _joins_at(graph: Graph, ancestry: Ancestry, w: int, operands: dict[int, int]) -> list[Join]:
-    """The joins at one node: one, or for n operands that are concatenated one for each that is not the skip."""
-    fork, several = _fork(graph, ancestry, list(operands))
-    if fork is None:
-        return []
-    ways = [Way(graph, fork, u, k) for u, k in operands.items()]
-    ways.sort(key=lambda way: (way.said, len(way.operations)))
-    first = ways[0]
-    found = []
-    for other in ways[1:]:
-        order = None if several else _told_apart(graph, w, first, other)
-        skip, residual = (other, first) if order else (first, other)
-        join = Join(
-            w, fork, None, None, (skip.position, residual.position), (len(skip.operations), len(residual.operations)),
-            "parallel", None,
-        )  # fmt: skip
-        if order is not None:
-            kind, norm = _kind(graph, w, skip, residual), _normalised(graph, w, fork, residual)
-            join = join._replace(skip=skip.position, residual=residual.position, kind=kind, norm=norm)
-        found.append(join)
-    return found
+def _fork(graph: Graph, w: int, operands: dict[int, int]) -> tuple[int | None, bool]:
+    """The nearest node that all operands come from, and whether several could be it.
+
+    The ways are walked down from all operands at once, in the order of the graph, and not on from where they have all
+    met. Weights and other data that enter on one way alone are passed by; where one way has come to its end, so has
+    the walk.
+    """
+    ops, shape, every = graph.ops, graph.shapes[min(operands)], (1 << len(operands)) - 1
+    reached = {u: 1 << n for n, u in enumerate(operands)}
+    ends = [1] * len(operands)  # how many nodes each way has yet to go on from
+    steps = dict.fromkeys(operands, 0)
+    readers: dict[int, list[int]] = {}
+    waiting = [-u for u in operands]
+    heapq.heapify(waiting)
+    met: list[int] = []
+    while all(ends):
+        v = -heapq.heappop(waiting)
+        for n in _bits(reached[v]):
+            ends[n] -= 1
+        if reached[v] == every:
+            if v in operands:
+                added = all(ops[r].name in ADDING and v in _operands(graph, r) for r in readers[v])
+                return (None if added or _is_loss(graph, w, v) else v), False
+            if not _is_loss(graph, w, v) and any(ops[r].name not in ("getitem", "item") for r in readers[v]):
+                met.append(v)
+            continue
+        for u in dict.fromkeys(graph.inputs[v]):
+            if u == LITERAL or ops[u].flat:
+                continue
+            if u not in reached:
+                if ops[u].kind in ENDS and _is_weight(graph, u, shape):
+                    continue
+                reached[u] = 0
+                heapq.heappush(waiting, -u)
+            for n in _bits(reached[v] & ~reached[u]):
+                ends[n] += 1
+            reached[u] |= reached[v]
+            steps[u] = min(steps.get(u, steps[v] + 1), steps[v] + 1)
+            readers.setdefault(u, []).append(v)
+    if len(met) > 1:
+        met = [v for v in met if not any(u < v and _comes_from(graph, v, u) for u in met)]
+        nearest = min(steps[v] for v in met)
+        met = [v for v in met if steps[v] == nearest]
+    return (met[0] if met else None), len(met) > 1
 
 
-def _fork(graph: Graph, ancestry: Ancestry, operands: list[int]) -> tuple[int | None, bool]:
-    """The nearest node that all operands come from, and whether several leaves could be it."""
-    if all(graph.ops[u].kind not in ENDS for u in operands):
-        top = operands[0]
-        for u in operands[1:]:
-            top = ancestry.common(top, u)
-        if top >= 0 and graph.ops[top].kind not in ENDS:
-            return top, False
-    regions = [region(graph, u, -1) for u in operands]
-    shared = frozenset.intersection(*map(frozenset, regions))
-    leaves = []
-    for v in sorted(shared):
-        if graph.ops[v].kind in ENDS:
-            readers = {w for w, _ in graph.consumers[v]}
-            if v in operands or all(readers & (reached - shared) for reached in regions):
-                leaves.append(v)
-    return (leaves[-1] if leaves else None), len(leaves) > 1
+@functools.lru_cache(1024)
+def _bits(mask: int) -> tuple[int, ...]:
+    """The places of the ones in a binary number."""
+    return tuple(n for n in range(mask.bit_length()) if mask >> n & 1)
+
+
+def _is_weight(graph: Graph, v: int, shape: tuple[int, ...]) -> bool:
+    """Whether a leaf is taken for a weight, at which no ways part.
+
+    It is one where its first axis is not that of the operands, the batch, or where it is only ever the second factor
+    of a product.
+    """
+    here = graph.shapes[v]
+    if len(here) < 2 or len(shape) < 2:
+        return max(len(here), len(shape)) > 1
+    second = all(k == 1 and graph.ops[r].kind == "bilinear" for r, k in graph.consumers[v])
+    return second or bool(here[0] != shape[0])
+
+
+def _is_loss(graph: Graph, w: int, v: int) -> bool:
+    """Whether arrays that come from v have been reduced to numbers at w."""
+    return bool(graph.shapes[w] == () and graph.shapes[v] != ())
+
+
+def _comes_from(graph: Graph, v: int, fork: int) -> bool:
+    """Whether a derivative passes from a node to another that is computed before it."""
+    return any(fork in graph.inputs[u] for u in region(graph, v, fork))
 
 
 def region(graph: Graph, top: int, fork: int) -> set[int]:
-    """The nodes on the ways from a fork to a node, itself among them and the fork not; with −1 down to the leaves."""
+    """The nodes that a node is computed from, itself among them, as far down as a fork, which is not."""
     found, waiting = set(), [top] if top != fork else []
     while waiting:
         v = waiting.pop()
         if v not in found:
             found.add(v)
             if not graph.ops[v].flat:
-                waiting.extend(u for u in graph.inputs[v] if u != LITERAL and u != fork and u > fork)
+                waiting.extend(u for u in graph.inputs[v] if u > fork)  # a literal is less than any node
     return found
 
 
 class Way:
     """One way from a fork to an argument of a join."""
 
-    def __init__(self, graph: Graph, fork: int, top: int, position: int) -> None:
+    def __init__(self, graph: Graph, w: int, fork: int, top: int, position: int) -> None:
         ops = graph.ops
-        self.top, self.position = top, position
-        leaf = ops[fork].kind in ENDS
-        nodes = region(graph, top, -1 if leaf else fork) - {fork}
-        if leaf:
-            nodes = _descending(graph, fork, nodes)
-        self.operations = {v for v in nodes if ops[v].kind not in ENDS and not ops[v].flat}
+        self.top = top
+        self.negative = ops[w].name == "subtract" and position == 1
+        came = {fork}
+        for v in sorted(region(graph, top, fork)):
+            if not ops[v].flat and not came.isdisjoint(graph.inputs[v]):
+                came.add(v)
+        self.operations = {v for v in came if v != fork and not _adds_nothing(graph, v)}
         self.parameters = {
             u for v in self.operations for u in graph.inputs[v] if u != LITERAL and u != fork and ops[u].kind in ENDS
         }
-        words = {graph.names.get(top, "")} | {word for v in self.operations for word in graph.scopes[v][-1:]}
-        self.said = bool(words & RESIDUAL_NAMES) - bool(words & SKIP_NAMES)
+        home = graph.scopes[w]
+        inner = [_below(graph.scopes[v], home) for v in self.operations]
+        words = {name for path in inner for name in path[:1]}
+        if top != fork or graph.names.get(top) in SKIP_NAMES:  # a fork may be named for what stands on its other side
+            words |= {graph.names.get(top, ""), *_below(graph.scopes[top], home)}
+        said = bool(words & RESIDUAL_NAMES) - bool(words & SKIP_NAMES)
+        self.order = (said, len(self.operations), len(self.parameters), bool(inner) and all(inner))
+
+    def negated(self) -> Way:
+        """The way as a term that is taken off in a larger sum."""
+        self.negative = not self.negative
+        return self
 
 
-def _descending(graph: Graph, fork: int, nodes: set[int]) -> set[int]:
-    """Those of the nodes that come from the fork."""
-    found = {fork}
-    for v in sorted(nodes):
-        if found.intersection(graph.inputs[v]):
-            found.add(v)
-    return found - {fork}
+def _below(path: tuple[str, ...], home: tuple[str, ...]) -> tuple[str, ...]:
+    """What is left of a scope beyond what it has in common with another."""
+    same = next((i for i, (a, b) in enumerate(zip(path, home, strict=False)) if a != b), min(len(path), len(home)))
+    return path[same:]
 
 
-def _told_apart(graph: Graph, w: int, first: Way, other: Way) -> int | None:
-    """Which of two ways is the skip: 0 the first, 1 the other, None where nothing tells."""
-    for a, b in (
-        (first.said, other.said),
-        (len(first.operations), len(other.operations)),
-        (len(first.parameters), len(other.parameters)),
-        (_within(graph, w, first), _within(graph, w, other)),
-    ):
-        if a != b:
-            return int(b < a)
-    return None
+def _adds_nothing(graph: Graph, v: int) -> bool:
+    """Whether it is the 0 + x with which sum() begins."""
+    literals = [x for u, x in zip(graph.inputs[v], graph.literals[v], strict=True) if u == LITERAL]
+    return graph.ops[v].name == "add" and len(literals) == 1 and np.ndim(literals[0]) == 0 and literals[0] == 0
 
 
-def _within(graph: Graph, w: int, way: Way) -> int:
-    """Whether a way runs in a scope of its own, below that of the join."""
-    home = graph.scopes[w]
-    return all(len(graph.scopes[v]) > len(home) and graph.scopes[v][: len(home)] == home for v in way.operations)
+# -- which of the ways is the skip -------------------------------------------------------------------------------------
 
 
-def _kind(graph: Graph, w: int, skip: Way, residual: Way) -> str:
+def _joins_of(graph: Graph, whole: Meeting) -> list[Join]:
+    """The joins of a meeting and of the sums that are parts of it."""
+    ways = sorted((way for side in whole.sides.values() for way in side), key=lambda way: way.order)
+    skip, name = ways[0], graph.ops[whole.node].name
+    if name == "where" and all(graph.ops[v].kind == "elementwise" for way in ways for v in way.operations):
+        return []
+    if name in ADDING and ((skip.negative and skip.order[0] >= 0) or _is_polynomial(graph, whole.fork, ways)):
+        return []
+    clear = not whole.several and skip.order < ways[1].order
+    found, waiting = [], [whole]
+    while waiting:
+        meeting = waiting.pop()
+        waiting.extend(meeting.parts)
+        sides = sorted(meeting.sides.items(), key=lambda side: min(way.order for way in side[1]))
+        if clear:
+            sides.sort(key=lambda side: skip not in side[1])
+        if not clear or skip in sides[0][1]:
+            found += [_join(graph, meeting, sides[0], other, skip if clear else None) for other in sides[1:]]
+    return found
+
+
+def _join(
+    graph: Graph, meeting: Meeting, first: tuple[int, list[Way]], other: tuple[int, list[Way]], skip: Way | None
+) -> Join:
+    """The join of two sides of a meeting: the first has the skip, unless it is ambiguous which way that is."""
+    w, fork = meeting.node, meeting.fork
+    branch = set().union(*(way.operations for way in other[1]))
+    passed = skip.operations if skip is not None else set().union(*(way.operations for way in first[1]))
+    positions, counts = (first[0], other[0]), (len(passed), len(branch) + len(other[1]) - 1)
+    if skip is None:
+        return Join(w, fork, None, None, positions, counts, "parallel", None)
+    return Join(w, fork, *positions, positions, counts, _kind(graph, w, passed, branch), _norm(graph, w, fork, branch))
+
+
+def _is_polynomial(graph: Graph, fork: int, ways: list[Way]) -> bool:
+    """Whether a sum is one of powers of the fork, as within an activation that is written out."""
+    nodes = set().union(*(way.operations for way in ways))
+    inside = nodes | {fork}
+    plain = all(
+        graph.ops[v].name in (*POWERS, *FACTORS) and inside.issuperset(u for u in graph.inputs[v] if u != LITERAL)
+        for v in nodes
+    )
+    return plain and any(
+        graph.ops[v].name in POWERS and (graph.ops[v].name != "multiply" or LITERAL not in graph.inputs[v])
+        for v in nodes
+    )
+
+
+def _kind(graph: Graph, w: int, skip: set[int], residual: set[int]) -> str:
     """What kind of skip it is."""
-    ops = [graph.ops[v] for v in skip.operations]
+    ops = [graph.ops[v] for v in skip]
     if graph.ops[w].name == "concatenate":
         return "concatenated"
+    if graph.ops[w].name == "where" or skip & residual:
+        return "gated"
     if not ops:
         return "identity"
-    if skip.operations & residual.operations:
-        return "gated"
     if any(op.kind == "bilinear" or op.name.startswith(("conv", "einsum")) for op in ops):
         return "projected"
-    if all(op.name in ("multiply", "divide", "negative") for op in ops):
-        return "scaled"
-    return "transformed"
+    return "scaled" if all(op.name in FACTORS for op in ops) else "transformed"
 
 
-def _normalised(graph: Graph, w: int, fork: int, residual: Way) -> str | None:
+def _norm(graph: Graph, w: int, fork: int, residual: set[int]) -> str | None:
     """Whether a normalisation stands before the residual branch or behind the join."""
-    if any(_normalises(graph, v) for v in residual.operations if fork in graph.inputs[v]):
+    if any(_normalises(graph, v, fork) for v in residual if fork in graph.inputs[v]):
         return "pre"
-    return "post" if any(_normalises(graph, v) for v, _ in graph.consumers[w]) else None
+    return "post" if any(_normalises(graph, v, w) for v, _ in graph.consumers[w]) else None
 
 
-def _normalises(graph: Graph, v: int) -> bool:
-    """Whether an operation is a normalisation or the first step of one that is written out."""
-    return graph.ops[v].name in (*NORMALISING, "mean", "var") or any("norm" in word for word in graph.scopes[v])
+def _normalises(graph: Graph, v: int, u: int) -> bool:
+    """Whether a node normalises one that it reads: it is such an operation, or takes off or divides by its moments."""
+    if graph.ops[v].name in NORMALISING or any("norm" in word for word in graph.scopes[v]):
+        return True
+    if graph.ops[v].name not in ("subtract", *FACTORS):
+        return False
+    small = [s for s in graph.inputs[v] if s > u and graph.shapes[s] != graph.shapes[u]]
+    return any(graph.ops[m].name in MOMENTS for s in small for m in region(graph, s, u))

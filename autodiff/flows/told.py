@@ -11,7 +11,7 @@ from .amounts import CANCELS, Rows, Told
 
 def percent(share: float) -> str:
     """A share as people say it."""
-    return "an unknown part" if math.isnan(share) else f"{100 * share:.3g} %"
+    return f"{100 * share:.3g} %".replace("-", "−") if math.isfinite(share) else "an unknown part"
 
 
 def called(graph: Graph, v: int) -> str:
@@ -83,6 +83,8 @@ def _scope(row: dict[str, Any]) -> str:
 
 def tell_pruned(kept: int, count: int, carried: float) -> str:
     """How many edges carry how much; the part is rounded down, so that 99.97 % is not called all."""
+    if math.isnan(carried):
+        return "The gradient is not finite: no part of it can be told from the rest, and every edge is kept."
     shown = "100" if carried == 1 else f"{math.floor(1000 * carried) / 10:.1f}"
     return f"{kept:,} of {count:,} edges carr{'ies' if kept == 1 else 'y'} {shown} % of the gradient."
 
@@ -101,18 +103,23 @@ def tell_joins(rows: Rows) -> str:
         return told + "."
     shares = [row["skip_share"] for row in clear if not math.isnan(row["skip_share"])]
     if not shares:
-        return told + "; no δ comes back through them."
-    told += f". Back through the skips comes {percent(sum(shares) / len(shares))} of δ on average"
+        return told + "; of no δ a share comes back through them."
+    mean = sum(shares) / len(shares)
+    told += f". Back through the skips comes {percent(mean)}{opposing(mean)} of δ on average"
     weakest, strongest = _extreme(clear, min), _extreme(clear, max)
     if len(shares) > 1:
-        told += (
-            f", from {percent(weakest['skip_share'])} at node {weakest['join']} "
-            f"to {percent(strongest['skip_share'])} at node {strongest['join']}"
-        )
+        told += f", from {_skip(weakest)} to {_skip(strongest)}"
     opposed = sum(row["cosine"] < 0 for row in clear)
     if opposed:
         told += f"; at {opposed} of them skip and residual branch oppose each other"
     return told + "."
+
+
+def _skip(row: dict[str, Any]) -> str:
+    """The share of a skip, and where it is."""
+    share: float = row["skip_share"]
+    place = row["scope"] or f"node {row['join']}"
+    return f"{percent(share)}{opposing(share)} at {place}"
 
 
 def _extreme(rows: list[dict[str, Any]], choose: Any) -> dict[str, Any]:
@@ -129,15 +136,49 @@ def tell_spectrum(rows: Rows, name: str) -> str:
     """What the split by residual branches says about one δ."""
     if len(rows) == 1:
         return f"No residual branch lies between the output and {name}."
-    direct, largest = rows[0]["projection"], max(rows, key=lambda row: row["norm"])
-    told = f"Of the δ of {name} {percent(direct)} came through skips alone"
+    unknown = untold(rows, name)
+    if unknown:
+        return unknown
+    direct, largest = rows[0]["projection"], max(rows, key=_length)
+    told = f"Of the δ of {name} {percent(direct)}{opposing(direct)} came through skips alone"
     if largest["branches"]:
-        told += (
-            f", and most, {percent(largest['projection'])}, through {largest['branches']} "
-            f"residual branch{'es' * (largest['branches'] > 1)}"
-        )
+        share, ways = largest["projection"], branches(largest["branches"])
+        told += f", and most, {percent(share)}, through {ways}" if _most(rows, largest) else (
+            f", and the longest part, {percent(share)}{opposing(share)}, through {ways}"
+        )  # fmt: skip
     weights = [row["norm"] for row in rows]
-    if sum(weights):
-        mean = sum(k * weight for k, weight in enumerate(weights)) / sum(weights)
-        told += f"; weighted by length it took {mean:.3g} of {len(rows) - 1} branches on average"
-    return told + "."
+    mean = sum(k * weight for k, weight in enumerate(weights)) / sum(weights)
+    return f"{told}; weighted by length it took {mean:.3g} of {branches(len(rows) - 1)} on average."
+
+
+def untold(rows: Rows, name: str) -> str:
+    """Why a δ has no shares by residual branches, in a sentence; empty where it has them."""
+    lengths = [row["norm"] for row in rows]
+    if not all(map(math.isfinite, lengths)):
+        return f"The δ of {name}, or a part of it, is not finite: no share of it can be told."
+    if not any(lengths):
+        return f"The δ of {name} is zero along every path."
+    if not any(math.isfinite(row["projection"]) for row in rows):
+        return f"The parts of the δ of {name} by residual branches cancel: no share of it can be told."
+    return ""
+
+
+def branches(count: int) -> str:
+    """So many residual branches."""
+    return f"{count or 'no'} residual branch{'es' * (count != 1)}"
+
+
+def _most(rows: Rows, largest: dict[str, Any]) -> bool:
+    """Whether the longest part is also the one that brings most: where parts oppose each other it may not be."""
+    share: float = largest["projection"]
+    return share > 0 and all(row["projection"] <= share for row in rows if math.isfinite(row["projection"]))
+
+
+def opposing(share: float) -> str:
+    """What a sentence adds to a share below zero."""
+    return " (opposing the rest)" * (share < 0)
+
+
+def _length(row: dict[str, Any]) -> float:
+    length: float = row["norm"]
+    return length

@@ -10,18 +10,22 @@ import numpy as np
 
 from .amounts import Rows
 
-NUMBERED = re.compile(r"^(.*?)(\d+)([^\d]*)$")
+NUMBER = re.compile(r"\d+")
+
+
+EVEN = 0.5
+"""A line that explains less of the variance than this is said to be uneven."""
 
 
 def numbered(names: list[str]) -> list[int]:
-    """The indices of the longest run of names that differ in one number alone, in the order of that number."""
-    stems: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    """The indices of the most names that differ in their numbers alone, in the order of these numbers."""
+    stems: dict[str, list[tuple[list[int], int]]] = {}
     for i, name in enumerate(names):
-        found = NUMBERED.match(name)
-        if found:
-            stems.setdefault((found[1], found[3]), []).append((int(found[2]), i))
-    longest = max(stems.values(), key=len, default=[])
-    return [i for _, i in sorted(longest)]
+        numbers = NUMBER.findall(name)
+        if numbers:
+            stems.setdefault(NUMBER.sub("0", name), []).append((list(map(int, numbers)), i))
+    most = max(stems.values(), key=len, default=[])
+    return [i for _, i in sorted(most)]
 
 
 def fit(sizes: list[float]) -> dict[str, Any]:
@@ -43,33 +47,46 @@ def fit(sizes: list[float]) -> dict[str, Any]:
     return {"factor": float(10.0**slope), "r2": 1.0 - rest / spread if spread > 1e-24 * len(steps) else 1.0}
 
 
-def trend(names: list[str], sizes: list[float], dtype: Any) -> Rows:
+def trend(names: list[str], sizes: list[float], nonfinite: list[int], dtype: Any) -> Rows:
     """A row a block, from the output back to the input, and the trend in a sentence; see GradientFlow.trend."""
     found = fit(sizes)
     floor = float(np.finfo(dtype).smallest_normal)
     rows = Rows()
     before = None
-    for name, size in zip(names, sizes, strict=True):
+    for name, size, lost in zip(names, sizes, nonfinite, strict=True):
         ratio = size / before if before else None
-        rows.append({"block": name, "delta": size, "factor": ratio, "below_floor": size < floor})
+        rows.append({"block": name, "delta": size, "factor": ratio, "below_floor": size < floor, "nonfinite": lost})
         before = size
     rows.summary = {**found, "blocks": len(sizes), "floor": floor, "blocks_to_floor": None}
     factor = found["factor"]
     if factor is not None and factor < 1 and sizes[-1] > floor:
         rows.summary["blocks_to_floor"] = math.log(floor / sizes[-1]) / math.log(factor)
-    rows.told = _told(rows, sizes, np.dtype(dtype))
+    rows.told = f"{_tell_factor(rows)}{_tell_states(rows, np.dtype(dtype))}"
     return rows
 
 
-def _told(rows: Rows, sizes: list[float], dtype: np.dtype[Any]) -> str:
+def _tell_factor(rows: Rows) -> str:
     factor, r2, count = rows.summary["factor"], rows.summary["r2"], rows.summary["blocks"]
+    blocks = f"{count} block{'s' * (count != 1)}"
+    if count < 2:
+        return f"There is no trend over {blocks}." if count else "There is no trend: no blocks and no joins were found."
     if factor is None:
-        return f"There is no trend: {count} blocks, of which fewer than two have a δ that is positive and finite."
+        return f"There is no trend over {blocks}: in fewer than two of them δ is positive and finite."
+    sizes = [row["delta"] for row in rows if row["delta"] > 0 and math.isfinite(row["delta"])]
     what = "keeps its size" if 0.99 <= factor <= 1.01 else "shrinks" if factor < 1 else "grows"
-    by = "" if what == "keeps its size" else f" by ×{factor:.3g} a block"
-    told = f"On its way back through {count} blocks δ {what}{by}, "
-    told += f"from {sizes[0]:.3g} to {sizes[-1]:.3g} (R² = {r2:.2f})."
-    under = sum(row["below_floor"] for row in rows)
+    if what != "keeps its size":
+        what += f" by ×{factor:.3g} a block"
+    even = "" if r2 >= EVEN or max(sizes) < 1.1 * min(sizes) else ", unevenly"
+    quality = f" (R² = {r2:.2f})" * (len(sizes) > 2)  # a line through two points says nothing of itself
+    return f"On its way back through {blocks} δ {what}{even}, from {sizes[0]:.3g} to {sizes[-1]:.3g}{quality}."
+
+
+def _tell_states(rows: Rows, dtype: np.dtype[Any]) -> str:
+    """In how many blocks δ is zero, below the floor of its dtype, or not finite."""
+    zero = sum(row["delta"] == 0 for row in rows)
+    under = sum(row["below_floor"] for row in rows) - zero
+    lost = sum(row["nonfinite"] > 0 for row in rows)
+    told = f" In {zero} of them it is zero." if zero else ""
     if under:
         told += f" In {under} of them it is below the smallest normal number of {dtype}, {rows.summary['floor']:.3g}."
-    return told
+    return told + (f" In {lost} of them not all of it is finite." if lost else "")

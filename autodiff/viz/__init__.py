@@ -10,6 +10,7 @@ a flow.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
@@ -22,14 +23,18 @@ from . import plots
 from .dot import to_dot
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .page import Explorer, to_page
-from .picture import document, to_json
+from .picture import document, prune, to_json
 from .raster import render
 from .scene import compose
 from .svg import to_svg
 from .text import to_text
-from .view import select
+from .theme import Theme
+from .view import Pruner, select
 
-__all__ = ["FORMATS", "Options", "document", "draw", "explore", "picture", "plots"]
+__all__ = ["FORMATS", "Options", "Theme", "document", "draw", "explore", "picture", "plots"]
+
+SWEPT = 1_000_000
+"""So many nodes may be swept, all sweeps together, to find out what an error message advises."""
 
 
 def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
@@ -37,19 +42,53 @@ def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> 
     return _picture(source, form, read_options(options))
 
 
-def _picture(source: Graph | GradientFlow, form: str, options: Options) -> str | bytes:
+def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: bool = True) -> str | bytes:
+    if options.prune is not None and not isinstance(source, GradientFlow):
+        refuse(f"draw: prune={options.prune!r} of a graph", "edges are pruned by their δ, and a graph has none",
+               "graph.backward().draw(…)")  # fmt: skip
+    if options.arrows != "forward":
+        _check_arrows(source, form, options)
     if form == "html":
-        return to_page(source, options)
+        return to_page(*_pruned_page(source, options))
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
+    if options.prune is not None and isinstance(source, GradientFlow):
+        found = prune(found, source, options.prune)
     if form == "json":
         return to_json(found)
     if form == "txt":
         return to_text(found)
-    view = select(found, options)
+    view = select(found, options, _pruner(found, source) if advise else None)
     if form == "dot":
         return to_dot(found, view, options)
     scene = compose(found, view, options)
     return to_svg(scene, options.theme) if form == "svg" else render(scene, form, options)
+
+
+def _check_arrows(source: Graph | GradientFlow, form: str, options: Options) -> None:
+    """Refuse arrows back where there is no δ, or on a page."""
+    if not isinstance(source, GradientFlow):
+        refuse(f"draw: arrows={options.arrows!r} of a graph", "arrows back carry δ, and a graph has none",
+               "graph.backward().draw(…)")  # fmt: skip
+    if form == "html":
+        refuse(f"draw: arrows={options.arrows!r} of a page", "its arrows follow the computation, and its slider shows "
+               "the way back", "leave it out, or draw into .svg")  # fmt: skip
+
+
+def _pruner(found: dict[str, Any], source: Graph | GradientFlow) -> Pruner | None:
+    """What an error needs to say how many boxes pruning would leave; None where its sweeps would take too long."""
+    if not isinstance(source, GradientFlow) or len(found["nodes"]) * len(found["edges"]).bit_length() > SWEPT:
+        return None
+    return lambda keep: prune(found, source, keep)
+
+
+def _pruned_page(source: Graph | GradientFlow, options: Options) -> tuple[Graph | GradientFlow, Options]:
+    """For a page the flow along the kept edges alone, under a title that says so."""
+    if options.prune is None or not isinstance(source, GradientFlow):
+        return source, options
+    pruned = source.prune(options.prune)
+    about = options.title if options.title is not None else source.graph.title
+    title = f"{about + ', ' if about else ''}along these alone: {pruned.told.rstrip('.')}"
+    return pruned["flow"], dataclasses.replace(options, prune=None, title=title)
 
 
 def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
@@ -111,7 +150,7 @@ def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
     <page of ... kB: the last line of a notebook's cell shows it>
     """
     checked = read_options(options)
-    return Explorer(to_page(flow, checked), _svg(flow), str(flow))
+    return Explorer(str(_picture(flow, "html", checked)), _svg(flow), str(flow))
 
 
 def _write(target: Path, data: bytes) -> None:
@@ -134,7 +173,7 @@ def _write(target: Path, data: bytes) -> None:
 def _svg(flow: Graph | GradientFlow) -> str | None:
     """For notebooks: None where the picture would be too large, and the table beside it must do."""
     try:
-        return str(_picture(flow, "svg", Options(theme="light", timeout=10.0)))
+        return str(_picture(flow, "svg", Options(theme="light", timeout=10.0), advise=False))
     except PictureError:
         return None
 

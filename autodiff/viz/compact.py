@@ -6,15 +6,16 @@ The script of the page unpacks it again; the whole document, with every digit, i
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import json
 import linecache
 import math
+import re
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-from ..errors import PictureError
 from ..flows import GradientFlow, flat
 from ..graph import Graph
 from .face import ordinary
@@ -25,7 +26,7 @@ from .options import Options
 from .picture import document, finite
 from .scene import lay_out, measure
 from .theme import Scale
-from .view import View, select
+from .view import View, select, select_readable
 
 FORMAT = "autodiff page"
 VERSION = 1
@@ -41,10 +42,14 @@ class Texts:
 
     def __init__(self) -> None:
         self.number: dict[str, int] = {"": 0}
+        self.known: dict[tuple[str, int], int] = {}
 
-    def __call__(self, text: object, limit: int = 48) -> int:
+    def __call__(self, text: str, limit: int = 48) -> int:
         """The number of a text, as it may stand in a picture."""
-        return self.number.setdefault(clean(text, limit), len(self.number))
+        found = self.known.get((text, limit))
+        if found is None:
+            found = self.known[text, limit] = self.number.setdefault(clean(text, limit), len(self.number))
+        return found
 
 
 def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
         "format": FORMAT, "version": VERSION, "title": clean(found["title"], 100), "flow": found["flow"],
         "split": options.split, "limit": options.max_nodes, "hops": options.hops, "direction": options.direction,
         "nodeColumns": _nodes(found, flow, texts, scopes), "edgeColumns": _edges(found, flow),
-        "scopeRows": [[scopes.get(path[:-1], -1), texts(path[-1])] for path in scopes],
+        "scopeRows": [[scopes.get(path[:-1], -1), texts(path[-1]), *_full(path[-1])] for path in scopes],
         "scale": _scale(found),
     }  # fmt: skip
     whole["views"], whole["open"] = _views(found, options, scopes)
@@ -68,10 +73,12 @@ def compact(source: Graph | GradientFlow, options: Options) -> dict[str, Any]:
 
 def to_page_json(whole: dict[str, Any]) -> str:
     """The data as JSON that can stand inside a page."""
-    text = json.dumps(finite(whole), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = encoder.encode(whole)
+    except ValueError:  # it holds a number that JSON does not have, which is rare
+        text = encoder.encode(finite(whole))
+    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def short(x: float | None, digits: int = 6) -> float | int | None:
@@ -80,6 +87,14 @@ def short(x: float | None, digits: int = 6) -> float | int | None:
         return x
     rounded = float(f"{x:.{digits}g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 10**digits else rounded
+
+
+BRIEF = decimal.Context(prec=4, rounding=decimal.ROUND_05UP)
+
+
+def once(x: float) -> float | int | None:
+    """A number to four digits that is rounded to three as the number itself would be, up or down."""
+    return short(float(BRIEF.create_decimal_from_float(x)))
 
 
 # -- nodes and edges ---------------------------------------------------------------------------------------------------
@@ -102,6 +117,7 @@ def _nodes(
     kinds: dict[Any, int] = {}
     forms: dict[Any, int] = {}
     lines: dict[Any, int] = {}
+    places: dict[Any, int] = {None: -1}
     columns: dict[str, Any] = {key: [] for key in ("op", "call", "name", "scope", "form", "line", "value", "delta")}
     histograms: dict[int, list[int]] = {}
     for node in found["nodes"]:
@@ -114,13 +130,17 @@ def _nodes(
         several = isinstance(node["dtype"], list)
         form = ("×".join(map(str, node["shape"])), f"{len(node['dtype'])} results" if several else node["dtype"])
         columns["form"].append(forms.setdefault(tuple(map(texts, form)), len(forms)))
-        columns["line"].append(-1 if node["line"] is None else _line(node["line"], lines, texts))
+        place = None if node["line"] is None else (node["line"]["file"], node["line"]["line"])
+        if place is not None and place not in places:
+            places[place] = _line(place[0], place[1], lines, texts)
+        columns["line"].append(places[place])
         columns["value"].append(_numbers(node["value"]))
         columns["delta"].append(_numbers(node["delta"]))
         if flow is not None and node["delta"] is not None and node["delta"]["size"] > 1:
             counts = histogram(flow.delta[node["id"]], node["delta"])
             if counts is not None:
                 histograms[node["id"]] = counts
+    columns["full"] = {node["id"]: said for node in found["nodes"] for said in _full(node["name"] or node["op"])}
     columns.update(
         ops=list(kinds), forms=list(forms), lines=list(lines), histogram=histograms,
         outputs=[node["id"] for node in found["nodes"] if node["output"]],
@@ -129,10 +149,15 @@ def _nodes(
     return columns
 
 
-def _line(line: dict[str, Any], lines: dict[Any, int], texts: Texts) -> int:
+def _full(name: str) -> list[str]:
+    """A name that is shown otherwise than it is: nodes are matched with those of another file by their full names."""
+    return [] if clean(name) == name else [name]
+
+
+def _line(file: str, number: int, lines: dict[Any, int], texts: Texts) -> int:
     """The number of a line of the user's: its file's name, its number, and what stands there."""
-    said = linecache.getline(line["file"], line["line"]).strip()
-    return lines.setdefault((texts(PurePath(line["file"]).name), line["line"], texts(said, 120)), len(lines))
+    said = linecache.getline(file, number).strip()
+    return lines.setdefault((texts(PurePath(file).name), number, texts(said, 120)), len(lines))
 
 
 def _numbers(s: dict[str, Any] | None) -> Any:
@@ -205,11 +230,9 @@ def _views(
         wanted.append(("as asked for", options.collapse))
     views: list[dict[str, Any]] = []
     for name, collapse in wanted:
-        try:
-            view = select(found, dataclasses.replace(options, collapse=collapse, focus=None))
-        except PictureError:
-            if name == "as asked for":
-                raise
+        wish = dataclasses.replace(options, collapse=collapse, focus=None)
+        view = select(found, wish) if name == "as asked for" else select_readable(found, wish)
+        if view is None:
             continue
         closed = sorted({scopes[box.group] for box in view.boxes if box.group is not None})
         sketch, _, _, _ = measure(view, options)
@@ -268,7 +291,7 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
     ]  # fmt: skip
     spectra = [
         {"of": spectrum["node"], "told": clean(spectrum["told"], 400), "more": spectrum["more"],
-         "parts": [[short(row["projection"], 4), short(row["norm"], 4)] for row in spectrum["rows"]]}
+         "parts": [[once(row["projection"]), once(row["norm"])] for row in spectrum["rows"]]}
         for spectrum in found["spectra"]
     ]  # fmt: skip
     cuts = found["cuts"]
@@ -284,7 +307,8 @@ def _told(found: dict[str, Any], texts: Texts) -> dict[str, Any]:
     return {
         "told": [clean(text, 400) for text in found["told"]], "joinRows": joins, "spectra": spectra, "trend": trend,
         "cutTable": {"targets": cuts["targets"], "before": before, "of": changed, "leftOut": cuts["left_out"]},
-        "start": found["start"],
+        "start": found["start"], "least": clean(found["least"], 400), "followed": found["followed"],
+        "answers": [[clean(text, 400) for text in answer] for answer in found["answers"]],
     }  # fmt: skip
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import graphviz
 
+from .arrows import with_values
 from .face import Face, Line, face, line, ordinary
 from .lettering import clean, number
 from .options import Options
 from .scene import THINNEST, WIDEST
-from .theme import DARK, LIGHT, Scale, on
+from .theme import Scale, as_theme, on
 from .view import View, size
 
 
@@ -35,14 +36,18 @@ def _text(text: str) -> str:
 
 def to_dot(found: dict[str, Any], view: View, options: Options) -> str:
     """The text of a .dot file."""
-    colours = DARK if options.theme == "dark" else LIGHT
+    if options.arrows == "both":
+        view = with_values(view)
+    theme = as_theme(options.theme)
+    colours = theme.plain
     lines = {arrow.id: line(arrow) for arrow in view.arrows}
     deltas = {box.id: size(box) for box in view.boxes}
     sizes = [numbers["rms"] for numbers in deltas.values() if numbers is not None and ordinary(numbers)]
-    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size])
+    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size], theme.delta)
     root = graphviz.Digraph("flow" if found["flow"] else "graph")
-    root.attr("graph", rankdir=options.direction, label=_caption(found, view, scale), labelloc="t", labeljust="l",
-              bgcolor=colours["paper"], fontcolor=colours["ink"], fontname="Helvetica", fontsize="11")  # fmt: skip
+    root.attr("graph", rankdir=options.direction, label=_caption(found, view, scale, options.arrows), labelloc="t",
+              labeljust="l", bgcolor=colours["paper"], fontcolor=colours["ink"], fontname="Helvetica",
+              fontsize="11")  # fmt: skip
     root.attr("node", shape="box", style="filled", fillcolor=colours["surface"], color=colours["ink"],
               fontcolor=colours["ink"], fontname="Helvetica", fontsize="10")  # fmt: skip
     root.attr("edge", color=colours["line"], fontcolor=colours["ink"], fontname="Helvetica", fontsize="8",
@@ -57,7 +62,7 @@ def to_dot(found: dict[str, Any], view: View, options: Options) -> str:
         if path:
             graphs[path[:-1]].subgraph(graphs[path])
     for arrow in view.arrows:
-        root.edge(arrow.tail, arrow.head, id=arrow.id, **_edge(lines[arrow.id], scale))
+        root.edge(arrow.tail, arrow.head, id=arrow.id, **_edge(lines[arrow.id], scale, options.arrows))
     return str(root.source)
 
 
@@ -66,11 +71,14 @@ def _scopes(view: View) -> list[tuple[str, ...]]:
     return sorted(found, key=lambda path: (len(path), path))
 
 
-def _caption(found: dict[str, Any], view: View, scale: Scale) -> str:
+def _caption(found: dict[str, Any], view: View, scale: Scale, arrows: str) -> str:
     said = [clean(found["title"], 100), *view.notes]
     if found["flow"]:
         said.append(f"colour: RMS of δ, dark {number(10**scale.low)} to light {number(10**scale.high)}; "
                     "width of an arrow: share of Σ‖δᵢ‖ where δ divides; number: δ that came back along it")  # fmt: skip
+        if arrows != "forward":
+            forward = "; those along which it goes forward are thin, their number is the value" * (arrows == "both")
+            said.append(f"arrows with a δ point the way δ goes{forward}")
     return _lines(said)
 
 
@@ -87,8 +95,10 @@ def _node(shown: Face, numbers: dict[str, Any] | None, scale: Scale) -> dict[str
     return look
 
 
-def _edge(shown: Line, scale: Scale) -> dict[str, str]:
+def _edge(shown: Line, scale: Scale, arrows: str) -> dict[str, str]:
     look = {"tooltip": _text(shown.more)}
+    if arrows != "forward" and shown.state != "value":
+        look["dir"] = "none" if shown.state == "none" else "back"
     if shown.text:
         look["label"] = _text(shown.text)
     if shown.state in ("none", "zero"):

@@ -5,27 +5,45 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import graphviz
 
 from .layout import HEAD, LABEL, PADDING, Layout, Sketch, shift
+from .lettering import clean
 from .options import Options
 
 BESIDE = 7.0  # points between an arrow and its label
+PATIENT = 1200  # boxes; a larger picture is put straight with less care, in half the time
 
 TABLE = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
 
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
+LARGEST_ANSWER = 2**28
+"""Bytes that Graphviz may write. What is longer is no picture."""
+LONGEST = 1e6  # seconds; what is longer is no limit, and not every system can count it
+
+
 class EngineError(Exception):
-    """Graphviz gave no usable answer; the text says why."""
+    """Graphviz gave no usable answer; the text says why, and ``instead`` what may help."""
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(why)
+        self.instead = instead
+
+
+class SlowError(EngineError):
+    """Graphviz took longer than it may. Another way to the same Graphviz would not be quicker."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,48 +71,70 @@ def engines(options: Options) -> list[Engine]:
     return found
 
 
+def absent(options: Options) -> str:
+    """Why there is no way to reach Graphviz where there is none."""
+    why = {"pygraphviz": "pygraphviz is not installed", "dot": "there is no dot on the PATH"}
+    return why.get(options.engine, "Graphviz is not installed: neither pygraphviz nor a dot on the PATH was found")
+
+
 def run(engine: Engine, source: str, program: str, form: str, options: Options) -> bytes:
     """DOT to a layout or a picture, in a child process.
+
+    It reads and writes files without a name, not pipes: nothing that it leaves running can hold up its answer, and
+    junk without end fills no memory here.
 
     Raises
     ------
     EngineError
         Where it takes too long, crashes, or says nothing; with what it wrote to its standard error.
     """
-    command = [sys.executable, "-I", CHILD, engine.kind, engine.place, program, form, str(int(options.memory * 2**30))]
-    pipe = subprocess.PIPE
+    memory, seconds = min(options.memory * 2**30, sys.maxsize // 2), min(float(options.timeout), LONGEST)
+    limits = [str(int(memory)), str(LARGEST_ANSWER), str(math.ceil(seconds) + 1)]
+    command = [sys.executable or "python3", "-I", CHILD, engine.kind, engine.place, program, form, *limits]
     try:
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(source.encode("utf-8"))
+            given.seek(0)
+            child = subprocess.Popen(command, stdin=given, stdout=out, stderr=err, start_new_session=True)
+            try:
+                code = child.wait(seconds)
+            finally:
+                _end(child)
+            out.seek(0)
+            err.seek(0)
+            answer, said = out.read(), err.read(65_536).decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        longer = f"timeout={max(60, 3 * math.ceil(seconds))} gives it longer (seconds)"
+        raise SlowError(f"{engine.kind} took more than {options.timeout:g} s", longer) from None
     except OSError as error:
         raise EngineError(f"{engine.kind} could not be started: {error}") from None
-    with child:
-        try:
-            out, err = child.communicate(source.encode("utf-8"), timeout=options.timeout)
-        except subprocess.TimeoutExpired:
-            raise EngineError(f"{engine.kind} took more than {options.timeout:g} s") from None
-        finally:
-            if child.poll() is None:
-                _end(child)
-    said = err.decode("utf-8", "replace").strip().splitlines()
-    said = [text for text in said if text.startswith("Error")] or said[-1:]
-    told = f": {said[0][:200]}" if said else ""
-    if child.returncode:
-        why = f"was ended by signal {-child.returncode}" if child.returncode < 0 else f"ended with {child.returncode}"
-        raise EngineError(f"{engine.kind} {why}{told}")
-    if not out:
-        raise EngineError(f"{engine.kind} said nothing{told}")
-    return out
+    if code or not answer:
+        raise _failure(engine, code, said, options)
+    return answer
+
+
+def _failure(engine: Engine, code: int, text: str, options: Options) -> EngineError:
+    """What a child that ended without an answer died of, as far as it said so."""
+    lines = text.strip().splitlines()
+    said = [line for line in lines if line.startswith("Error")] or lines[-1:]
+    how = f"ended with {code}" if code else "said nothing"
+    if code < 0:
+        how = f"was ended by signal {-code} ({signal.strsignal(-code)})"
+    room = re.search(r"memory|MemoryError|failed to map|bad_alloc|Resource temporarily unavailable", text)
+    more = f"memory={max(1, 2 * math.ceil(options.memory))} gives it more (GiB)" if room else ""
+    return EngineError(f"{engine.kind} {how}" + (f": {clean(said[0], 200)}" if said else ""), more)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a child and whatever it started: it leads a process group of its own."""
+    """End a child and whatever it started: it leads a process group of its own, which may outlive it."""
     try:
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # all of them have ended
         pass
+    child.wait()
 
 
 # -- layout ------------------------------------------------------------------------------------------------------------
@@ -128,8 +168,9 @@ def skeleton(sketch: Sketch) -> str:
     root = graphviz.Digraph("skeleton")
     airy = len(sketch.boxes) <= 12  # a small picture can afford gentler curves
     between = "0.8" if airy else "0.44" if tall else "0.5"
+    care = "4" if len(sketch.boxes) <= PATIENT else "1"
     root.attr("graph", rankdir=sketch.direction, nodesep="0.5" if airy else "0.35", ranksep=between, remincross="true",
-              splines="true", nslimit="4", mclimit="1")  # fmt: skip
+              splines="true", nslimit=care, mclimit="1")  # fmt: skip
     root.attr("node", shape="box", fixedsize="true", margin="0", label="")
     root.attr("edge", arrowhead="normal", arrowsize=f"{HEAD / 10:g}", fontsize="10")
     graphs: dict[tuple[str, ...], Any] = {(): root}

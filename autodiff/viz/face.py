@@ -215,13 +215,15 @@ class Line:
     text: str
     size: float | None
     share: float | None
-    state: str  # "", "zero", "nan", "inf", "none"
+    state: str  # "", "zero", "nan", "inf", "none"; "value" where it carries that instead of δ
     more: str
     label_width: float = 0.0
 
 
 def line(arrow: Arrow) -> Line:
     """How an arrow looks."""
+    if arrow.carries is not None:
+        return _value_line(arrow.carries)
     active = [edge for edge in arrow.edges if edge["kind"] == "δ"]
     more = f"{len(arrow.edges)} edges" if len(arrow.edges) > 1 else f"argument {arrow.edges[0]['slot']}"
     if not active:
@@ -243,6 +245,14 @@ def line(arrow: Arrow) -> Line:
     found = Line(text, numbers["rms"] if not state else None, share, state, more)
     found.label_width = width(text, SMALL)
     return found
+
+
+def _value_line(value: dict[str, Any]) -> Line:
+    """How an arrow looks that carries a value forward."""
+    if not value:
+        return Line("", None, None, "value", "the values of several nodes")
+    text = states(value).split(" of ")[0] or amount(value).removesuffix(" rms")
+    return Line(text, None, None, "value", f"value {amount(value, 12)} {extent(value)}".rstrip(), width(text, SMALL))
 
 
 def _share(edges: list[dict[str, Any]]) -> float | None:

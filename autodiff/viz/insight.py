@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from ..flows import GradientFlow, Rows, divide, find_joins, norm, scopes, statistics
-from ..flows.routes import by_branches
-from ..flows.told import percent, tell_spectrum
-from ..graph import Graph
+from ..flows import GradientFlow, Rows, divide, find_joins, norm, statistics
+from ..flows.routes import by_branches, without_edge
+from ..flows.told import called, opposing, percent, tell_spectrum, untold
 
 JOINS = 64
 """So many joins are cut at most; each takes two sweeps."""
-SWEPT = 300_000
+SWEPT = 100_000
 """How many nodes the sweeps for all cuts may visit together; as many those for the path depth."""
 TARGETS = 40
 """Inputs whose gradient is followed through every cut. Forks come on top of them."""
@@ -24,28 +24,29 @@ NO_PATH = -1.0
 """Stands for an RMS where no path is left."""
 
 
-def label(graph: Graph, v: int) -> str:
-    """How a sentence calls a node."""
-    return graph.names.get(v) or f"{graph.ops[v].name} {v}"
-
-
 def insight(flow: GradientFlow) -> dict[str, Any]:
     """Everything of a page that takes sweeps of its own.
 
     Returns
     -------
     dict
-        ``joins``: as :meth:`~autodiff.GradientFlow.joins`, each with its scope's name as ``block`` and the RMS of δ of
+        ``joins``: as :meth:`~autodiff.GradientFlow.joins`, each with its scope or name as ``block`` and the RMS of δ of
         its fork; ``spectra``: for forks and inputs their number, sentence and parts; ``cuts``: RMS of δ of the targets
         before and after the skip or the residual branch of a join is cut; ``trend``: by block, from the output back;
-        ``told``: the sentences; ``start``: the node that the first sentence is about, None where there is no join.
+        ``told``: sentences; ``start``: the node that the answers are about, None where there is no join; ``answers``:
+        to the first two questions that a residual net raises, each as a question, a number and a sentence (the third,
+        what a cut does, the page answers from ``cuts``); ``least``: which cuts leave least and most of it;
+        ``followed``: how many forks and inputs have a δ.
     """
     joins = flow.joins()
-    homes = scopes(flow.graph)
+    crowd = Counter(row["scope"] for row in joins)
     for row in joins:
-        row["block"] = "/".join(homes[row["join"]]) or label(flow.graph, row["join"])
-        row["rms"] = _rms(flow, row["fork"])
-    forks = [v for v in dict.fromkeys(row["fork"] for row in joins) if flow.delta[v] is not None]
+        name = called(flow.graph, row["join"])
+        one = crowd[row["scope"]] == 1
+        row["block"] = name if not row["scope"] else row["scope"] if one else f"{row['scope']}, {name}"
+        row["rms"] = _rms(flow.delta[row["fork"]])
+    clear = [row for row in joins if row["skip"] is not None and flow.delta[row["fork"]] is not None]
+    forks = [v for v in dict.fromkeys(row["fork"] for row in [*clear, *joins]) if flow.delta[v] is not None]
     inputs = [v for v in flow.graph.arguments if flow.delta[v] is not None and v not in forks]
     targets = _even(forks, JOINS) + inputs[:TARGETS]
     start = forks[0] if forks else None
@@ -54,22 +55,28 @@ def insight(flow: GradientFlow) -> dict[str, Any]:
     spectra = _spectra(flow, split) if forks else []
     cuts = _cuts(flow, joins, targets)
     trend = flow.trend()
-    told = []
-    if start is not None:
-        name = _introduced(flow.graph, homes, joins, start)
-        told += [_tell_spectrum(spectra[0], name), *_tell_paths(spectra[0])]
-        told += _tell_cuts(cuts, joins, start, name)
-    if len(trend) > 1:
-        told.append(trend.told)
+    told = [trend.told] if len(trend) > 1 else []
     told += [joins.told] if joins else [*_tell_inputs(flow), joins.told]
-    return {"joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start}
+    return {
+        "joins": joins, "spectra": spectra, "cuts": cuts, "trend": trend, "told": told, "start": start,
+        "answers": _answers(flow, start, clear[0]["scope"], spectra[0]) if clear and start is not None else [],
+        "least": _tell_cuts(cuts, joins, start) if start is not None else "", "followed": len(forks) + len(inputs),
+    }  # fmt: skip
 
 
-def _introduced(graph: Graph, homes: list[tuple[str, ...]], joins: Rows, v: int) -> str:
-    """A fork with the block that it goes into, where the two are not called the same."""
-    name = label(graph, v)
-    block = next(row["block"] for row in joins if row["fork"] == v)
-    return f"{name} (into {block})" if homes[v] != tuple(block.split("/")) and not block.startswith(name) else name
+def _answers(flow: GradientFlow, start: int, scope: str, spectrum: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What share of a δ came through skips alone, and which paths carry it: a question, a number, a sentence."""
+    name = called(flow.graph, start)
+    block = scope or name
+    asked = (f"What share of the gradient reaches {block} through skips alone?", "Which paths carry it?")
+    place = name if block == name else f"{name}, which goes into {block},"
+    rows = spectrum["rows"]
+    why = untold(rows, name)
+    if why or len(rows) == 1:
+        return [(asked[0], "", why or tell_spectrum(rows, name))]
+    direct = rows[0]["projection"]
+    first = f"of the gradient at {place} came back through skips alone{opposing(direct)}, past every residual branch."
+    return [(asked[0], percent(direct), first), (asked[1], *_tell_paths(rows, spectrum["more"], flow.paths(start)))]
 
 
 def _even(found: list[int], count: int) -> list[int]:
@@ -77,8 +84,7 @@ def _even(found: list[int], count: int) -> list[int]:
     return found if len(found) <= count else [found[i * len(found) // count] for i in range(count)]
 
 
-def _rms(flow: GradientFlow, v: int) -> float | None:
-    d = flow.delta[v]
+def _rms(d: Any) -> float | None:
     return NO_PATH if d is None else statistics(d)["rms"]
 
 
@@ -114,7 +120,7 @@ def _spectra(flow: GradientFlow, targets: list[int]) -> list[dict[str, Any]]:
             row["norm_share"] = row["norm"] / whole if whole else math.nan
         unswept = more and len(rows[v]) == room + 1
         found.append({"node": v, "rows": Rows(rows[v]), "more": unswept})
-        found[-1]["told"] = _tell_spectrum(found[-1], label(flow.graph, v))
+        found[-1]["told"] = _tell_spectrum(found[-1], called(flow.graph, v))
     return found
 
 
@@ -130,8 +136,9 @@ def _tell_spectrum(spectrum: dict[str, Any], name: str) -> str:
 def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]:
     """The RMS of δ of the targets in the flow as it is, and in each in which one way into a join is cut."""
     rows = [n for n, row in enumerate(joins) if row["skip"] is not None and flow.delta[row["join"]] is not None]
-    room = max(1, min(JOINS, SWEPT // (2 * len(flow.graph) + 1)))
+    room = max(1, min(JOINS, SWEPT // (len(flow.graph) + 1)))  # two sweeps each, of half the graph
     chosen = _even(rows, room)
+    before = [_rms(flow.delta[v]) for v in targets]
     found = []
     for n in chosen:
         w = joins[n]["join"]
@@ -139,44 +146,47 @@ def _cuts(flow: GradientFlow, joins: Rows, targets: list[int]) -> dict[str, Any]
         for way in ("skip", "residual"):
             k = joins[n][way]
             if (w, k) in flow.contributions:
-                cut = flow.cut((flow.graph.inputs[w][k], w, k))
-                entry[way] = [_rms(cut, v) for v in targets]
+                cut = without_edge(
+                    flow.graph, flow.values, flow.seeds, flow.scales, flow.contributions, (w, k), targets
+                )
+                entry[way] = [rms if v >= w else _rms(cut[v]) for v, rms in zip(targets, before, strict=True)]
         found.append(entry)
-    before = [_rms(flow, v) for v in targets]
     return {"targets": targets, "before": before, "of": found, "left_out": len(rows) - len(chosen)}
 
 
-def _tell_paths(spectrum: dict[str, Any]) -> list[str]:
-    """Which paths carry a δ: its three longest parts."""
-    rows = spectrum["rows"][:-1] if spectrum["more"] else spectrum["rows"]
-    known = (row for row in rows if row["norm"] > 0 and math.isfinite(row["projection"]))
+def _tell_paths(rows: Rows, more: bool, count: int) -> tuple[str, str]:
+    """Which paths carry a δ: the number and the sentence for its three longest parts."""
+    known = [row for row in (rows[:-1] if more else rows) if row["norm"] > 0 and math.isfinite(row["projection"])]
     longest = sorted(known, key=lambda row: -row["norm"])[:3]
-    if len(longest) < 2:
-        return []
-    parts = [
-        f"{percent(row['projection'])}{' (opposing)' * (row['projection'] < 0)} through {row['branches'] or 'no'} "
-        f"residual branch{'es' * (row['branches'] != 1)}"
-        for row in longest
-    ]  # fmt: skip
-    return [f"The paths that carry most of it: {', '.join(parts)}."]
+    ways = sorted((row["branches"], row["projection"]) for row in longest)
+    parts = [f"{percent(share)}{opposing(share)} through {k or 'none'}" for k, share in ways]
+    *most, last = [str(k) for k, _ in ways]
+    through = f"{', '.join(most)} or {last}" if most else last
+    told = f"of it came along paths through {through} residual branches" + f": {', '.join(parts)}" * bool(most)
+    return percent(sum(share for _, share in ways)), f"{told}. In all there are {_many(count)} paths."
 
 
-def _tell_cuts(cuts: dict[str, Any], joins: Rows, start: int, name: str) -> list[str]:
+def _many(count: int) -> str:
+    """A number of paths: it may have more digits than a float can hold."""
+    text = str(count)
+    return f"{count:,}".replace(",", "\u202f") if len(text) < 10 else f"about {text[0]}.{text[1]}·10^{len(text) - 1}"
+
+
+def _tell_cuts(cuts: dict[str, Any], joins: Rows, start: int) -> str:
     """What is left of the δ of one node where a skip is cut, at the least and at the most."""
     at = cuts["targets"].index(start)
     before = cuts["before"][at]
     sizes = [(entry["skip"][at], joins[entry["row"]]["block"]) for entry in cuts["of"] if entry.get("skip")]
     left = sorted((max(size, 0.0), block) for size, block in sizes if size is not None)
-    if not left or not before:
-        return []
+    if len(left) < 2 or not before:
+        return ""
     (least, where), (most, there) = left[0], left[-1]
-    told = f"If the skip of one join is cut, the δ of {name} goes to ×{least / before:.3g} of its size ({where})"
-    return [told + (f" … ×{most / before:.3g} ({there})." if len(left) > 1 else ".")]
+    return f"The cut at {where} leaves least, ×{least / before:.3g}, that at {there} most, ×{most / before:.3g}."
 
 
 def _tell_inputs(flow: GradientFlow) -> list[str]:
     """Which input has the largest δ and which the smallest."""
-    sizes = [(_rms(flow, v), label(flow.graph, v)) for v in flow.graph.arguments if flow.delta[v] is not None]
+    sizes = [(_rms(flow.delta[v]), called(flow.graph, v)) for v in flow.graph.arguments if flow.delta[v] is not None]
     known = sorted((size, name) for size, name in sizes if size is not None)
     if len(known) < 2:
         return []

@@ -8,11 +8,15 @@ and takes time in proportion to boxes and arrows.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import heapq
 import itertools
+import math
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 Point = tuple[float, float]
 
@@ -53,33 +57,53 @@ class Layout:
     beside: bool = False  # labels stand beside their arrows, not on them
 
 
-class _Rank:
-    """One place in one layer: a box, a label, or a point through which an arrow passes."""
+class _Places:
+    """The places in all layers: boxes, labels, and points through which arrows pass.
 
-    __slots__ = ("chain", "down", "height", "layer", "pull", "up", "width", "x", "y")
+    Columns of numbers, because a large picture has a hundred thousand places, and each is visited twenty times.
+    """
 
-    def __init__(self, layer: int, width: float, height: float, chain: list[int] | None = None) -> None:
-        self.layer, self.width, self.height = layer, width, height
-        self.chain = chain  # of a point or a label: all the points of its arrow
-        self.pull = 1.0  # how strongly its neighbours line up with it
-        self.up: list[int] = []
-        self.down: list[int] = []
-        self.x = self.y = 0.0
+    def __init__(self) -> None:
+        self.layer: list[int] = []
+        self.width: list[float] = []
+        self.height: list[float] = []
+        self.pull: list[float] = []  # how strongly its neighbours line up with it
+        self.chain: list[int] = []  # the long arrow that it is a point of, by number; -1 of all others
+        self.links: tuple[list[int], list[int]] = [], []  # of neighbours in two layers: the upper ones, the lower ones
+        self.x: list[float] = []
+        self.y: list[float] = []
+
+    def add(self, layer: int, width: float, height: float, pull: float = 1.0, chain: int = -1) -> int:
+        """One more place; its number."""
+        self.layer.append(layer)
+        self.width.append(width)
+        self.height.append(height)
+        self.pull.append(pull)
+        self.chain.append(chain)
+        return len(self.layer) - 1
+
+    def neighbours(self, side: int) -> tuple[list[int], list[int]]:
+        """The neighbours of all places above (side 0) or below (side 1) in one list, and where each place's begin."""
+        near, own = np.array(self.links[side], dtype=np.intp), np.array(self.links[1 - side], dtype=np.intp)
+        return near[np.argsort(own, kind="stable")].tolist(), _begins(own, len(self.layer))
+
+
+def _begins(own: Any, count: int) -> list[int]:
+    """Where each of `count` groups begins, and the last one ends, when things are sorted by their group."""
+    return [0, *np.cumsum(np.bincount(own, minlength=count)).tolist()]
 
 
 def arrange(sketch: Sketch) -> Layout:
     """Lay a sketch out."""
     turned = sketch.direction == "LR"
     layers = _layers(sketch)
-    places: list[_Rank] = []
+    leaving = Counter(tail for _, tail, _, _ in sketch.arrows)
+    heads = {head for _, _, head, _ in sketch.arrows}
+    places = _Places()
     index = {}
     for key, (w, h) in sketch.boxes.items():
-        index[key] = len(places)
-        places.append(_Rank(2 * layers[key], h if turned else w, w if turned else h))
-    leaving = Counter(tail for _, tail, _, _ in sketch.arrows)
-    for key in sketch.boxes.keys() - {head for _, _, head, _ in sketch.arrows}:
-        if leaving[key] == 1:
-            places[index[key]].pull = 0.1  # a leaf stands beside the computation and does not bend it
+        beside = key not in heads and leaving[key] == 1  # a leaf does not bend the computation that it stands beside
+        index[key] = places.add(2 * layers[key], h if turned else w, w if turned else h, 0.1 if beside else 1.0)
     chains = {}
     for key, tail, head, (w, h) in sketch.arrows:
         chains[key] = _chain(places, index[tail], index[head], (h, w) if turned else (w, h))
@@ -124,139 +148,189 @@ def _layers(sketch: Sketch) -> dict[str, int]:
     return layer
 
 
-def _chain(places: list[_Rank], tail: int, head: int, label: Point) -> tuple[list[int], int | None, bool]:
+def _chain(places: _Places, tail: int, head: int, label: Point) -> tuple[list[int], int | None, bool]:
     """The places that an arrow passes through, which of them is its label, and whether it runs upwards."""
-    upward = places[tail].layer > places[head].layer
+    upward = places.layer[tail] > places.layer[head]
     a, b = (head, tail) if upward else (tail, head)
-    span = places[b].layer - places[a].layer
+    top, bottom = places.layer[a], places.layer[b]
+    span = bottom - top
     if span <= 0 or span > 2 * LONGEST:
         return [a, b], None, upward
-    middle = places[a].layer + 1 if not upward else places[b].layer - 1
+    labelled = (bottom - 1 if upward else top + 1) if label[0] > 0 else None
+    pull, number = (places.pull[tail], -1) if span == 2 else (0.1, len(places.layer))
     chain, marked = [a], None
-    inner: list[int] = []
-    for layer in range(places[a].layer + 1, places[b].layer):
-        is_label = layer == middle and label[0] > 0
-        if is_label:
-            marked = len(places)
-        places.append(_Rank(layer, label[0] + 4.0 if is_label else 4.0, label[1] if is_label else 0.0, inner))
-        places[-1].pull = places[tail].pull if span == 2 else 0.1
-        inner.append(len(places) - 1)
-    chain += [*inner, b]
-    for u, v in itertools.pairwise(chain):
-        places[u].down.append(v)
-        places[v].up.append(u)
+    for layer in range(top + 1, bottom):
+        if layer == labelled:
+            marked = places.add(layer, label[0] + 4.0, label[1], pull, number)
+            chain.append(marked)
+        else:
+            chain.append(places.add(layer, 4.0, 0.0, pull, number))
+    chain.append(b)
+    places.links[0].extend(chain[:-1])
+    places.links[1].extend(chain[1:])
     return chain, marked, upward
 
 
-def _rows(places: list[_Rank]) -> list[list[int]]:
-    rows: list[list[int]] = [[] for _ in range(max((place.layer for place in places), default=-1) + 1)]
-    for i, place in enumerate(places):
-        rows[place.layer].append(i)
+def _rows(places: _Places) -> list[list[int]]:
+    rows: list[list[int]] = [[] for _ in range(max(places.layer, default=-1) + 1)]
+    for i, layer in enumerate(places.layer):
+        rows[layer].append(i)
     return rows
 
 
-def _order(places: list[_Rank], rows: list[list[int]]) -> None:
+def _order(places: _Places, rows: list[list[int]]) -> None:
     """Sort each row by the mean place of its neighbours in the row before, down and up in turn."""
-    at = [0.0] * len(places)
+    at = [0.0] * len(places.layer)
     for row in rows:
         _number(row, at)
+    sides = places.neighbours(0), places.neighbours(1)
+    settled = [False] * len(rows), [False] * len(rows)  # by side: nothing has changed since the row was last sorted
     for sweep in range(SWEEPS):
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            if len(row) == 1:
+        side = sweep % 2
+        near, begins = sides[side]
+        for n in range(len(rows)) if side == 0 else range(len(rows) - 1, -1, -1):
+            row = rows[n]
+            if settled[side][n] or len(row) == 1:
                 continue
             want = []
             for i in row:
-                near = places[i].up if sweep % 2 == 0 else places[i].down
-                want.append((sum(at[j] for j in near) / len(near) if near else at[i], at[i], i))
+                a, b = begins[i], begins[i + 1]
+                mean = at[i] if a == b else at[near[a]] if b - a == 1 else sum([at[j] for j in near[a:b]]) / (b - a)
+                want.append((mean, at[i], i))
             want.sort()
-            row[:] = [i for _, _, i in want]
-            _number(row, at)
+            settled[side][n] = True
+            found = [i for _, _, i in want]
+            if found != row:
+                row[:] = found
+                _number(row, at)
+                settled[0][n] = settled[1][n] = False
+                settled[0][n + 1 : n + 2] = [False] * len(settled[0][n + 1 : n + 2])
+                settled[1][n - 1] = False  # of row 0: of the last row, which then is sorted once in vain
 
 
 def _number(row: list[int], at: list[float]) -> None:
     """Give a row's members even places around its middle, so that short and long rows can be compared."""
+    middle = (len(row) - 1) / 2
     for n, i in enumerate(row):
-        at[i] = n - (len(row) - 1) / 2
+        at[i] = n - middle
 
 
-def _place(places: list[_Rank], rows: list[list[int]]) -> None:
-    """Give every place its x: as near to the mean of its neighbours as the order and the gaps allow."""
-    for row in rows:
-        x = 0.0
-        for i in row:
-            places[i].x = x + places[i].width / 2
-            x += places[i].width + GAP
-        for i in row:
-            places[i].x -= (x - GAP) / 2
-    chains = {id(place.chain): place.chain for place in places if place.chain is not None and len(place.chain) > 1}
+class _Wishes(NamedTuple):
+    """Where each place wants to be: at the weighted mean of some others; and how much it wants it."""
+
+    near: list[int]  # the others, those of one place after those of another
+    shares: list[float]  # the weight of each of them, one in sum
+    begins: list[int]
+    weights: list[float]
+
+
+def _place(places: _Places, rows: list[list[int]]) -> None:
+    """Give every place its x: as near to the mean of its neighbours as the order and the gaps allow.
+
+    Above, below, and in later sweeps both. Places are numbered anew here, row after row from left to right; after them
+    come the long arrows, each at the mean of its points.
+    """
+    line = np.array([i for row in rows for i in row], dtype=np.intp)
+    begins = [0, *itertools.accumulate(map(len, rows))]
+    offsets = _offsets(places, line, begins)
+    x = _start(places, rows)
+    points = np.flatnonzero(np.array(places.chain)[line] >= 0)
+    _, arrow = np.unique(np.array(places.chain)[line][points], return_inverse=True)
+    counts = np.bincount(arrow)
+    wishes = [_wishes(places, line, points, arrow, sides) for sides in ((0,), (1,), (0, 1))]
     for sweep in range(2 * SWEEPS):
-        means = {key: sum(places[i].x for i in chain) / len(chain) for key, chain in chains.items()}
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            _settle(places, row, sweep, means)
+        x[len(line) :] = (np.bincount(arrow, np.array(x)[points]) / counts).tolist()
+        _settle(x, begins, offsets, wishes[sweep % 2 if sweep < SWEEPS else 2], sweep % 2 == 0)
+    found = np.empty(len(line))
+    found[line] = x[: len(line)]
+    places.x = found.tolist()
 
 
-def _settle(places: list[_Rank], row: list[int], sweep: int, means: dict[int, float]) -> None:
-    """Least squares under gaps: pool neighbours that want to overlap, each pool at the weighted mean of its wishes."""
-    if not row:
-        return
-    if len(row) == 1:
-        place = places[row[0]]
-        place.x = _wish(places, place, sweep, means)[0]
-        return
-    weights: list[float] = []  # of each pool: its weight, its weighted sum, its last member
-    sums: list[float] = []
-    lasts: list[int] = []
-    offsets = []
-    offset, previous = 0.0, places[row[0]]
-    for n, i in enumerate(row):
-        place = places[i]
-        if n:
-            offset += (previous.width + place.width) / 2 + (GAP if place.height and previous.height else GAP / 2)
-        offsets.append(offset)
-        want, weight = _wish(places, place, sweep, means)
-        total = weight * (want - offset)
-        while weights and sums[-1] * weight > total * weights[-1]:
-            weight, total = weights.pop() + weight, sums.pop() + total
-            lasts.pop()
-        weights.append(weight)
-        sums.append(total)
-        lasts.append(n)
-        previous = place
-    n = 0
-    for weight, total, last in zip(weights, sums, lasts, strict=True):
-        x = total / weight
-        while n <= last:
-            places[row[n]].x = x + offsets[n]
-            n += 1
+def _start(places: _Places, rows: list[list[int]]) -> list[float]:
+    """Each row packed around the middle."""
+    x: list[float] = []
+    for row in rows:
+        left = -(sum([places.width[i] for i in row]) + GAP * (len(row) - 1)) / 2
+        for i in row:
+            x.append(left + places.width[i] / 2)
+            left += places.width[i] + GAP
+    return x
 
 
-def _wish(places: list[_Rank], place: _Rank, sweep: int, means: dict[int, float]) -> tuple[float, float]:
-    """Where a place wants to be, and how much: at the mean of its neighbours above, below, or both in later sweeps."""
-    chain = place.chain
-    if chain is not None and len(chain) > 1:  # a long arrow wants to be straight
-        return means[id(chain)], 4.0
-    total = weighted = 0.0
-    for near in (place.up, place.down) if sweep >= SWEEPS else (place.down,) if sweep % 2 else (place.up,):
-        for j in near:
-            neighbour = places[j]
-            total += neighbour.pull
-            weighted += neighbour.pull * neighbour.x
-    return (weighted / total, place.pull) if total else (place.x, 0.01)
+def _offsets(places: _Places, line: Any, begins: list[int]) -> list[float]:
+    """How far each place is at least to the right of the first one of its row."""
+    width, solid = np.array(places.width)[line], np.array(places.height)[line] > 0
+    far = np.cumsum((width + np.roll(width, 1)) / 2 + np.where(solid & np.roll(solid, 1), GAP, GAP / 2))
+    firsts = np.repeat(np.array(begins[:-1]), np.diff(begins))
+    return (far - far[firsts]).tolist()  # type: ignore[no-any-return]
 
 
-def _stack(places: list[_Rank], rows: list[list[int]]) -> None:
+def _wishes(places: _Places, line: Any, points: Any, arrow: Any, sides: tuple[int, ...]) -> _Wishes:
+    """The wishes of all places: for their neighbours on these sides; for its arrow where that is long, to be straight.
+
+    A place without neighbours wants to stay, but not much.
+    """
+    count = len(line)
+    number = np.empty(count, dtype=np.intp)
+    number[line] = np.arange(count)
+    pull = np.array(places.pull)[line]
+    own = number[[i for side in sides for i in places.links[1 - side]]]
+    near = number[[i for side in sides for i in places.links[side]]]
+    kept = np.ones(count, dtype=bool)
+    kept[points] = False
+    own, near = own[kept[own]], near[kept[own]]
+    kept[own] = False
+    alone = np.flatnonzero(kept)
+    weights = pull.copy()
+    weights[points], weights[alone] = 4.0, 0.01
+    strength = np.concatenate((pull[near], np.ones(len(points) + len(alone))))
+    own, near = np.concatenate((own, points, alone)), np.concatenate((near, count + arrow, alone))
+    shares = strength / np.bincount(own, strength, minlength=count)[own]
+    order = np.argsort(own, kind="stable")
+    return _Wishes(near[order].tolist(), shares[order].tolist(), _begins(own, count), weights.tolist())
+
+
+def _settle(x: list[float], begins: list[int], offsets: list[float], wishes: _Wishes, downwards: bool) -> None:
+    """Least squares under gaps, row by row: neighbours that want to overlap are pooled, at the mean of their wishes."""
+    near, shares, firsts, weights = wishes
+    rows = range(len(begins) - 1)
+    for row in rows if downwards else reversed(rows):
+        start, end = begins[row], begins[row + 1]
+        pools: list[tuple[float, float, int]] = []  # where the first place of the row would be, weight, where it ends
+        last = -math.inf
+        for i in range(start, end):
+            first = firsts[i]
+            want = shares[first] * x[near[first]] - offsets[i]
+            for k in range(first + 1, firsts[i + 1]):
+                want += shares[k] * x[near[k]]
+            weight = weights[i]
+            while want < last:
+                _, more, _ = pools.pop()
+                want = (weight * want + more * last) / (weight + more)
+                weight += more
+                last = pools[-1][0] if pools else -math.inf
+            pools.append((want, weight, i + 1))
+            last = want
+        for want, _, end in pools:
+            for i in range(start, end):
+                x[i] = want + offsets[i]
+            start = end
+
+
+def _stack(places: _Places, rows: list[list[int]]) -> None:
     """Give every row its y."""
+    places.y = [0.0] * len(places.layer)
     y = 0.0
     for n, row in enumerate(rows):
-        height = max((places[i].height for i in row), default=0.0)
+        height = max([places.height[i] for i in row], default=0.0)
         for i in row:
-            places[i].y = y + height / 2
+            places.y[i] = y + height / 2
         y += height + (RISE / 2 if height or n % 2 else 4.0)
 
 
 def _finish(
     sketch: Sketch,
-    places: list[_Rank],
+    places: _Places,
     index: dict[str, int],
     chains: dict[str, tuple[list[int], int | None, bool]],
     turned: bool,
@@ -267,14 +341,14 @@ def _finish(
     for key, _, _, label in sketch.arrows:
         chain, marked, upward = chains[key]
         start, end = ports[key]
-        middle = [(places[i].x, places[i].y) for i in chain[1:-1]]
+        middle = [(places.x[i], places.y[i]) for i in chain[1:-1]]
         points = [start, *middle, end] if not upward else [end, *reversed(middle), start]
         routes[key] = _curve(points)
         if marked is not None:
-            labels[key] = (places[marked].x, places[marked].y)
+            labels[key] = (places.x[marked], places.y[marked])
         elif label[0]:
             labels[key] = ((points[0][0] + points[-1][0]) / 2, (points[0][1] + points[-1][1]) / 2)
-    centres = {key: (places[i].x, places[i].y) for key, i in index.items()}
+    centres = {key: (places.x[i], places.y[i]) for key, i in index.items()}
     if turned:
         centres = {key: (y, x) for key, (x, y) in centres.items()}
         labels = {key: (y, x) for key, (x, y) in labels.items()}
@@ -284,23 +358,23 @@ def _finish(
     return shift(Layout(centres, routes, labels, clusters, 0.0, 0.0, BUILT_IN, note), sketch)
 
 
-def _ports(sketch: Sketch, places: list[_Rank], chains: dict[str, Any]) -> dict[str, tuple[Point, Point]]:
+def _ports(sketch: Sketch, places: _Places, chains: dict[str, Any]) -> dict[str, tuple[Point, Point]]:
     """Where each arrow leaves the lower side of one box and meets the upper side of another: spread over the side."""
     leaving: dict[int, list[tuple[float, int, str]]] = {}
     arriving: dict[int, list[tuple[float, int, str]]] = {}
     for n, (key, *_) in enumerate(sketch.arrows):
         chain = chains[key][0]
-        leaving.setdefault(chain[0], []).append((places[chain[1]].x, n, key))
-        arriving.setdefault(chain[-1], []).append((places[chain[-2]].x, n, key))
+        leaving.setdefault(chain[0], []).append((places.x[chain[1]], n, key))
+        arriving.setdefault(chain[-1], []).append((places.x[chain[-2]], n, key))
     found: dict[str, tuple[Point, Point]] = {}
     starts: dict[str, Point] = {}
     for side, sign, into in ((leaving, 0.5, starts), (arriving, -0.5, None)):
         for i, ends in side.items():
             ends.sort()
-            box = places[i]
-            step = min(28.0, box.width * 0.7 / len(ends))
+            step = min(28.0, places.width[i] * 0.7 / len(ends))
+            left, y = places.x[i] - (len(ends) - 1) / 2 * step, places.y[i] + sign * places.height[i]
             for n, (_, _, key) in enumerate(ends):
-                point = (box.x + (n - (len(ends) - 1) / 2) * step, box.y + sign * box.height)
+                point = (left + n * step, y)
                 if into is not None:
                     into[key] = point
                 else:
@@ -336,18 +410,20 @@ def _clusters(sketch: Sketch, centres: dict[str, Point]) -> tuple[dict[Any, Any]
                                        max(known[2], sides[2]), max(known[3], sides[3])]  # fmt: skip
                 inner[path[:depth]] = inner.get(path[:depth], 0) + 1
     home = {key: path for path, members in sketch.clusters.items() for key in members}
+    along = 0 if sketch.direction == "LR" else 1  # the boxes near a scope are found by where they stand on their way
+    order = sorted(centres, key=lambda key: centres[key][along])
+    heights = [centres[key][along] for key in order]
+    reach = max(size[along] for size in sketch.boxes.values()) / 2
     kept = {}
-    rows = sorted((y, key) for key, (_, y) in centres.items())
     for path, (left, top, right, bottom) in edges.items():
-        foreign = False
-        for y, key in rows if len(edges) * len(rows) < 2_000_000 else ():
-            x, (w, h) = centres[key][0], sketch.boxes[key]
+        low, high = ((left, right), (top, bottom))[along]
+        for key in order[bisect.bisect(heights, low - reach) : bisect.bisect(heights, high + reach)]:
+            (x, y), (w, h) = centres[key], sketch.boxes[key]
             if home.get(key, ())[: len(path)] != path and (
                 left < x + w / 2 and x - w / 2 < right and top < y + h / 2 and y - h / 2 < bottom
             ):
-                foreign = True
-                break
-        if not foreign:
+                break  # a box that does not belong in it
+        else:
             right = max(right, left + sketch.titles.get(path, 0.0) + 2 * PADDING)
             kept[path] = (left, top, right, bottom)
     return dict(sorted(kept.items(), key=lambda item: len(item[0]))), len(kept) < len(edges)
@@ -355,29 +431,22 @@ def _clusters(sketch: Sketch, centres: dict[str, Point]) -> tuple[dict[Any, Any]
 
 def shift(layout: Layout, sketch: Sketch) -> Layout:
     """The same layout with its upper left corner at the origin, and its size."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for key, (x, y) in layout.centres.items():
-        w, h = sketch.boxes[key]
-        xs += [x - w / 2, x + w / 2]
-        ys += [y - h / 2, y + h / 2]
-    for key, _, _, (w, h) in sketch.arrows:
-        if key in layout.labels:
-            x, y = layout.labels[key]
-            xs += [x - w / 2, x + w / 2]
-            ys += [y - h / 2, y + h / 2]
-        xs += [x for x, _ in layout.routes[key]]
-        ys += [y for _, y in layout.routes[key]]
-    for left, top, right, bottom in layout.clusters.values():
-        xs += [left, right]
-        ys += [top, bottom]
-    dx, dy = -min(xs, default=0.0), -min(ys, default=0.0)
+    ways = itertools.chain.from_iterable(layout.routes.values())
+    points = np.fromiter(itertools.chain.from_iterable(ways), np.float64).reshape(-1, 2)
+    sizes = sketch.boxes | {key: size for key, _, _, size in sketch.arrows if key in layout.labels}
+    rooms = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+             for key, (x, y) in (layout.centres | layout.labels).items() for w, h in [sizes[key]]]  # fmt: skip
+    frames = np.array([*rooms, *layout.clusters.values()]).reshape(-1, 4)
+    corners = np.concatenate((points, frames[:, :2], frames[:, 2:]))
+    low, high = (corners.min(axis=0), corners.max(axis=0)) if len(corners) else np.zeros((2, 2))
+    dx, dy = (-low).tolist()
+    moved = zip(*(points - low).T.tolist(), strict=True)
     return dataclasses.replace(
         layout,
         centres={key: (x + dx, y + dy) for key, (x, y) in layout.centres.items()},
-        routes={key: [(x + dx, y + dy) for x, y in route] for key, route in layout.routes.items()},
+        routes={key: list(itertools.islice(moved, len(route))) for key, route in layout.routes.items()},
         labels={key: (x + dx, y + dy) for key, (x, y) in layout.labels.items()},
         clusters={key: (a + dx, b + dy, c + dx, d + dy) for key, (a, b, c, d) in layout.clusters.items()},
-        width=max(xs, default=0.0) + dx,
-        height=max(ys, default=0.0) + dy,
+        width=float(high[0] - low[0]),
+        height=float(high[1] - low[1]),
     )

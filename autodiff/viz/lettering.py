@@ -40,6 +40,8 @@ def clean(text: object, limit: int = 48) -> str:
     as their code; they could otherwise break a file or rearrange the text around them.
     """
     raw = str(text)
+    if len(raw) <= limit and raw.isascii() and raw.isprintable():
+        return raw
     signs = []
     for sign in raw[: limit + 1]:
         if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):

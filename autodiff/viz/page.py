@@ -20,10 +20,10 @@ from ..graph import Graph
 from .compact import compact, to_page_json
 from .options import Options
 from .squeeze import squeeze_script, squeeze_style
-from .theme import CIVIDIS, DARK, LIGHT
+from .theme import CIVIDIS, LIGHT, Theme, as_theme, between
 
 SCRIPTS = ("model.js", "layout.js", "drawing.js", "panels.js", "main.js")
-HEIGHT = 760
+HEIGHT = 860
 """Of the frame in a notebook, in points of the page."""
 
 
@@ -32,13 +32,14 @@ def to_page(source: Graph | GradientFlow, options: Options) -> str:
     return assemble(compact(source, options), options.theme)
 
 
-def assemble(whole: Mapping[str, Any], theme: str = "auto") -> str:
+def assemble(whole: Mapping[str, Any], given: str | Theme = "auto") -> str:
     """A page round its data."""
-    script, style = page_script(), page_style()
+    theme = as_theme(given)
+    script, style = page_script(), page_style(theme)
     policy = (f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
               "base-uri 'none'; form-action 'none'")  # fmt: skip
     parts = {
-        "POLICY": policy, "TITLE": html.escape(str(whole["title"])), "THEME": theme, "STYLE": style,
+        "POLICY": policy, "TITLE": html.escape(str(whole["title"])), "THEME": theme.ground, "STYLE": style,
         "DATA": to_page_json(dict(whole)), "SCRIPT": script,
     }  # fmt: skip
     pieces = page_skeleton().split("@@")  # text, key, text, key, …, text: what is put in is not looked at again
@@ -60,10 +61,12 @@ def script_source() -> str:
     return '(() => {\n"use strict";\n' + "\n".join(map(_file, SCRIPTS)) + "})();\n"
 
 
-def page_style() -> str:
+def page_style(theme: Theme | None = None) -> str:
     """The style sheet, with the colours of the static picture for a light and a dark page."""
-    colours = {role: f"light-dark({LIGHT[role]},{DARK[role]})" for role in LIGHT}
-    colours |= {f"cividis{n}": colour for n, colour in enumerate(CIVIDIS)}
+    theme = theme if theme is not None else Theme()
+    light, dark = theme.colours(dark=False), theme.colours(dark=True)
+    colours = {role: f"light-dark({light[role]},{dark[role]})" for role in LIGHT}
+    colours |= {f"cividis{n}": between(theme.delta, n / (len(CIVIDIS) - 1)) for n in range(len(CIVIDIS))}
     variables = "".join(f"--{name}:{colour};" for name, colour in colours.items())
     return squeeze_style(f":root{{{variables}}}{_file('page.css')}")
 

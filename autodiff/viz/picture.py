@@ -63,6 +63,18 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     return found
 
 
+def prune(found: dict[str, Any], flow: GradientFlow, keep: float) -> dict[str, Any]:
+    """The document in which every edge has ``kept``: whether it is among the fewest that carry a part of the gradient.
+
+    ``prune`` counts them: ``keep`` and what is ``carried`` by so many ``edges`` ``of`` all, ``told`` as a sentence.
+    """
+    pruned = flow.prune(keep)
+    kept = set(pruned["edges"])
+    edges = [{**edge, "kept": (edge["to"], edge["slot"]) in kept} for edge in found["edges"]]
+    counts = {"keep": keep, "carried": pruned["carried"], "edges": len(kept), "of": len(kept) + pruned["dropped"]}
+    return {**found, "prune": {**counts, "told": pruned.told.rstrip(".")}, "edges": edges}
+
+
 def _title(graph: Graph, flow: bool) -> str:
     return f"{'Gradient flow' if flow else 'Graph'}{f' of {graph.title}' if graph.title else ''}"
 

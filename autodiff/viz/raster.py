@@ -7,18 +7,22 @@ drawing library is needed.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import graphviz
 
-from .engine import EngineError, engines, run
+from .engine import Engine, EngineError, SlowError, absent, engines, run
 from .options import Options, refuse
 from .scene import Curve, Group, Polygon, Rect, Scene, Text
-from .theme import DARK, LIGHT
+from .theme import as_theme
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans"
 ROUND = 0.5523  # how far the handles of a quarter circle lie from its ends
+MOST_DOTS = 32_767  # on a side of what cairo draws
+INSTALL = 'pip install "autodiff[images]"'
 START = {"png": b"\x89PNG", "pdf": b"%PDF"}
 
 
@@ -28,22 +32,47 @@ def render(scene: Scene, form: str, options: Options) -> bytes:
     Raises
     ------
     PictureError
-        Where Graphviz is missing, or cannot do it; says what to install.
+        Where Graphviz is missing, or cannot do it; says what to install or to change.
     """
-    source = to_xdot(scene, DARK if options.theme == "dark" else LIGHT, options.dpi)
-    reasons = []
-    for engine in engines(options):
+    if form == "png":
+        _check_size(scene, options.dpi)
+    drawing = dataclasses.replace(options, engine="auto") if options.engine == "builtin" else options  # not a layout
+    source = to_xdot(scene, as_theme(options.theme).plain, options.dpi)
+    reasons, cures = [], []
+    for engine in engines(drawing):
         try:
+            _check_letters(engine, options)
             data = run(engine, source, "nop2", form, options)
         except EngineError as error:
             reasons.append(str(error))
+            cures += [error.instead] * bool(error.instead)
+            if isinstance(error, SlowError):
+                break
             continue
         if data.startswith(START[form]):
             return data
         reasons.append(f"{engine.kind} did not write a {form}")
-    refuse(f"draw: no {form} could be made",
-           "; ".join(reasons) or "Graphviz draws it, and neither pygraphviz nor a dot on the PATH was found",
-           'pip install "autodiff[images]", or draw to .svg, which needs nothing')  # fmt: skip
+    refuse(f"draw: no {form} could be made", "; ".join(reasons) or absent(drawing),
+           "; ".join([*dict.fromkeys(cures or [INSTALL]), "or draw to .svg, which needs nothing"]))  # fmt: skip
+
+
+def _check_size(scene: Scene, dpi: int) -> None:
+    """Refuse a png that Graphviz would shrink without a word."""
+    across, down = (math.ceil(side * dpi / 72) for side in (scene.width, scene.height))
+    if max(across, down) > MOST_DOTS:
+        fitting = int(MOST_DOTS * 72 / max(scene.width, scene.height))
+        refuse(f"draw: a png of {across} × {down} dots", f"no side can have more than {MOST_DOTS}",
+               (f"dpi={fitting}, or " if fitting else "") + "draw to .svg or .pdf, which have no dots")  # fmt: skip
+
+
+def _check_letters(engine: Engine, options: Options) -> None:
+    """Fail where the machine has no fonts: every letter would be the same empty box, of one size whatever was asked."""
+    sizes = "".join(f'{size} [label="WWWW" fontsize={size}] ' for size in (10, 40))
+    sample = f'digraph {{ node [shape=box margin=0 width=0 height=0 fontname="{FONT}"] {sizes} }}'
+    rows = [row.split() for row in run(engine, sample, "dot", "plain", options).decode("utf-8", "replace").splitlines()]
+    widths = [row[4] for row in rows if row[:1] == ["node"] and len(row) > 4]
+    if len(widths) == 2 and widths[0] == widths[1]:
+        raise EngineError(f"{engine.kind} finds no fonts", "install fonts, such as those of DejaVu (see `fc-list`)")
 
 
 def to_xdot(scene: Scene, colours: dict[str, str], dpi: int) -> str:

@@ -12,16 +12,18 @@ import dataclasses
 import math
 from typing import Any
 
+from .arrows import SAID, backwards, with_values
 from .curves import redraw
-from .engine import EngineError, arrange_with, engines
+from .engine import EngineError, SlowError, absent, arrange_with, engines
 from .face import BODY, GAP, INDENT, SMALL, TAG, TITLE, Face, Line, Row, face, line, ordinary
 from .layout import BUILT_IN, LABEL, Layout, Sketch, arrange
 from .lettering import clean, power, width
 from .options import Options, refuse
-from .theme import Scale
+from .theme import Scale, as_theme
 from .view import Box, View, beneath, size
 
 MARGIN = 18.0
+BEHIND = 3.0  # how far the second outline of a collapsed scope looks out
 WIDEST, THINNEST = 4.5, 0.8  # of an arrow
 
 
@@ -103,17 +105,36 @@ def lay_out(sketch: Sketch, options: Options) -> Layout:
             return redraw(arrange_with(engine, sketch, options), sketch)
         except EngineError as error:
             reasons.append(str(error))
-    why = "; ".join(reasons) or "Graphviz is not installed"
+            if isinstance(error, SlowError):
+                break
+    why = "; ".join(reasons) or absent(options)
     found = redraw(arrange(sketch), sketch)
     return dataclasses.replace(found, note="; ".join(filter(None, (why, found.note))))
 
 
 def compose(found: dict[str, Any], view: View, options: Options) -> Scene:
     """The picture of what was selected of a document."""
+    if options.arrows == "both":
+        view = with_values(view)
     sketch, faces, lines, scale = measure(view, options)
     layout = lay_out(sketch, options)
-    drawing = _drawing(view, layout, faces, lines, scale)
-    return _framed(found, view, layout, drawing, scale, faces, lines)
+    if options.arrows != "forward":
+        layout = _turned_back(layout, view, sketch)
+    drawing = _drawing(view, layout, faces, lines, scale, options.arrows == "forward")
+    return _framed(found, view, layout, drawing, scale, faces, lines, options.arrows)
+
+
+def _turned_back(layout: Layout, view: View, sketch: Sketch) -> Layout:
+    """The layout with every arrow of δ the other way round."""
+    routes = dict(layout.routes)
+    groups = {box.id for box in view.boxes if box.group is not None}
+    for arrow in view.arrows:
+        if arrow.carries is None and any(edge["kind"] == "δ" for edge in arrow.edges):
+            (x, y), (w, h) = layout.centres[arrow.tail], sketch.boxes[arrow.tail]
+            more = BEHIND if arrow.tail in groups else 0.0
+            frame = (x - w / 2, y - h / 2, x + w / 2 + more, y + h / 2 + more)
+            routes[arrow.id] = backwards(routes[arrow.id], frame)
+    return dataclasses.replace(layout, routes=routes)
 
 
 def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict[str, Line], Scale]:
@@ -123,7 +144,7 @@ def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict
     deltas = {box.id: size(box) for box in view.boxes}
     lines = {arrow.id: line(arrow) for arrow in view.arrows}
     sizes = [numbers["rms"] for numbers in deltas.values() if numbers is not None and ordinary(numbers)]
-    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size])
+    scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size], as_theme(options.theme).delta)
     faces = {box.id: face(box, scale) for box in view.boxes}
     clusters: dict[tuple[str, ...], list[str]] = {}
     for box in view.boxes:
@@ -141,7 +162,9 @@ def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict
     return sketch, faces, lines, scale
 
 
-def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str, Line], scale: Scale) -> list[Any]:
+def _drawing(
+    view: View, layout: Layout, faces: dict[str, Face], lines: dict[str, Line], scale: Scale, forward: bool
+) -> list[Any]:
     """Scopes, arrows and boxes, in this order: boxes lie on top."""
     items: list[Any] = []
     for path, (left, top, right, bottom) in layout.clusters.items():
@@ -152,12 +175,13 @@ def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str
     tags: list[Any] = []
     for arrow in view.arrows:
         shown = lines[arrow.id]
-        items.append(Group(arrow.id, "edge", shown.more, _arrow(shown, layout.routes[arrow.id], scale)))
+        kind = "edge" if arrow.carries is None else "value"
+        items.append(Group(arrow.id, kind, shown.more, _arrow(shown, layout.routes[arrow.id], scale, forward)))
         if shown.text and arrow.id in layout.labels:
             x, y = layout.labels[arrow.id]
             if not layout.beside and layout.engine == BUILT_IN:  # there the arrow passes under its label
                 tags.append(Rect(x - shown.label_width / 2 - 2, y - 5.5, shown.label_width + 4, 11, 3.0, "@paper"))
-            colour = f"@{shown.state}" if shown.state in ("nan", "inf") else "@ink"
+            colour = f"@{shown.state}" if shown.state in ("nan", "inf") else "@muted" if arrow.carries else "@ink"
             tags.append(Text(x, y + 3, shown.text, SMALL, colour, "middle"))
     items += tags
     for box in view.boxes:
@@ -165,12 +189,19 @@ def _drawing(view: View, layout: Layout, faces: dict[str, Face], lines: dict[str
     return items
 
 
-def _arrow(shown: Line, route: list[tuple[float, float]], scale: Scale) -> list[Any]:
-    """An arrow: coloured by size on a darker casing that keeps it visible on any ground, as wide as its share."""
+def _arrow(shown: Line, route: list[tuple[float, float]], scale: Scale, forward: bool) -> list[Any]:
+    """An arrow: coloured by size on a darker casing that keeps it visible on any ground, as wide as its share.
+
+    Where arrows go back, one along which no δ came has no head: it goes nowhere.
+    """
     curve, tip = route[:-1], route[-1]
     (x, y), base = tip, curve[-1]
     length = math.hypot(x - base[0], y - base[1]) or 1.0
     dx, dy = (x - base[0]) / length, (y - base[1]) / length
+    if shown.state == "value":
+        return [Curve(curve, "@line", 1.0), _head(base, tip, dx, dy, 2.8, "@line")]
+    if shown.state == "none" and not forward:
+        return [Curve([*curve, base, tip, tip], "@line", THINNEST, dash=True)]
     if shown.state == "none":
         return [Curve(curve, "@line", THINNEST, dash=True), _head(base, tip, dx, dy, 2.6, "@line")]
     share = shown.share if shown.share is not None else 1.0
@@ -195,7 +226,7 @@ def _box(shown: Face, x: float, y: float, box: Box) -> list[Any]:
     radius = 9.0 if shown.rounded else 3.0
     items: list[Any] = []
     if box.group is not None:  # a second outline behind it: more lies within
-        items.append(Rect(left + 3, top + 3, shown.width, shown.height, radius, "@surface", "@line"))
+        items.append(Rect(left + BEHIND, top + BEHIND, shown.width, shown.height, radius, "@surface", "@line"))
     stroke = "@muted" if shown.dashed else "@ink"
     items.append(Rect(left, top, shown.width, shown.height, radius, "@surface", stroke, 1.6 if shown.heavy else 0.9,
                       shown.dashed))  # fmt: skip
@@ -226,7 +257,7 @@ def _row(row: Row, left: float, top: float, across: float) -> list[Any]:
 
 def _framed(
     found: dict[str, Any], view: View, layout: Layout, drawing: list[Any], scale: Scale, faces: dict[str, Face],
-    lines: dict[str, Line],
+    lines: dict[str, Line], arrows: str,
 ) -> Scene:  # fmt: skip
     """The drawing under its title and above its legend."""
     title = clean(found["title"], 100)
@@ -240,7 +271,7 @@ def _framed(
     items: list[Any] = [Text(MARGIN, MARGIN + 12, title, 14, bold=True)]
     items += [Text(MARGIN, MARGIN + 27 + 12 * n, text, BODY, "@muted") for n, text in enumerate(head)]
     moved = [_moved(item, MARGIN + (across - layout.width) / 2, top) for item in drawing]
-    legend, height = _legend(found["flow"], view, layout, scale, faces, lines, across)
+    legend, height = _legend(SAID[arrows] if found["flow"] else "", view, layout, scale, faces, lines, across)
     items += moved
     items += [_moved(item, MARGIN, top + layout.height + 16) for item in legend]
     whole = top + layout.height + 16 + height + MARGIN
@@ -270,7 +301,7 @@ def _wrapped(text: str, across: float, size: float = BODY) -> list[str]:
 
 
 def _legend(
-    flow: bool, view: View, layout: Layout, scale: Scale, faces: dict[str, Face], lines: dict[str, Line], across: float
+    flow: str, view: View, layout: Layout, scale: Scale, faces: dict[str, Face], lines: dict[str, Line], across: float
 ) -> tuple[list[Any], float]:
     """What width, colour and outline mean, and how the picture was laid out."""
     items: list[Any] = [Curve([(0, 0), (across / 3, 0), (2 * across / 3, 0), (across, 0)], "@rim", 0.8)]
@@ -280,16 +311,16 @@ def _legend(
         items += _width_key(y, 230.0)
         y += 38.0
     said = []
+    back = [arrow for arrow in view.arrows if arrow.carries is None]
     if flow:
-        said.append("Arrows follow the computation. The number on an arrow is the δ that came back along it (of an "
-                    "array the RMS), with its share of Σ‖δᵢ‖ where δ divides.")  # fmt: skip
+        said.append(f"{flow} (of an array the RMS), with its share of Σ‖δᵢ‖ where δ divides.")
     if any(shown.dashed for shown in faces.values()):
         said.append("Dashed box: no path leads from it to the output.")
     if flow and any(shown.state == "none" for shown in lines.values()):
-        said.append("Dashed arrow: no δ comes back.")
+        said.append(f"Dashed {'arrow' if flow == SAID['forward'] else 'line'}: no δ comes back.")
     if any(shown.state == "zero" for shown in lines.values()):
         said.append("Dashed grey arrow with a number: a δ of zero, or subnormal.")
-    if any(len(arrow.edges) > 1 and arrow.whole is None and lines[arrow.id].text for arrow in view.arrows):
+    if any(len(arrow.edges) > 1 and arrow.whole is None and lines[arrow.id].text for arrow in back):
         said.append("×n: the RMS over n contributions, from several nodes of a scope.")
     if any("⟲" in shown.title for shown in faces.values()):
         said.append("⟲n: drawn n times, once for each use.")

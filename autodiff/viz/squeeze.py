@@ -32,17 +32,18 @@ GIVEN = """
 WORDS = frozenset(GIVEN.split())
 """What JavaScript and a browser give their names."""
 OWN = """
-    active arrows band cosine curves group head inputs looks members owner path paths projection residualShare rounded
-    rows said skipShare spots tail uses whole
+    active arrows band block box boxes complex cosine curves cut dashed delta dtype edges element exact fork frame
+    group head heavy ink inputs layer look looks many members near norm output owner part path paths projection
+    residual residualShare rest rounded rows said shape shapes skip skipShare spots step tag tail timer uses whole
 """
 PROPERTIES = frozenset(OWN.split())
-"""Properties of the script's own objects, which nothing in the data and nothing that it asks of a browser is called."""
+"""Properties of the script's objects; nothing of a browser's is called so. Data is asked by text, ``a["delta"]``."""
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)", re.DOTALL)
 
 
 def squeeze_script(script: str) -> str:
     """A script in fewer bytes that does the same."""
-    pieces = list(_pieces(script))
+    pieces = list(_bare([(kind, "let" if piece == "const" else piece) for kind, piece in _pieces(script)]))
     short = _names([piece for kind, piece in pieces if kind != "space"])
     found: list[str] = []
     space = ""
@@ -83,15 +84,28 @@ def _pieces(script: str) -> Iterator[tuple[str, str]]:
         yield ("space" if kind == "comment" else kind or "", piece.strip() if kind == "regex" else piece)
 
 
+def _bare(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The same with ``x => …`` for ``(x) => …``."""
+    solid = [n for n, (kind, _) in enumerate(pieces) if kind != "space"]
+    bare = set()
+    for a, b, c, d, e in zip(solid, solid[1:], solid[2:], solid[3:], solid[4:], strict=False):
+        if pieces[b][0] == "word" and [pieces[n][1] for n in (a, c, d, e)] == ["(", ")", "=", ">"]:
+            bare |= {a, c}
+    for n, (kind, piece) in enumerate(pieces):
+        yield ("space", " ") if n in bare else (kind, piece)
+
+
 def _joined(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """The same with declarations that follow one another as one: in ``const a = 1; const b = 2;`` is one too many."""
     starts = [""]  # the first word of the statement that stands open at each depth
     ended = ""  # the first word of the statement that the last piece ended
+    body = False  # whether that piece ended the body of a function: no end of line is needed behind it
     for kind, piece in pieces:
         if kind == "space":
-            if not ended:
+            if not ended and not body:
                 yield kind, piece
             continue
+        body = piece == "}" and starts[-2:-1] == ["function"]
         if ended and piece == ended:
             yield "sign", ","
             starts[-1], ended = piece, ""

@@ -13,33 +13,34 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from .scene import Curve, Group, Polygon, Rect, Scene, Text
-from .theme import DARK, LIGHT
+from .theme import Theme, as_theme
 
 FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 
-def to_svg(scene: Scene, theme: str = "light") -> str:
+def to_svg(scene: Scene, given: str | Theme = "light") -> str:
     """A scene as the text of an SVG file."""
-    colours = DARK if theme == "dark" else LIGHT
-    body = "\n".join(_lines(scene.items, colours, theme == "auto"))
-    mark = "g" + hashlib.sha256(f"{scene.title}{theme}{body}".encode()).hexdigest()[:8]
+    theme = as_theme(given)
+    colours, auto = theme.plain, theme.ground == "auto"
+    body = "\n".join(_lines(scene.items, colours, auto))
+    mark = "g" + hashlib.sha256(f"{scene.title}{theme.ground}{body}".encode()).hexdigest()[:8]
     width, height = _short(scene.width), _short(scene.height)
     ground = f'<rect width="{width}" height="{height}"{_paint("fill", "@paper", colours)}'
-    ground += f"{_classes(theme == 'auto', '@paper', None)}/>"
+    ground += f"{_classes(auto, '@paper', None)}/>"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" aria-labelledby="{mark}-title {mark}-desc" font-family="{FONTS}">'
     )
     about = (f'<title id="{mark}-title">{escape(scene.title)}</title>\n'
              f'<desc id="{mark}-desc">{escape(scene.description)}</desc>')  # fmt: skip
-    parts = [head, about, *([_style(mark)] if theme == "auto" else []), ground, body, "</svg>"]
+    parts = [head, about, *([_style(theme)] if auto else []), ground, body, "</svg>"]
     return "\n".join(parts).replace("\x00", mark) + "\n"  # NUL stands for the mark until it is known; names hold none
 
 
-def _style(mark: str) -> str:
+def _style(theme: Theme) -> str:
     rules = "".join(
         f".\x00{kind}-{role}{{{attribute}:{colour}}}"
-        for role, colour in DARK.items()
+        for role, colour in theme.colours(dark=True).items()
         for kind, attribute in (("f", "fill"), ("s", "stroke"))
     )
     return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"

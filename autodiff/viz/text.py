@@ -27,12 +27,18 @@ def to_text(found: dict[str, Any]) -> str:
             "no path" if node["path"] is False else _cell(node["delta"]),
             "; ".join(badge for badge in node["badges"] if badge != "no path"),
         ))  # fmt: skip
-    arrows: list[tuple[str, ...]] = [("from", "to", "argument", "contribution", "projection", "norm share", "cosine")]
+    kept = "prune" in found
+    arrows: list[tuple[str, ...]] = [
+        ("from", "to", "argument", "contribution", "projection", "norm share", "cosine", *(["kept"] * kept))
+    ]
     for edge in found["edges"]:
         if edge["kind"] == "δ":
             shares = [f"{edge[key]:.4f}" for key in ("projection", "norm_share", "cosine")]
+            if kept:
+                shares.append("yes" if edge["kept"] else "no")
             arrows.append((f"%{edge['from']}", f"%{edge['to']}", str(edge["slot"]), _cell(edge["delta"]), *shares))
-    parts = [f"{head}\n{len(found['nodes'])} nodes, {len(found['edges'])} edges", columns(rows)]
+    head += f"\n{len(found['nodes'])} nodes, {len(found['edges'])} edges"
+    parts = [f"{head}\n{found['prune']['told']}" if kept else head, columns(rows)]
     if len(arrows) > 1:
         parts.append("What came back along each edge\n" + columns(arrows))
     return "\n\n".join(parts) + "\n"

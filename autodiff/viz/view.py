@@ -8,8 +8,10 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import numpy as np
 
 from ..errors import UnknownNameError, message, nearest
 from ..flows import pooled
@@ -48,6 +50,7 @@ class Arrow:
     head: str
     edges: list[dict[str, Any]]
     whole: dict[str, Any] | None = None  # δ of the node that it leaves, where all of that δ came back along it
+    carries: dict[str, Any] | None = None  # statistics of the value, on an arrow that stands beside that of δ
 
 
 @dataclasses.dataclass
@@ -60,30 +63,67 @@ class View:
     total: int  # nodes of the whole document
 
 
-def select(found: dict[str, Any], options: Options) -> View:
-    """The boxes and arrows that these options ask for.
+Pruner = Callable[[float], dict[str, Any]]
+"""The document in which every edge says whether it is kept, for a part of the gradient; see picture.prune."""
+
+
+def select(found: dict[str, Any], options: Options, pruner: Pruner | None = None) -> View:
+    """The boxes and arrows that these options ask for; where `pruner` is given, an error can advise pruning too.
 
     Raises
     ------
     PictureError
         Where more than ``max_nodes`` boxes would be drawn; names the largest scopes, and what each option would give.
     """
+    view, count = _selected(found, options)
+    return view if view is not None else _too_large(found, count, options, pruner)
+
+
+def select_readable(found: dict[str, Any], options: Options) -> View | None:
+    """The same, None where there are too many boxes."""
+    return _selected(found, options)[0]
+
+
+def _selected(found: dict[str, Any], options: Options) -> tuple[View | None, int]:
+    """What is drawn, where it is not too much, and how many boxes that are."""
     groups = _groups(found, options.collapse)
     owner, boxes = _boxes(found, groups, options.split)
+    if options.focus is None and "prune" not in found and len(boxes) > options.max_nodes:
+        return None, len(boxes)
     arrows = _arrows(found, owner, boxes)
     notes = []
+    wanted = [] if options.focus is None else _focused(found, options.focus)
+    centre = [key for v in wanted for key in _drawn(v, owner, boxes)]
+    if "prune" in found:
+        boxes, arrows = _pruned(found, owner, boxes, arrows, centre)
+        notes.append(f"{found['prune']['told']}; the others are not drawn")
     if options.focus is not None:
         before = len(boxes)
-        centre = [owner_box for v in _focused(found, options.focus) for owner_box in _drawn(v, owner, boxes)]
         near = _within(centre, arrows, options.hops)
         boxes = {key: box for key, box in boxes.items() if key in near}
         arrows = [arrow for arrow in arrows if arrow.tail in near and arrow.head in near]
-        notes.append(f"{len(boxes)} of {before} boxes: those within {options.hops} arrows of the focus")
+        notes.append(f"{len(boxes):,} of {before:,} boxes: those within {options.hops} arrows of the focus")
     if len(boxes) > options.max_nodes:
-        _too_large(found, len(boxes), options)
+        return None, len(boxes)
     if options.collapse is not None:
         _tell_joins(found, owner, boxes)
-    return View(list(boxes.values()), arrows, notes, len(found["nodes"]))
+    return View(list(boxes.values()), arrows, notes, len(found["nodes"])), len(boxes)
+
+
+def _pruned(
+    found: dict[str, Any], owner: list[str], boxes: dict[str, Box], arrows: list[Arrow], always: list[str]
+) -> tuple[dict[str, Box], list[Arrow]]:
+    """The arrows along which kept edges lead, with those edges alone, and the boxes that kept edges touch."""
+    left = []
+    for arrow in arrows:
+        edges = [edge for edge in arrow.edges if edge["kept"]]
+        if edges:
+            whole = arrow.whole if len(edges) == len(arrow.edges) else None
+            left.append(dataclasses.replace(arrow, edges=edges, whole=whole))
+    touched = {*always, *(owner[node["id"]] for node in found["nodes"] if node["output"])}
+    touched.update(owner[edge[end]] for edge in found["edges"] if edge["kept"] for end in ("from", "to"))
+    touched.update(end for arrow in left for end in (arrow.tail, arrow.head))
+    return {key: box for key, box in boxes.items() if key in touched}, left
 
 
 def _known_scopes(found: dict[str, Any]) -> dict[Path, int]:
@@ -101,11 +141,14 @@ def _groups(found: dict[str, Any], collapse: Any) -> set[Path]:
     if collapse is None or collapse is False:
         return set()
     known = _known_scopes(found)
-    if isinstance(collapse, int):
+    if isinstance(collapse, (int, np.integer)):
         depth = int(collapse)
         if depth < 1:
             refuse(f"draw: collapse={collapse!r}", "depth 1 is the outermost scope", "collapse=1")
         return {path for path in known if len(path) == depth}
+    if not isinstance(collapse, (str, list, tuple, set, frozenset)):
+        refuse(f"draw: collapse={collapse!r}", "it is a depth, the name of a scope, or a list of names",
+               "collapse=1, or collapse=['block1', 'block2']")  # fmt: skip
     chosen = set()
     for name in [collapse] if isinstance(collapse, str) else collapse:
         matching = {path for path in known if name == "/".join(path)} or {path for path in known if name == path[-1]}
@@ -202,6 +245,8 @@ def _focused(found: dict[str, Any], focus: Any) -> list[int]:
                 raise UnknownNameError(message(f"draw: no node is named {key!r}", why, instead))
             numbers.append(names[key])
             continue
+        if not hasattr(key, "__index__") or isinstance(key, (bool, np.ndarray)):
+            refuse(f"draw: focus={key!r}", "a focus is a node, its name or its number, or a list of those", "focus=0")
         index = key.__index__()
         if not 0 <= index < len(found["nodes"]):
             refuse(f"draw: focus={key!r}", f"the graph has {len(found['nodes'])} nodes", "focus=0, or a name")
@@ -265,30 +310,31 @@ def _tell_joins(found: dict[str, Any], owner: list[str], boxes: dict[str, Box]) 
 
 def _count(found: dict[str, Any], options: Options) -> int:
     """How many boxes other options would give."""
-    owner, boxes = _boxes(found, _groups(found, options.collapse), options.split)
-    if options.focus is None:
-        return len(boxes)
-    centre = [key for v in _focused(found, options.focus) for key in _drawn(v, owner, boxes)]
-    return len(_within(centre, _arrows(found, owner, boxes), options.hops))
+    return _selected(found, dataclasses.replace(options, max_nodes=0))[1]
 
 
-def _too_large(found: dict[str, Any], count: int, options: Options) -> None:
+def _too_large(found: dict[str, Any], count: int, options: Options, pruner: Pruner | None) -> NoReturn:
+    """Refuse, with the options that would help and how many boxes each would give, and those that would not."""
     known = _known_scopes(found)
     largest = sorted(known, key=lambda path: -known[path])[:5]
-    depths = sorted({len(path) for path in known})[:3]
-    tries = [dataclasses.replace(options, collapse=depth, focus=None) for depth in depths]
     last = next((node["id"] for node in found["nodes"] if node["output"]), len(found["nodes"]) - 1)
-    tries += [dataclasses.replace(options, focus=last, hops=hops) for hops in (2, 5)]
-    advice = [
-        f"focus={last}, hops={o.hops} gives {_count(found, o)}" if o.focus is not None
-        else f"collapse={o.collapse} gives {_count(found, o)}"
-        for o in tries
-    ]  # fmt: skip
-    scopes = ", ".join(f"{'/'.join(path)!r} ({known[path]} nodes)" for path in largest)
+    tries: list[dict[str, Any]] = [{"collapse": depth} for depth in sorted({len(path) for path in known})[:3]]
+    tries += [{"focus": last, "hops": hops} for hops in (2, 5)]
+    counts = [(wanted, _count(found, dataclasses.replace(options, **wanted))) for wanted in tries]
+    if pruner is not None and "prune" not in found:
+        counts += [({"prune": keep}, _count(pruner(keep), options)) for keep in (0.98, 0.5)]
+    told = [
+        (", ".join(f"{key}={value!r}" for key, value in wanted.items()) + f" gives {boxes:,}", boxes)
+        for wanted, boxes in counts
+    ]
+    helps = [text for text, boxes in told if 1 < boxes <= options.max_nodes]
+    rest = [text for text, boxes in told if boxes > options.max_nodes]
+    scopes = ", ".join(f"{'/'.join(path)!r} ({known[path]:,} nodes)" for path in largest)
+    why = f"no one could read it; the largest scopes: {scopes}" if largest else "no one could read it; it has no scopes"
     refuse(
-        f"draw: {count} boxes are more than max_nodes={options.max_nodes}",
-        f"no one could read it; the largest scopes: {scopes}" if largest else "no one could read it; it has no scopes",
-        "; ".join(advice) + "; .json and .txt hold any number of nodes",
+        f"draw: {count:,} boxes are more than max_nodes={options.max_nodes}",
+        why + (f"; still too many: {', '.join(rest)}" if rest else ""),
+        "; ".join([*helps, ".json and .txt hold any number of nodes, .html opens near the output"]),
     )
 
 

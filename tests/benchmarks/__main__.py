@@ -1,9 +1,11 @@
 """The table of benchmarks: every engine on the same text, in one process, in turn, round by round.
 
-``python -m tests.benchmarks [--rounds 5] [--rows chain,MLP] [--engines torch,jax] [--growth] [--markdown FILE]``
+``python -m tests.benchmarks [--rounds 5] [--rows chain,MLP] [--engines torch,jax] [--growth] [--pictures]
+[--markdown FILE]``
 
 A figure is the median over rounds of the best time in a round, as a multiple of the first engine's. Results are
-compared before anything is timed. Growth figures are measured in processes of their own.
+compared before anything is timed. Growth figures are measured in processes of their own. Pictures have no peers, but
+goals: their table has both.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from . import pictures
 from .engines import ENGINES, Run, agree, installed, plain, runner
 from .rules import RULES
 from .workloads import WORKLOADS, Workload
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--rows", default="", help="comma-separated parts of row names")
     parser.add_argument("--engines", default="", help="comma-separated; all installed by default")
     parser.add_argument("--growth", action="store_true", help="only the growth figures")
+    parser.add_argument("--pictures", action="store_true", help="only the pictures")
     parser.add_argument("--markdown", type=Path, help="write the page here as well")
     options = parser.parse_args()
     chosen = ("numpy by hand", "autodiff", *options.engines.split(",")) if options.engines else installed()
@@ -134,20 +138,24 @@ def main() -> None:
     parts = options.rows.split(",")
     rows = [w for w in (*WORKLOADS, *RULES) if not options.rows or any(part in w.name for part in parts)]
     table = [["workload", *engines]]
-    if not options.growth:
+    everything = not (options.rows or options.growth or options.pictures)
+    if options.rows or everything:
         for work in rows:
             table.append(line(work, engines, measure(work, engines, options.rounds)))
             print(" | ".join(table[-1]), flush=True)
     growth = []
-    for name, script in GROWTH.items() if options.growth or not options.rows else ():
+    for name, script in GROWTH.items() if options.growth or everything else ():
         out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
         growth.append([name, out])
         print(" | ".join(growth[-1]), flush=True)
+    drawn = pictures.rows(options.rounds) if options.pictures or everything else []
+    for row in drawn:
+        print(" | ".join(row), flush=True)
     if options.markdown:
-        options.markdown.write_text(page(table, growth), encoding="utf-8")
+        options.markdown.write_text(page(table, growth, drawn), encoding="utf-8")
 
 
-def page(table: list[list[str]], growth: list[list[str]]) -> str:
+def page(table: list[list[str]], growth: list[list[str]], drawn: list[list[str]]) -> str:
     """docs/benchmarks.md."""
 
     def rows(body: list[list[str]]) -> str:
@@ -164,7 +172,12 @@ def page(table: list[list[str]], growth: list[list[str]]) -> str:
         "\n\n"
     )
     missing = f"Not installed here: {', '.join(absent)}.\n\n" if absent else ""
-    return head + missing + rows(table) + "\n\n## Growth\n\n" + rows([["what", "measured"], *growth]) + "\n"
+    parts = [head + missing + rows(table)]
+    if growth:
+        parts += ["## Growth", rows([["what", "measured"], *growth])]
+    if drawn:
+        parts += ["## Pictures", "Of a residual net, eight nodes a block; medians.", rows(drawn)]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -112,6 +112,17 @@ def test_scopes_are_outlined_where_nothing_else_stands_in_them():
     assert "not outlined" in layout.note
 
 
+def test_a_scope_of_a_large_picture_is_outlined_only_where_nothing_else_stands_in_it():
+    scopes = {(f"s{i}",): [f"n{3 * i}", f"n{3 * i + 1}", f"n{3 * i + 2}"] for i in range(1000)}
+    scopes["s7",].remove("n22")
+    scopes["s500",].append("n22")  # between two boxes of s7, and far from its own scope
+    for direction in ("TB", "LR"):
+        chain = sketch_of([(i, i + 1) for i in range(2999)], 3000, direction, clusters=dict(scopes))
+        layout = arrange(chain)
+        assert set(layout.clusters) == scopes.keys() - {("s7",), ("s500",)}
+        assert "not outlined" in layout.note
+
+
 def test_a_chain_of_twenty_thousand_is_no_depth():
     layout = arrange(sketch_of([(i, i + 1) for i in range(19_999)], 20_000, label=(0.0, 0.0)))
     assert len(layout.centres) == 20_000

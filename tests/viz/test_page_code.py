@@ -160,9 +160,13 @@ def test_squeezing_keeps_what_a_script_says():
     for (const [key, value] of [[1, 2]]) Math.max(key - -value, second, other.third, other?.fourth, ...[first(3)]);
     """
     assert squeeze_script(script) == (
-        'const a=(b)=>{return b+ +b},second=`a // b ${a(`${1} ; c`)}  d`;let c={second,third:a(2),'
-        '"fourth":/[/"\']x/g.test("//")};for(const[d,e]of[[1,2]])Math.max(d- -e,second,c.third,c?.fourth,...[a(3)]);\n'
+        'let a=b=>{return b+ +b},second=`a // b ${a(`${1} ; c`)}  d`,c={second,third:a(2),'
+        '"fourth":/[/"\']x/g.test("//")};for(let[d,e]of[[1,2]])Math.max(d- -e,second,c.third,c?.fourth,...[a(3)]);\n'
     )  # fmt: skip
+    assert squeeze_script("function f(x) {\n  if (x) {\n    g();\n  }\n  x = 1;\n}\nlet z = () => {}\nf(z)\n") == (
+        "function f(x){if(x){g()}\nx=1}let z=()=>{}\nf(z)\n"
+    )
+    assert squeeze_script("return (x) => (x, y) => async (z) => f(z)") == "return x=>(x,y)=>async z=>f(z)\n"
     assert squeeze_style("a { b : c; }\n/* d */ @media (x: y) { e f > g { h: i j; } }") == (
         "a{b : c}@media (x: y){e f > g{h:i j}}\n"
     )

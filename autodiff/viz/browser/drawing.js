@@ -12,6 +12,7 @@ function svg(tag, attributes = {}, ...children) {
   return made;
 }
 
+const seen = () => stage.getBoundingClientRect();
 const rect = (x, y, width, height, look, more = {}) => svg("rect", { x, y, width, height, class: look, ...more });
 
 // -- colours -----------------------------------------------------------------------------------------------------------
@@ -20,7 +21,7 @@ const CIVIDIS = Array.from({ length: 13 }, (_, n) => getComputedStyle(root).getP
 const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 
 function cividis(t) {
-  const place = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const place = min(max(t, 0), 1) * (CIVIDIS.length - 1), i = min(Math.floor(place), CIVIDIS.length - 2);
   const a = channels(CIVIDIS[i]), b = channels(CIVIDIS[i + 1]);
   return `#${a.map((x, n) => Math.round(x + (b[n] - x) * (place - i)).toString(16).padStart(2, "0")).join("")}`;
 }
@@ -89,7 +90,7 @@ function wide(text, size, bold = false) {
 function sizeOf(box) {
   const { title, kind, rows } = face(box);
   const across = [wide(title, TITLE, true) + (kind ? 14 + wide(kind, SMALL) : 0), ...rows.map((row) => (row.tag ? TAG : 0) + wide(row.said, BODY, Boolean(row.band)) + (row.rest ? 9 + wide(row.rest, BODY) : 0))];
-  return { w: Math.max(64, Math.max(...across) + 2 * INDENT + 2), h: 21 + 15 * rows.length + (rows.length ? 2 : 0) };
+  return { w: max(64, max(...across) + 2 * INDENT + 2), h: 21 + 15 * rows.length + (rows.length ? 2 : 0) };
 }
 
 function write(x, y, said, size, look = "") {
@@ -147,7 +148,7 @@ function drawArrow(arrow, route) {
     group.append(svg("path", { d, class: "dash", "stroke-width": THINNEST }), svg("polygon", { points: headAt(base, tip, 2.6) }));
     return [group, shown];
   }
-  const thick = Math.max(THINNEST, WIDEST * Math.min(1, shown.part ?? 1)), half = Math.max(2.8, thick * 0.95);
+  const thick = max(THINNEST, WIDEST * min(1, shown.part ?? 1)), half = max(2.8, thick * 0.95);
   if (shown.size === null) {
     group.append(svg("path", { d, class: shown.kind === "zero" ? "dash" : null, "stroke-width": thick }), svg("polygon", { points: headAt(base, tip, half) }));
   } else {
@@ -160,7 +161,7 @@ function drawArrow(arrow, route) {
 
 /** What can be out of sight: an element, where it is, whether it is shown. */
 let placed = [];
-const bounds = (points) => { const xs = points.map(([x]) => x), ys = points.map(([, y]) => y); return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]; };
+const bounds = (points) => { const xs = points.map(([x]) => x), ys = points.map(([, y]) => y); return [min(...xs), min(...ys), max(...xs), max(...ys)]; };
 
 const drawn = { boxes: [], arrows: [], owner: [], shapes: new Map(), curves: new Map(), spots: new Map(), width: 1, height: 1 };
 
@@ -196,7 +197,7 @@ function paint(selection, layout) {
     return group;
   });
   const layer = (name, all) => svg("g", { class: name }, ...all);
-  world.replaceChildren(layer("scopes", frames), layer("arrows", arrows), layer("tags", tags), layer("boxes", boxes));
+  fill(world, layer("scopes", frames), layer("arrows", arrows), layer("tags", tags), layer("boxes", boxes));
   Object.assign(drawn, selection, { width: layout.width, height: layout.height });
   at("stage-about").textContent =
     `${count(nodes.length, "node")} and ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}. The table below says the same in words.`;
@@ -212,7 +213,7 @@ function settleSight() {
   world.setAttribute("transform", `translate(${short(sight.x)} ${short(sight.y)}) scale(${sight.k.toPrecision(5)})`);
   stage.classList.toggle("far", sight.k < 0.42);
   stage.classList.toggle("afar", sight.k < 0.2);
-  const { width, height } = stage.getBoundingClientRect(), far = 80; // letters are laid out anew at every scale: only those in sight
+  const { width, height } = seen(), far = 80; // letters are laid out anew at every scale: only those in sight
   const left = (-far - sight.x) / sight.k, top = (-far - sight.y) / sight.k, right = (width + far - sight.x) / sight.k, bottom = (height + far - sight.y) / sight.k;
   for (const item of placed) {
     const [a, b, c, d] = item.frame, on = c > left && a < right && d > top && b < bottom;
@@ -224,16 +225,16 @@ function moved() {
 }
 
 function zoom(factor, at = null) {
-  const { width, height } = stage.getBoundingClientRect(), [x, y] = at || [width / 2, height / 2];
-  const k = Math.min(8, Math.max(0.01, sight.k * factor)), by = k / sight.k;
+  const { width, height } = seen(), [x, y] = at || [width / 2, height / 2];
+  const k = min(8, max(0.01, sight.k * factor)), by = k / sight.k;
   Object.assign(sight, { x: x - (x - sight.x) * by, y: y - (y - sight.y) * by, k });
   moved();
 }
 
 function fit() {
-  const { width, height } = stage.getBoundingClientRect();
+  const { width, height } = seen();
   if (!width) return;
-  const k = Math.min(2, (width - 24) / drawn.width, (height - 24) / drawn.height);
+  const k = min(2, (width - 24) / drawn.width, (height - 24) / drawn.height);
   Object.assign(sight, { k, x: (width - drawn.width * k) / 2, y: (height - drawn.height * k) / 2 });
   moved();
 }
@@ -242,10 +243,10 @@ function fit() {
 function open() {
   fit();
   if (sight.k >= 0.6) return;
-  const { width, height } = stage.getBoundingClientRect();
-  const k = Math.min(1, Math.max(0.75, Math.min(width / drawn.width, height / drawn.height)));
+  const { width, height } = seen();
+  const k = min(1.1, max(0.75, width / drawn.width, height / drawn.height));
   const first = drawn.spots.get(drawn.boxes.find((box) => box.members.some((node) => node.id === (D.start ?? 0)))?.id) || { x: drawn.width / 2, y: 0 };
-  const begin = (room, whole, at) => (whole * k < room ? (room - whole * k) / 2 : Math.min(12, Math.max(room - whole * k - 12, room / 3 - at * k)));
+  const begin = (room, whole, at) => (whole * k < room ? (room - whole * k) / 2 : min(12, max(room - whole * k - 12, room / 3 - at * k)));
   Object.assign(sight, { k, x: begin(width, drawn.width, first.x), y: begin(height, drawn.height, first.y) });
   moved();
 }
@@ -254,7 +255,7 @@ function open() {
 function reveal(id) {
   const place = drawn.spots.get(id);
   if (!place) return;
-  const { width, height } = stage.getBoundingClientRect();
+  const { width, height } = seen();
   if (sight.k < 0.6) sight.k = 0.9;
   const x = place.x * sight.k + sight.x, y = place.y * sight.k + sight.y;
   if (x < 60 || y < 40 || x > width - 60 || y > height - 40) Object.assign(sight, { x: width / 2 - place.x * sight.k, y: height / 2 - place.y * sight.k });
@@ -268,16 +269,16 @@ const power = (n) => `10${String(n).replace(/./g, (sign) => "⁻⁰¹²³⁴⁵�
 function legend(layout) {
   const box = at("legend"), parts = [];
   if (D.flow) {
-    const key = svg("svg", { width: 430, height: 40, role: "img", "aria-label": `Colour: RMS of δ, from ${power(LOW)} to ${power(HIGH)}. Width: share of the sum of norms.` });
+    const key = svg("svg", { viewBox: "0 0 430 40", width: 430, role: "img", "aria-label": `Colour: RMS of δ, from ${power(LOW)} to ${power(HIGH)}. Width: share of the sum of norms.` });
     key.append(write(1, 9, "colour: RMS of δ", 10, "muted"));
     for (let n = 0; n < 48; n++) key.append(rect(1 + n * 4, 14, 4.2, 9, null, { fill: cividis((n + 0.5) / 48) }));
-    const step = Math.max(1, Math.ceil((HIGH - LOW) / 6));
+    const step = max(1, Math.ceil((HIGH - LOW) / 4.5));
     for (let tick = Math.ceil(LOW); tick <= Math.floor(HIGH); tick += step) {
       const x = 1 + ((tick - LOW) / (HIGH - LOW)) * 192;
-      key.append(rect(Math.min(x, 192), 23, 1, 3, "mark"), write(x, 37, power(tick), 10, `muted ${x < 12 ? "" : x > 180 ? "end" : "mid"}`));
+      key.append(rect(min(x, 192), 23, 1, 3, "mark"), write(x, 37, power(tick), 10, `muted ${x < 12 ? "" : x > 180 ? "end" : "mid"}`));
     }
     key.append(write(225, 9, "width: share of Σ‖δᵢ‖ where δ divides", 10, "muted"));
-    [0.1, 0.5, 1].forEach((share, n) => key.append(rect(225 + 62 * n, 18 - WIDEST * share / 2, 26, Math.max(THINNEST, WIDEST * share) + 1, "mark"), write(238 + 62 * n, 37, percent(share), 10, "muted mid")));
+    [0.1, 0.5, 1].forEach((share, n) => key.append(rect(225 + 62 * n, 18 - WIDEST * share / 2, 26, max(THINNEST, WIDEST * share) + 1, "mark"), write(238 + 62 * n, 37, percent(share), 10, "muted mid")));
     parts.push(key);
   }
   const said = document.createElement("p"), has = (state) => drawn.arrows.some((arrow) => arrow.looks.kind === state);
@@ -289,5 +290,5 @@ function legend(layout) {
     drawn.boxes.some((shown) => shown.uses > 1) ? "⟲n: drawn n times, once for each use." : "",
     `Layout: ${layout.engine}.`,
   ].filter(Boolean).join(" ");
-  box.replaceChildren(...parts, said);
+  fill(box, ...parts, said);
 }

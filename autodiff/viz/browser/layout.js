@@ -1,12 +1,14 @@
 // A plain layered layout, for what was not laid out beforehand: some scopes open, others closed, or what is near a node.
 // Layers by longest path; order by barycentres; places by pulling towards neighbours and pushing apart. An arrow that
-// spans layers passes through a point in each, so that it does not run through boxes.
+// spans layers passes through a point in each, so that it does not run through boxes. From left to right it is the same
+// layout on its side: layers are then columns.
 
-const GAP = 30, RISE = 56, POINT = 14;
+const TURNED = D.direction === "LR", GAP = TURNED ? 42 : 30, POINT = 14;
 
 function arrange(boxes, arrows, sizeOf) {
   const index = new Map(boxes.map((box, i) => [box.id, i]));
-  const sizes = boxes.map(sizeOf);
+  const sizes = boxes.map(sizeOf).map(({ w, h }) => (TURNED ? { w: h, h: w } : { w, h }));
+  const rise = TURNED ? max(56, ...arrows.map((arrow) => 2 * wide(look(arrow).said, SMALL) + 16)) : 56;
   const links = arrows.map((arrow) => [index.get(arrow.tail), index.get(arrow.head)]);
   const layer = layers(boxes.length, links, beneath(boxes, arrows, index));
   const places = boxes.map((box, i) => ({ layer: layer[i], w: sizes[i].w, h: sizes[i].h, up: [], down: [], x: 0, group: box.path[0] ?? -1 }));
@@ -27,9 +29,9 @@ function arrange(boxes, arrows, sizeOf) {
   place(places, rows);
   let y = 0;
   for (const row of rows) {
-    const tall = Math.max(0, ...row.map((i) => places[i].h));
+    const tall = max(0, ...row.map((i) => places[i].h));
     for (const i of row) places[i].y = y + tall / 2;
-    y += tall + RISE;
+    y += tall + rise;
   }
   return finish(boxes, arrows, places, chains);
 }
@@ -51,13 +53,13 @@ function layers(size, links, wishes) {
     left--;
     for (const b of after[at]) {
       if (done[b]) continue;
-      layer[b] = Math.max(layer[b], layer[at] + 1);
+      layer[b] = max(layer[b], layer[at] + 1);
       if (--missing[b] === 0) ready.push(b);
     }
   }
   for (let i = 0; i < size; i++) {
     const below = after[i].map((b) => layer[b]).filter((n) => n > 0);
-    if (leaves[i] && below.length) layer[i] = Math.min(...below) - 1;
+    if (leaves[i] && below.length) layer[i] = min(...below) - 1;
   }
   return layer;
 }
@@ -69,7 +71,7 @@ function beneath(boxes, arrows, index) {
   const plain = (box) => box.group < 0 && leaf(box.members[0]);
   for (const arrow of arrows) {
     const tail = boxes[index.get(arrow.tail)], head = boxes[index.get(arrow.head)];
-    first.set(tail, Math.min(first.get(tail) ?? Infinity, ...arrow.edges.map((edge) => edge.to)));
+    first.set(tail, min(first.get(tail) ?? Infinity, ...arrow.edges.map((edge) => edge.to)));
     if (plain(tail)) continue;
     for (const id of head.path) {
       if (tail.path.includes(id)) continue;
@@ -154,7 +156,7 @@ function ports(ends, places, most) {
   ends.forEach(([box, next], n) => at.set(box, [...(at.get(box) || []), [n, places[next].x]]));
   for (const [box, all] of at) {
     all.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
-    const { x, w } = places[box], step = Math.min(most, w / all.length);
+    const { x, w } = places[box], step = min(most, w / all.length);
     all.forEach(([n], k) => { found[n] = x + (k - (all.length - 1) / 2) * step; });
   }
   return found;
@@ -165,7 +167,7 @@ function finish(boxes, arrows, places, chains) {
   const head = 8, bend = (a, b) => (b - a) * 0.45;
   const tips = ports(chains.map((chain) => [chain[chain.length - 1], chain[chain.length - 2]]), places, Infinity);
   const starts = ports(chains, places, 50);
-  const routes = chains.map((chain, n) => {
+  const whole = chains.map((chain, n) => {
     const first = places[chain[0]], last = places[chain[chain.length - 1]];
     const stops = [[starts[n], first.y + first.h / 2], ...chain.slice(1, -1).map((i) => [places[i].x, places[i].y]), [tips[n], last.y - last.h / 2 - head]];
     const route = [stops[0]];
@@ -175,28 +177,36 @@ function finish(boxes, arrows, places, chains) {
     }
     return [...route, [tips[n], last.y - last.h / 2]];
   });
+  const beside = chains.map((chain, n) => starts[n] < places[chain[0]].x), uses = new Map();
+  for (const [tail] of chains) uses.set(tail, (uses.get(tail) || 0) + 1);
+  const routes = TURNED ? whole.map((route) => route.map(([x, y]) => [y, x])) : whole;
+  if (TURNED) for (const p of places) Object.assign(p, { x: p.y, y: p.x, w: p.h, h: p.w });
   const labels = routes.map(([a, b, c, d], n) => {
-    const along = (i) => 0.125 * a[i] + 0.375 * (b[i] + c[i]) + 0.125 * d[i], left = starts[n] < places[chains[n][0]].x;
-    return [along(0) + (left ? -5 : 5), along(1), left ? "end" : ""];
+    const along = (i) => 0.125 * a[i] + 0.375 * (b[i] + c[i]) + 0.125 * d[i];
+    if (TURNED && abs(d[1] - a[1]) < 9) return [along(0), along(1) - 7, "mid"];
+    if (TURNED) return [along(0) - 4, along(1) + (d[1] < a[1] ? -6 : 6), "end"];
+    // beside a slope: above it where arrows part, so that two labels stand apart, else below it
+    const parting = uses.get(chains[n][0]) > 1, slope = d[0] - a[0], straight = abs(slope) < 9, left = straight ? beside[n] : slope > 0 !== parting;
+    return [along(0) + (left ? -5 : 5), along(1) + (straight ? 0 : parting ? -6 : 6), left ? "end" : ""];
   });
   const frames = new Map();
   boxes.forEach((box, i) => {
     const p = places[i];
     box.path.forEach((id, depth) => {
       const pad = 12 * (box.path.length - depth), f = frames.get(id) || [id, Infinity, Infinity, -Infinity, -Infinity];
-      frames.set(id, [id, Math.min(f[1], p.x - p.w / 2 - pad), Math.min(f[2], p.y - p.h / 2 - pad - 14), Math.max(f[3], p.x + p.w / 2 + pad), Math.max(f[4], p.y + p.h / 2 + pad)]);
+      frames.set(id, [id, min(f[1], p.x - p.w / 2 - pad), min(f[2], p.y - p.h / 2 - pad - 14), max(f[3], p.x + p.w / 2 + pad), max(f[4], p.y + p.h / 2 + pad)]);
     });
   });
   const shapes = [...frames.values()].sort((a, b) => scopes[a[0]].path.length - scopes[b[0]].path.length);
   const xs = [...places.flatMap((p) => [p.x - p.w / 2, p.x + p.w / 2]), ...shapes.flatMap((f) => [f[1], f[3]])];
   const ys = [...places.flatMap((p) => [p.y - p.h / 2, p.y + p.h / 2]), ...shapes.flatMap((f) => [f[2], f[4]])];
-  const [left, top] = [xs, ys].map((all) => all.reduce((a, b) => Math.min(a, b), Infinity) - 10);
+  const [left, top] = [xs, ys].map((all) => all.reduce((a, b) => min(a, b), Infinity) - 10);
   const move = ([x, y]) => [x - left, y - top];
   return {
     boxes: boxes.map((_, i) => ({ x: places[i].x - left, y: places[i].y - top, w: places[i].w, h: places[i].h })),
     routes: routes.map((route) => route.map(move)), labels: labels.map(([x, y, anchor]) => [...move([x, y]), anchor]), anchor: "",
     frames: shapes.map(([id, a, b, c, d]) => [id, ...move([a, b]), ...move([c, d])]),
-    width: xs.reduce((a, b) => Math.max(a, b), -Infinity) - left + 10, height: ys.reduce((a, b) => Math.max(a, b), -Infinity) - top + 10,
+    width: xs.reduce((a, b) => max(a, b), -Infinity) - left + 10, height: ys.reduce((a, b) => max(a, b), -Infinity) - top + 10,
     engine: "layout of this page",
   };
 }
@@ -205,7 +215,7 @@ function finish(boxes, arrows, places, chains) {
 function unpack(view) {
   const half = (all) => all.map((x) => x / 2);
   return {
-    boxes: view.boxes.map((box) => { const [x, y, w, h] = half(box); return { x, y, w, h }; }),
+    boxes: view["boxes"].map((box) => { const [x, y, w, h] = half(box); return { x, y, w, h }; }),
     routes: view.routes.map((steps) => {
       const found = [];
       let x = 0, y = 0;

@@ -1,6 +1,7 @@
 // What the page is doing: which scopes are closed, what is selected, where the reverse pass stands; keys and buttons.
 
 const page = { view: 0, closed: new Set(), near: null, box: null, paths: false, step: 0, timer: 0 };
+const NEAR = 150; // so many nodes at most are near another
 const say = (told) => { at("status").textContent = told; };
 
 // -- panels as tabs ----------------------------------------------------------------------------------------------------
@@ -43,11 +44,11 @@ function show() {
   }
   const same = (view) => view.closed.length === page.closed.size && view.closed.every((id) => page.closed.has(id));
   const view = page.near ? -1 : D.views.findIndex(same);
-  const ready = view >= 0 && D.views[view].boxes.length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
+  const ready = view >= 0 && D.views[view]["boxes"].length === selection.boxes.length && D.views[view].routes.length === selection.arrows.length;
   paint(selection, ready ? unpack(D.views[view]) : arrange(selection.boxes, selection.arrows, sizeOf));
   page.view = view;
   at("view").value = page.near ? "near" : view >= 0 ? String(view) : "mixed";
-  at("counts").textContent = `${count(nodes.length, "node")}, ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}.`;
+  at("counts").textContent = `${count(nodes.length, "node")}, ${count(edges.length, "edge")}, drawn as ${count(selection.boxes.length, "box", "boxes")} and ${count(selection.arrows.length, "arrow")}. ${page.near ? partly(page.near.size, page.near.size < NEAR ? 0 : nodes.length, "nodes", "search") : ""}`;
   mark();
   moved();
   return true;
@@ -73,7 +74,7 @@ const boxOf = (id) => drawn.boxes.find((box) => box.members.some((node) => node.
 function choose(id) {
   page.box = id;
   const box = selected();
-  if (page.paths && !box) page.paths = false;
+  if (!box || page.paths === "alone") page.paths = false;
   about(box);
   const can = box && (box.group >= 0 || nodes[box.members[0].id].path.length);
   at("toggle").disabled = !can;
@@ -89,7 +90,7 @@ function choose(id) {
 function goTo(id) {
   if (!drawn.boxes.some((box) => box.group < 0 && box.members[0].id === id)) {
     const closed = new Set([...page.closed].filter((scope) => !nodes[id].path.includes(scope)));
-    if (!change(closed) && !change(new Set(), around(id, D.hops, 150))) return;
+    if (!change(closed) && !change(new Set(), around(id, D.hops, NEAR))) return;
     if (!page.near) reveal(boxOf(id)?.id);
     else open();
   }
@@ -117,7 +118,7 @@ function toggle() {
 function showAround() {
   const box = selected();
   if (!box) return;
-  if (change(new Set(), around(box.members[0].id, D.hops, 150))) open();
+  if (change(new Set(), around(box.members[0].id, D.hops, NEAR))) open();
 }
 
 function togglePaths() {
@@ -127,9 +128,21 @@ function togglePaths() {
   say(page.paths ? "The paths that carry its δ are marked" : "No paths are marked");
 }
 
+/** The paths of the first answers, in the whole picture where it can be read. */
+function showPaths(which) {
+  change(new Set());
+  choose(boxOf(D.start).id);
+  page.paths = which;
+  about(selected());
+  mark();
+  open();
+  stage.focus();
+  say(which === true ? "The paths that carry its δ are marked" : "The paths through skips alone are marked");
+}
+
 /** Classes for the selection, its neighbours, marked paths and the step of the reverse pass. */
 function mark() {
-  const box = selected(), along = page.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
+  const box = selected(), along = page.paths === "alone" ? alone(D.start) : page.paths && box ? carried(box.members.filter((node) => node.delta && (box.group < 0 || node.uses.some((edge) => !box.members.includes(nodes[edge.to]))))) : null;
   const now = page.step ? edges[page.step - 1] : null;
   for (const [id, group] of drawn.shapes) group.classList.toggle("chosen", id === page.box);
   for (const arrow of drawn.arrows) {
@@ -151,7 +164,7 @@ function mark() {
 // -- the reverse pass --------------------------------------------------------------------------------------------------
 
 function goToStep(n) {
-  page.step = Math.min(Math.max(n, 0), sweep);
+  page.step = min(max(n, 0), sweep);
   at("step").value = String(page.step);
   let told = "Before the first rule.";
   if (page.step) {
@@ -225,7 +238,7 @@ on("stage", "pointermove", (event) => {
   if (!dragged) stage.setPointerCapture(event.pointerId);
   dragged = true;
   if (others) {
-    const frame = stage.getBoundingClientRect(), [, [x, y]] = others, far = (p) => Math.max(1, Math.hypot(p[0] - x, p[1] - y));
+    const frame = seen(), [, [x, y]] = others, far = (p) => max(1, Math.hypot(p[0] - x, p[1] - y));
     zoom(far(now) / far(before), [(now[0] + x) / 2 - frame.left, (now[1] + y) / 2 - frame.top]);
   } else {
     sight.x += now[0] - before[0];
@@ -248,8 +261,8 @@ on("stage", "click", (event) => {
 on("stage", "dblclick", toggle);
 on("stage", "wheel", (event) => {
   event.preventDefault();
-  const frame = stage.getBoundingClientRect();
-  zoom(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * (event.deltaMode ? 30 : 1))) / 250), [event.clientX - frame.left, event.clientY - frame.top]);
+  const frame = seen();
+  zoom(Math.exp(-max(-80, min(80, event.deltaY * (event.deltaMode ? 30 : 1))) / 250), [event.clientX - frame.left, event.clientY - frame.top]);
 }, { passive: false });
 
 function hover(event) {
@@ -265,9 +278,9 @@ function hover(event) {
     told = own.length > 1 ? [`${own.length} edges`] : [`${longLabel(nodes[edge.from])} → ${longLabel(nodes[edge.to])}, argument ${edge.slot}`, edge.active ? `contribution ${amount(edge.delta, 6)}; projection share ${percent(edge.projection)}, norm share ${percent(edge.norm)}, cosine ${number(edge.cosine)}` : "no δ comes back"];
   }
   tip.textContent = told.filter(Boolean).join("\n");
-  const frame = stage.getBoundingClientRect();
-  tip.style.left = `${Math.min(event.clientX - frame.left + 14, frame.width - tip.offsetWidth - 4)}px`;
-  tip.style.top = `${Math.min(event.clientY - frame.top + 16, frame.height - tip.offsetHeight - 4)}px`;
+  const frame = seen();
+  tip.style.left = `${min(event.clientX - frame.left + 14, frame.width - tip.offsetWidth - 4)}px`;
+  tip.style.top = `${min(event.clientY - frame.top + 16, frame.height - tip.offsetHeight - 4)}px`;
 }
 
 /** Along the graph by keys: to an input, a consumer, the box before or after. */
@@ -322,7 +335,7 @@ on("theme", "change", (event) => { root.dataset.theme = event.target.value; });
 on("view", "change", (event) => {
   const wanted = event.target.value;
   if (wanted === "near") {
-    if (change(new Set(), around(selected()?.members[0].id ?? D.open.around ?? N.outputs[0] ?? 0, D.hops, 150))) open();
+    if (change(new Set(), around(selected()?.members[0].id ?? D.open.around ?? N.outputs[0] ?? 0, D.hops, NEAR))) open();
   } else if (change(new Set(D.views[Number(wanted)].closed))) open();
 });
 addEventListener("resize", moved);
@@ -338,10 +351,11 @@ at("step").max = String(sweep);
 fillJoins();
 fillDepth();
 whatIf(joins.findIndex((join) => join.cut));
+fillAnswers();
 fillCompare();
 fillListing();
 if (D.open.view >= 0) page.closed = new Set(D.views[D.open.view].closed);
-else page.near = around(D.open.around, D.hops, 150);
+else page.near = around(D.open.around, D.hops, NEAR);
 show();
 choose(page.near ? boxOf(D.open.around)?.id ?? null : null);
 tab(joins.length ? "joins" : "node");

@@ -1,6 +1,8 @@
 // The data of the page, unpacked; numbers as people read them; which boxes and arrows a choice of closed scopes gives.
 
 const at = (id) => document.getElementById(id);
+const { abs, max, min } = Math;
+const fill = (place, ...all) => place.replaceChildren(...all);
 const on = (id, kind, act, options) => at(id).addEventListener(kind, act, options);
 const D = JSON.parse(at("data").textContent);
 const T = D.texts;
@@ -17,7 +19,7 @@ function number(x, digits = 3) {
   const [mantissa, power] = x.toExponential(digits - 1).split("e");
   const e = Number(power);
   const bare = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  return (e < -4 || e >= digits ? `${bare(mantissa)}e${e}` : bare(x.toFixed(Math.max(0, digits - 1 - e)))).replace(/-/g, "−");
+  return (e < -4 || e >= digits ? `${bare(mantissa)}e${e}` : bare(x.toFixed(max(0, digits - 1 - e)))).replace(/-/g, "−");
 }
 
 /** A share in percent. */
@@ -36,7 +38,7 @@ const count = (n, what, many = `${what}s`) => `${n.toLocaleString("en").replace(
 /** Statistics as an object: a lone number is itself. */
 function statistics(x) {
   if (x == null) return null;
-  if (!Array.isArray(x)) return { size: 1, rms: Math.abs(x), min: x, max: x, zero: x === 0 ? 1 : 0, subnormal: 0, nan: 0, plus: 0, minus: 0, exact: x };
+  if (!Array.isArray(x)) return { size: 1, rms: abs(x), min: x, max: x, zero: x === 0 ? 1 : 0, subnormal: 0, nan: 0, plus: 0, minus: 0, exact: x };
   const [size, rms, min, max, zero = 0, subnormal = 0, nan = 0, plus = 0, minus = 0, re, im] = x.map(real);
   const found = { size, rms, min, max, zero, subnormal, nan, plus, minus, complex: im === undefined ? null : [re, im] };
   if (size === 1 && rms !== null) found.exact = min;
@@ -53,8 +55,8 @@ function pooled(many) {
     const n = s.size - s.nan - s.plus - s.minus;
     square += s.rms * s.rms * n;
     finite += n;
-    whole.min = whole.min === null ? s.rms : Math.min(whole.min, s.rms);
-    whole.max = whole.max === null ? s.rms : Math.max(whole.max, s.rms);
+    whole.min = whole.min === null ? s.rms : min(whole.min, s.rms);
+    whole.max = whole.max === null ? s.rms : max(whole.max, s.rms);
   }
   if (finite) whole.rms = Math.sqrt(square / finite);
   return whole;
@@ -73,10 +75,10 @@ function states(s) {
 }
 
 function amount(s, digits = 4) {
-  if (s.complex) return `${number(s.complex[0])} ${s.complex[1] < 0 ? "−" : "+"} ${number(Math.abs(s.complex[1]))}i`;
+  if (s.complex) return `${number(s.complex[0])} ${s.complex[1] < 0 ? "−" : "+"} ${number(abs(s.complex[1]))}i`;
   if (s.exact !== undefined) return number(s.exact, digits);
   if (s.rms === null) return "";
-  return `${number(s.rms, Math.max(3, digits - 1))} rms`;
+  return `${number(s.rms, max(3, digits - 1))} rms`;
 }
 
 const extent = (s) => (s.exact !== undefined || s.complex || s.min === null ? "" : `${number(s.min)} … ${number(s.max)}`);
@@ -94,7 +96,7 @@ const nodes = N.op.map((op, id) => {
   return {
     id, op: T[name], kind: T[kind], rules: rules.map((r) => T[r]), call: T[N.call[id]], name: T[N.name[id]],
     scope: N.scope[id], path: N.scope[id] < 0 ? [] : scopes[N.scope[id]].path, shape: T[shape], dtype: T[dtype],
-    line: N.line[id] < 0 ? null : N.lines[N.line[id]], value: statistics(N.value[id]), delta: statistics(N.delta[id]),
+    line: N.line[id] < 0 ? null : N.lines[N.line[id]], value: statistics(N.value[id]), delta: statistics(N["delta"][id]),
     output: outputs.has(id), cancels: cancels.has(id), inputs: [], uses: [],
   };
 });
@@ -222,7 +224,7 @@ function sharesOf(active) {
     if (Number.isNaN(norm) || norm === null || delta.rms === null) return null;
     const known = norms.get(from) || [0, 0];
     known[0] += norm;
-    if (norm) known[1] = Math.max(known[1], (delta.rms * Math.sqrt(delta.size)) / norm);
+    if (norm) known[1] = max(known[1], (delta.rms * Math.sqrt(delta.size)) / norm);
     norms.set(from, known);
   }
   let whole = 0, part = 0;
@@ -245,6 +247,18 @@ function carried(starts) {
   return along;
 }
 
+/** The edges along which the δ of a node comes back through skips alone. */
+function alone(start) {
+  const open = new Set(N.outputs), along = new Map(), reached = new Set([start]), crossed = new Set(joins.map((join) => `${join.join} ${join.residual}`));
+  for (const edge of edges.slice(0, sweep)) {
+    if (!open.has(edge.to) || crossed.has(`${edge.to} ${edge.slot}`)) continue;
+    open.add(edge.from);
+    along.set(edge.i, 1);
+  }
+  for (const edge of inOrder) if (along.has(edge.i)) if (reached.has(edge.from)) reached.add(edge.to); else along.delete(edge.i);
+  return along;
+}
+
 /** The nodes within so many edges of one, either way; no more than `most`. */
 function around(start, hops, most) {
   const found = new Set([start]);
@@ -264,6 +278,8 @@ function around(start, hops, most) {
 const joins = (D.joinRows || []).map(([join, fork, skip, residual, kind, norm, skipShare, residualShare, cosine, rms, block], n) => ({
   n, join, fork, skip, residual, kind: T[kind], norm: T[norm], skipShare: real(skipShare), residualShare: real(residualShare), cosine: real(cosine), rms: real(rms), block: T[block],
 }));
+/** What is said where not all could be computed beforehand. */
+const partly = (shown, all, what, how) => (shown < all ? `${shown} of ${count(all, what, what)} shown; ${how} has any other. ` : "");
 const cuts = D.cutTable || { targets: [], before: [], of: [], leftOut: 0 };
 /** The RMS of δ of each target after a cut: [join, way, after]. */
 for (const [n, skip, residual] of cuts.of) {

@@ -12,7 +12,9 @@ function h(tag, properties = {}, ...children) {
   return made;
 }
 
-const link = (id, said = null) => push(said || `${longLabel(nodes[id])} (${id})`, () => goTo(id), { class: "link" });
+const p = (...said) => h("p", {}, ...said);
+const go = (said, act, more = {}) => push(said, act, { class: "link", ...more });
+const link = (id, said = null) => go(said || `${longLabel(nodes[id])} (${id})`, () => goTo(id));
 const push = (said, act, more = {}) => h("button", { type: "button", onclick: act, ...more }, said);
 const table = (caption, heads, rows, look = "") => h("table", { class: look || null }, h("caption", {}, caption), h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows));
 const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
@@ -29,7 +31,7 @@ function bar(share) {
   const x = real(share);
   if (x === null || Number.isNaN(x)) return "–";
   const made = svg("svg", { width: 42, height: 8, class: "bar-mark", "aria-hidden": "true" });
-  made.append(rect(0, 0, 42, 8, "ground"), rect(0, 0, Math.min(1, Math.abs(x)) * 42, 8, x < 0 ? "against" : "for"));
+  made.append(rect(0, 0, 42, 8, "ground"), rect(0, 0, min(1, abs(x)) * 42, 8, x < 0 ? "against" : "for"));
   return h("span", { class: "share" }, h("span", {}, percent(x)), made);
 }
 
@@ -38,10 +40,10 @@ function bar(share) {
 function about(box) {
   const panel = panels.get("node");
   if (!box) {
-    panel.replaceChildren(h("h2", { tabindex: "-1" }, "Nothing selected"), h("p", {}, "Click a box, search, or press Shift with an arrow key in the picture."));
+    fill(panel, h("h2", { tabindex: "-1" }, "Nothing selected"), p("Click a box, search, or press Shift with an arrow key in the picture."));
     return;
   }
-  panel.replaceChildren(...(box.group >= 0 ? aboutScope(box) : aboutNode(box.members[0])));
+  fill(panel, ...(box.group >= 0 ? aboutScope(box) : aboutNode(box.members[0])));
 }
 
 function aboutScope(box) {
@@ -49,11 +51,11 @@ function aboutScope(box) {
   const s = boxDelta(box);
   return [
     h("h2", { tabindex: "-1" }, scopeName(box.group)),
-    h("p", {}, `${groupFace(box).rows[0].said}. ${s ? `δ of its operations: ${amount(s, 6)}, by node ${extent(s)}.` : D.flow ? "No path leads from it to the output." : ""}`),
+    p(`${groupFace(box).rows[0].said}. ${s ? `δ of its operations: ${amount(s, 6)}, by node ${extent(s)}.` : D.flow ? "No path leads from it to the output." : ""}`),
     actions(), inside.length ? joinTable(inside) : null,
     h("h3", {}, "Its nodes"),
     h("ul", { class: "plain" }, box.members.slice(0, 60).map((node) => h("li", {}, link(node.id, `${node.id} ${label(node)}`), node.delta ? `  δ ${amount(node.delta)}` : ""))),
-    box.members.length > 60 ? h("p", {}, `and ${box.members.length - 60} more: the table below has them all.`) : null,
+    box.members.length > 60 ? p(`and ${box.members.length - 60} more: the table below has them all.`) : null,
   ].filter(Boolean);
 }
 
@@ -88,7 +90,7 @@ function numbersTable(node) {
 function histogram(node) {
   const counts = N.histogram[node.id];
   if (!counts) return null;
-  const most = Math.max(...counts), s = node.delta, told = `Histogram of δ from ${number(s.min)} to ${number(s.max)}: ${counts.join(", ")}`;
+  const most = max(...counts), s = node.delta, told = `Histogram of δ from ${number(s.min)} to ${number(s.max)}: ${counts.join(", ")}`;
   const made = svg("svg", { width: 340, height: 74, role: "img", "aria-label": told, class: "histogram" });
   counts.forEach((n, i) => {
     const end = (k) => number(s.min + ((s.max - s.min) * k) / counts.length);
@@ -119,7 +121,7 @@ function formulas(node) {
 
 function usedBy(node, sent) {
   const others = node.uses.filter((edge) => !sent.includes(edge));
-  return others.length ? h("p", {}, "Read without a δ coming back: ", others.flatMap((edge, n) => [n ? ", " : "", link(edge.to)])) : null;
+  return others.length ? p("Read without a δ coming back: ", others.flatMap((edge, n) => [n ? ", " : "", link(edge.to)])) : null;
 }
 
 // -- joins, depth, what if ---------------------------------------------------------------------------------------------
@@ -142,21 +144,23 @@ function factor(after, before) {
   return after === null || !before ? "–" : `×${number(after / real(before))}`;
 }
 
+const leftOut = () => partly(cuts.of.length, cuts.of.length + cuts.leftOut, "cuts", "flow.cut(skip=…)");
+
 function fillJoins() {
   const panel = panels.get("joins");
-  if (!joins.length) return panel.replaceChildren(h("h2", {}, "Joins"), h("p", {}, "No skip connection was found."));
-  panel.replaceChildren(h("h2", {}, "Joins"),
-    h("p", {}, `Projection shares of the δ at the fork: they sum to one with whatever else reads the fork, and a negative one opposes the rest. “Skip cut” is what is left of δ at ${D.start == null ? "the first fork" : longLabel(nodes[D.start])}.`), joinTable(joins));
+  if (!joins.length) return fill(panel, h("h2", {}, "Joins"), p("No skip connection was found."));
+  fill(panel, h("h2", {}, "Joins"),
+    p(`Projection shares of the δ at the fork: they sum to one with whatever else reads the fork, and a negative one opposes the rest. “Skip cut” is what is left of δ at ${D.start == null ? "the first fork" : longLabel(nodes[D.start])}. ${leftOut()}`), joinTable(joins));
 }
 
 function fillDepth(n = 0) {
   const panel = panels.get("depth"), spectra = D.spectra || [];
-  if (!spectra.length) return panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, "There is no residual branch to count."));
+  if (!spectra.length) return fill(panel, h("h2", {}, "Path depth"), p("There is no residual branch to count."));
   const spectrum = spectra[n], parts = spectrum.parts.map((part) => part.map(real)), whole = parts.reduce((sum, part) => sum + part[1], 0);
   const choice = h("select", { id: "target", onchange: (event) => { fillDepth(Number(event.target.value)); at("target").focus(); } }, spectra.map((other, i) => h("option", { value: i, selected: i === n }, longLabel(nodes[other.of]))));
   const rows = parts.map(([projection, size], k) => row(spectrum.more && k === parts.length - 1 ? `${k} or more` : String(k), bar(projection), bar(whole ? size / whole : null), number(size)));
-  panel.replaceChildren(h("h2", {}, "Path depth"), h("p", {}, h("label", {}, "δ of ", choice)), h("p", { class: "said" }, spectrum.told), chart(parts, whole),
-    h("p", {}, "Exact: the δ is split by how many residual branches its paths take, and the parts sum to it."),
+  fill(panel, h("h2", {}, "Path depth"), p(h("label", {}, "δ of ", choice)), h("p", { class: "said" }, spectrum.told), chart(parts, whole),
+    p(`Exact: the δ is split by how many residual branches its paths take, and the parts sum to it. ${partly(spectra.length, D.followed, "forks and inputs", "flow.spectrum(…)")}`),
     region("Parts", table("Parts of the δ", ["residual branches", "projection share", "norm share", "norm"], rows)));
 }
 
@@ -164,32 +168,55 @@ function fillDepth(n = 0) {
 function chart(parts, whole) {
   const across = 372, left = 40, bottom = 150, tall = 130, step = (across - left - 4) / parts.length;
   const shares = parts.map(([projection]) => (Number.isNaN(projection) ? 0 : projection)), norms = parts.map(([, size]) => (whole ? size / whole : 0));
-  const top = Math.max(0.01, ...shares, ...norms), low = Math.min(0, ...shares), y = (share) => bottom - ((share - low) / (top - low)) * tall;
+  const top = max(0.01, ...shares, ...norms), low = min(0, ...shares), y = (share) => bottom - ((share - low) / (top - low)) * tall;
   const made = svg("svg", { viewBox: `0 0 ${across} 186`, role: "img", "aria-label": `Shares by the number of residual branches: ${shares.map((share, k) => `${k}: ${percent(share)}`).join(", ")}`, class: "chart" });
   for (const share of [0, top / 2, top, ...(low < -top / 10 ? [low] : [])]) made.append(rect(left, y(share), across - left, 0.6, "grid"), write(left - 4, y(share) + 4, percent(share, 2), 11, "muted end"));
   const every = Math.ceil(parts.length / 11);
   parts.forEach((_, k) => {
-    const x = left + 2 + k * step, high = Math.max(0.5, Math.abs(y(0) - y(shares[k])));
-    const column = titled(rect(x + step * 0.12, Math.min(y(0), y(shares[k])), step * 0.76, high, shares[k] < 0 ? "against" : "for"), `${k} residual branches: ${percent(shares[k])}, norm share ${percent(norms[k])}`);
-    made.append(column, svg("circle", { cx: x + step / 2, cy: y(norms[k]), r: Math.min(3, Math.max(1.2, step / 4)), class: "dot" }));
+    const x = left + 2 + k * step, high = max(0.5, abs(y(0) - y(shares[k])));
+    const column = titled(rect(x + step * 0.12, min(y(0), y(shares[k])), step * 0.76, high, shares[k] < 0 ? "against" : "for"), `${k} residual branches: ${percent(shares[k])}, norm share ${percent(norms[k])}`);
+    made.append(column, svg("circle", { cx: x + step / 2, cy: y(norms[k]), r: min(3, max(1.2, step / 4)), class: "dot" }));
     if (k % every === 0) made.append(write(x + step / 2, bottom + 15, String(k), 11, "muted mid"));
   });
   made.append(write((left + across) / 2, bottom + 32, "residual branches    ■ projection share    ● norm share", 11, "muted mid"));
   return made;
 }
 
+/** Where the first of the forks comes to by a cut. */
+const gone = (after) => `the gradient at ${longLabel(nodes[D.start])} goes from ${number(cuts.before[cuts.targets.indexOf(D.start)])} to ${after === -1 ? "nothing: no path is left" : number(after)} (RMS of δ)`;
+
+/** The three questions that a residual net raises; the last is about a join that can be chosen. */
+function fillAnswers() {
+  const sections = (D.answers || []).map(([asked, short, said], n) => h("section", {}, h("h2", {}, asked), p(short && h("b", {}, short), ` ${said}`),
+    h("p", { class: "links" }, n ? [go("Mark the paths that carry it", () => showPaths(true)), go("All lengths", () => tab("depth", true))] : go("Mark the skips in the picture", () => showPaths("alone")))));
+  const known = joins.filter((join) => join.cut && join.cut.skip), start = cuts.targets.indexOf(D.start);
+  if (known.length) {
+    const choice = h("select", { id: "skip", onchange: (event) => answer(Number(event.target.value)) }, known.map((join, n) => h("option", { value: n }, join.block))), said = h("p", { role: "status" });
+    const answer = (n) => {
+      const { cut } = known[n];
+      choice.value = String(n);
+      fill(said, h("b", {}, factor(cut.skip[start], cuts.before[start])), `: ${gone(cut.skip[start])}. ${D.least}`);
+      whatIf(known[n].n);
+    };
+    sections.push(h("section", {}, h("h2", {}, h("label", {}, "What happens if the skip of ", choice, " is cut?")), said,
+      h("p", { class: "links" }, go("Show that join", () => { goTo(known[Number(choice.value)].join); stage.focus(); }), go("All gradients", () => tab("cuts", true)))));
+    answer((known.length - 1) >> 1);
+  }
+  fill(at("answers"), ...sections);
+}
+
 function whatIf(n) {
   const panel = panels.get("cuts"), known = joins.filter((join) => join.cut);
-  if (!known.length) return panel.replaceChildren(h("h2", {}, "What if"), h("p", {}, "There is no join whose ways could be cut."));
+  if (!known.length) return fill(panel, h("h2", {}, "What if"), p("There is no join whose ways could be cut."));
   const join = joins[n]?.cut ? joins[n] : known[0];
   const choice = h("select", { id: "cut", onchange: (event) => { whatIf(Number(event.target.value)); at("cut").focus(); } }, known.map((other) => h("option", { value: other.n, selected: other === join }, other.block)));
   const start = cuts.targets.indexOf(D.start), { skip, residual } = join.cut;
   const cell = (after, i) => (after === null ? "–" : after[i] === -1 ? "no path" : `${number(after[i])}  (${factor(after[i], cuts.before[i])})`);
-  const left = (after, way) => (after && start >= 0 ? `Without its ${way}, δ of ${longLabel(nodes[D.start])} goes from ${number(cuts.before[start])} to ${after[start] === -1 ? "nothing: no path is left" : `${number(after[start])} (${factor(after[start], cuts.before[start])})`}. ` : "");
+  const left = (after, way) => (after && start >= 0 ? `Without its ${way} ${gone(after[start])}, ${factor(after[start], cuts.before[start])}. ` : "");
   const rows = cuts.targets.map((id, i) => row(link(id), number(cuts.before[i]), cell(skip, i), cell(residual, i)));
-  panel.replaceChildren(h("h2", {}, "What if"), h("p", {}, h("label", {}, "A way into this join is cut: ", choice)),
+  fill(panel, h("h2", {}, "What if"), p(h("label", {}, "A way into this join is cut: ", choice)),
     h("p", { class: "said" }, left(skip, "skip") + left(residual, "residual branch")),
-    h("p", {}, "The values stay as they are; nothing goes back along the arrow that is cut. ", link(join.join, "Show the join"), cuts.leftOut ? ` ${count(cuts.leftOut, "join")} of this flow ${cuts.leftOut > 1 ? "were" : "was"} not computed.` : ""),
+    p("The values stay as they are; nothing goes back along the arrow that is cut. ", link(join.join, "Show the join"), ` ${leftOut()}${partly(cuts.targets.length, D.followed, "forks and inputs", "flow.cut(…)[…]")}`),
     region("Gradients before and after", table("RMS of δ at forks and inputs", ["node", "as it is", "skip cut", "residual cut"], rows, "cuts")));
 }
 
@@ -198,9 +225,9 @@ function whatIf(n) {
 let other = null;
 
 function fillCompare(told = "", rows = []) {
-  panels.get("compare").replaceChildren(h("h2", {}, "Compare"),
-    h("p", {}, h("label", {}, "Another page or .json of the same code ", h("input", { type: "file", id: "other", accept: ".html,.json", onchange: (event) => readOther(event.target.files[0]) }))),
-    h("p", {}, "Nodes are matched by scope, name or operation, and occurrence. The file is read here and sent nowhere."),
+  fill(panels.get("compare"), h("h2", {}, "Compare"),
+    p(h("label", {}, "Another page or .json of the same code ", h("input", { type: "file", id: "other", accept: ".html,.json", onchange: (event) => readOther(event.target.files[0]) }))),
+    p("Nodes are matched by scope, name or operation, and occurrence. The file is read here and sent nowhere."),
     h("p", { class: "said", role: "status" }, told),
     rows.length ? region("Changes", table("δ here and there, the greatest change first", ["node", "here", "there", "factor"], rows, "compared")) : null);
 }
@@ -209,8 +236,8 @@ async function readOther(file) {
   try {
     const found = matched(await file.text());
     other = found.there;
-    const changed = found.pairs.filter(([, a, b]) => a && b).sort((p, q) => Math.abs(Math.log(q[2] / q[1])) - Math.abs(Math.log(p[2] / p[1])));
-    fillCompare(`${count(found.pairs.length, "node is", "nodes are")} in both, ${nodes.length - found.pairs.length} only here, ${found.size - found.pairs.length} only there.`,
+    const changed = found.pairs.filter(([, a, b]) => a && b).sort((p, q) => abs(Math.log(q[2] / q[1])) - abs(Math.log(p[2] / p[1])));
+    fillCompare(`${count(found.pairs.length, "node is", "nodes are")} in both, ${nodes.length - found.pairs.length} only here, ${found.size - found.pairs.length} only there. ${partly(min(200, changed.length), changed.length, "changes", "flow.compare(…)")}`,
       changed.slice(0, 200).map(([id, a, b]) => row(link(id), number(a), number(b), `×${number(b / a)}`)));
     about(selected());
   } catch {
@@ -224,11 +251,11 @@ function matched(said) {
   const found = JSON.parse(held);
   let theirs;
   if (found.format === D.format) {
-    const names = found.scopeRows.map(([outer, name], id, all) => { const path = [found.texts[name]]; for (let at = outer; at >= 0; at = all[at][0]) path.unshift(found.texts[all[at][1]]); return path; });
-    theirs = found.nodeColumns.op.map((op, id) => [found.nodeColumns.scope[id] < 0 ? [] : names[found.nodeColumns.scope[id]], found.texts[found.nodeColumns.name[id]] || found.texts[found.nodeColumns.ops[op][0]], statistics(found.nodeColumns.delta[id])?.rms ?? null]);
-  } else if (found.format === "autodiff picture") theirs = found["nodes"].map((node) => [node.scope, node.name || node.op, node.delta ? real(node.delta.rms) : null]);
+    const names = found.scopeRows.map(([outer, name, full], id, all) => { const path = [full ?? found.texts[name]]; for (let at = outer; at >= 0; at = all[at][0]) path.unshift(all[at][2] ?? found.texts[all[at][1]]); return path; });
+    theirs = found.nodeColumns.op.map((op, id) => [found.nodeColumns.scope[id] < 0 ? [] : names[found.nodeColumns.scope[id]], found.nodeColumns.full[id] || found.texts[found.nodeColumns.name[id]] || found.texts[found.nodeColumns.ops[op][0]], statistics(found.nodeColumns["delta"][id])?.rms ?? null]);
+  } else if (found.format === "autodiff picture") theirs = found["nodes"].map((node) => [node.scope, node.name || node.op, node["delta"] ? real(node["delta"].rms) : null]);
   else throw new TypeError("not of this package");
-  const there = new Map(occurrences(theirs)), mine = occurrences(nodes.map((node) => [node.path.map((id) => scopes[id].name), node.name || node.op, node.delta ? node.delta.rms : null]));
+  const there = new Map(occurrences(theirs)), mine = occurrences(nodes.map((node) => [node.path.map((id) => D.scopeRows[id][2] ?? scopes[id].name), N.full[node.id] || node.name || node.op, node.delta ? node.delta.rms : null]));
   const pairs = mine.flatMap(([key, rms], id) => (there.has(key) ? [[id, rms, there.get(key)]] : []));
   return { pairs, size: theirs.length, there: new Map(pairs.map(([id, , rms]) => [id, rms])) };
 }
@@ -275,7 +302,7 @@ function fillListing() {
   const rows = sorted.slice(0, listing.many).map((node) => h("tr", {}, h("td", {}, String(node.id)), h("td", {}, scopeName(node.scope)), h("td", {}, node.name), h("th", { scope: "row" }, link(node.id, node.call)),
     h("td", {}, `${node.dtype} ${node.shape}`), h("td", {}, node.value ? amount(node.value) || states(node.value) : ""), h("td", {}, node.delta ? amount(node.delta) || states(node.delta) : D.flow ? "no path" : ""), h("td", {}, inWords(node))));
   const left = nodes.length - rows.length;
-  at("listing").replaceChildren(
+  fill(at("listing"), 
     region("All nodes", h("table", { class: "nodes" }, h("caption", {}, `${rows.length} of ${count(nodes.length, "node")}; a heading sorts`), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
-    left > 0 ? h("p", {}, push(`Show ${Math.min(left, 2000)} more`, () => { listing.many += Math.min(left, 2000); fillListing(); })) : "");
+    left > 0 ? p(push(`Show ${min(left, 2000)} more`, () => { listing.many += min(left, 2000); fillListing(); })) : "");
 }
