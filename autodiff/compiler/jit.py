@@ -32,6 +32,10 @@ MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
 
 
+DRAWING = frozenset(("logm",))
+"""Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
+
+
 class Cost(NamedTuple):
     """What one run of a program does: calls of NumPy, elements computed, bytes read and written, peak of memory."""
 
@@ -284,7 +288,7 @@ class Jit:
             trace.close()
         if trace.foreign:
             return None
-        if _random_state(self._f) != drawn:
+        if _random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
             warn(
                 CompileWarning,
                 f"jit: {self.__name__} draws random numbers",

@@ -60,9 +60,14 @@ def _written(
         serial = np.arange(math.prod(dv.shape)).reshape(dv.shape)
         writer[index] = serial
         dv = np.where(writer[index] == serial, dv, 0)
+    return dx, _as_written(dv, v)
+
+
+def _as_written(dv: Any, v: Any) -> Any:
+    """δ of what was written, which NumPy stretches, and lets have more axes in front, of length one."""
     shape = v.shape if hasattr(v, "shape") else ()
-    fitting = shape[max(0, len(shape) - dv.ndim) :]  # NumPy lets what is written have more axes in front, of length one
-    return dx, np.reshape(unbroadcast(dv, fitting), shape)
+    fitting = shape[max(0, len(shape) - dv.ndim) :]
+    return np.reshape(unbroadcast(dv, fitting), shape)
 
 
 getitem = linear(
@@ -108,12 +113,16 @@ def _scatter_add(x: Any, v: Any, *, index: Any) -> Any:
     return y
 
 
+def _added(d: Any, y: Any, x: Any, v: Any, *, index: Any) -> tuple[Any, Any]:
+    return d, _as_written(getitem(d, index=index), v)
+
+
 scatter_add = linear(
     _scatter_add,
-    lambda d, y, x, v, *, index: (d, getitem(d, index=index)),
+    _added,
     name="scatter_add",
     arity=2,
-    reading="nothing",
+    reading="shapes",
     examples=(
         at((4, 3), (3,), index=1),
         at((4,), (3,), index=(np.array([0, 2, 2]),)),
