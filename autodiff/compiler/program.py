@@ -126,9 +126,8 @@ class Program:
             f"{name}_{number}" if any(name == part for _, part in tile.after) else expression
             for expression, name in tile.given.items()
         ]
-        self.line(
-            f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))", unit[-1]
-        )
+        call = f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))"
+        self.line(call, unit[-1], quiet=False)  # its lines say so themselves
         for i, name in tile.after:
             params = self.draft.params[i] or {}
             ufunc = REDUCTIONS[self.draft.ops[i].name]
@@ -140,9 +139,9 @@ class Program:
 
     # -- names -----------------------------------------------------------------------------------------------------
 
-    def line(self, text: str, i: int) -> None:
-        """Append one line of text that node i is the reason of."""
-        self.lines.append((text, self.draft.quiet[i], self.draft.lines[i]))
+    def line(self, text: str, i: int, quiet: bool | None = None) -> None:
+        """Append one line of text that node i is the reason of, and as quiet as it is unless that is said."""
+        self.lines.append((text, self.draft.quiet[i] if quiet is None else quiet, self.draft.lines[i]))
 
     def constant(self, value: Any) -> str:
         """The name of a constant; equal ones share it."""

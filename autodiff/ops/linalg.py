@@ -221,12 +221,43 @@ def _matrix_power(a: Any, n: Any) -> Any:
 # -- factorisations ----------------------------------------------------------------------------------------------------
 
 
+_LEAF = 48
+"""Columns up to which LAPACK inverts a triangle as it would any matrix: halving further costs more calls than it saves."""
+
+
+def _inverse_of_lower(a: Any) -> Any:
+    """[[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [−C⁻¹·B·A⁻¹, C⁻¹]], by halves: nearly all of the work is in products."""
+    n = a.shape[-1]
+    if n <= _LEAF:
+        return np.linalg.inv(np.tril(a))
+    k = n // 2
+    first, last = _inverse_of_lower(a[..., :k, :k]), _inverse_of_lower(a[..., k:, k:])
+    y = np.zeros(a.shape, first.dtype)
+    y[..., :k, :k], y[..., k:, k:] = first, last
+    y[..., k:, :k] = -last @ (a[..., k:, :k] @ first)
+    return y
+
+
+inverse_of_lower = op(
+    _inverse_of_lower,
+    lambda d, y, a: np.tril(-transposed(y) @ d @ transposed(y)),
+    jvps=(lambda t, y, a: -y @ np.tril(t) @ y,),
+    name="inverse_of_lower",
+    examples=(
+        at((3, 3), draw=regular), at((2, 4, 4), draw=regular), at((1, 1), draw=regular), at((0, 0)),
+        at((50, 50), draw=lambda rng, shape: np.eye(50) + rng.standard_normal(shape) / 50),
+    ),
+    formulas=("δA = −Yᵀ·δY·Yᵀ, its lower triangle",),
+    note="the inverse of a lower triangle; what stands above it is not read",
+)  # fmt: skip
+
+
 def _cholesky(d: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     """With Φ the mask of `lower_half`: Q = L⁻ᵀ·Φ(Lᵀ·δL)·conj(L)⁻¹, and δA = Φ(Q + Qᴴ)."""
     if upper:
         d, y = adjoint(d), adjoint(y)
     keep = lower_half(y.shape[-1], y.dtype)
-    inverse = np.linalg.inv(y)
+    inverse = inverse_of_lower(y)
     q = transposed(inverse) @ ((transposed(y) @ d) * keep) @ conjugated(inverse)
     da = (q + adjoint(q)) * keep
     return adjoint(da) if upper else da

@@ -349,6 +349,15 @@ def test_warnings_are_those_of_numpy():
     assert g(np.array([0.0, 1.0])).tolist() == [np.inf, 0.5]  # silent, as the eager sweep is
 
 
+def test_warnings_of_the_forward_run_in_a_group_with_its_sweep():
+    g = ad.jit(ad.value_and_grad(lambda x: np.sum(np.log(x) * np.tanh(x))))
+    x = np.ones(100_000)
+    g(x)
+    assert g.lower(x).source.count("run_tiles(") == 1
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in log"):
+        g(x - 2)
+
+
 def test_true_zeros_beside_what_is_not_finite():
     def f(x):
         return np.sum(np.where(x > 0, np.sqrt(np.abs(x) + 1.0 / x), 0.0))
