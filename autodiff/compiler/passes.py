@@ -246,12 +246,12 @@ def simplify(draft: Draft) -> Draft:
                 if inside != LITERAL:
                     return made("subtract" if name == "add" else "add", (first, inside))
         if name == "negative" and first != LITERAL and new.ops[first] is ops["multiply"]:
-            inside, known = new.inputs[first], new.literals[first]
+            factors, known = new.inputs[first], new.literals[first]
             for k in (0, 1):  # a sign does not change how a product is rounded
-                if inside[k] == LITERAL and inside[1 - k] != LITERAL and type(uniform(known[k])) in (float, np.float64):
-                    if _is(known[k], -1) and _same_as(new, inside[1 - k], old, i):
-                        return inside[1 - k]
-                    return made("multiply", inside, tuple(-x if j == k else None for j, x in enumerate(known)))
+                if factors[k] == LITERAL and factors[1 - k] != LITERAL and type(uniform(known[k])) in (float, np.float64):
+                    if _is(known[k], -1) and _same_as(new, factors[1 - k], old, i):
+                        return factors[1 - k]
+                    return made("multiply", factors, tuple(-x if j == k else None for j, x in enumerate(known)))
         if first == LITERAL:
             return None
         if name == "negative" and new.ops[first] is op and new.inputs[first][0] != LITERAL:

@@ -133,7 +133,8 @@ def test_what_is_left_out(f, most):
 @pytest.mark.parametrize("x", [np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -1.5])])
 @pytest.mark.parametrize("f", [
     lambda x: x + 0.0, lambda x: x - 0.0, lambda x: x - (-0.0), lambda x: 0.0 - x, lambda x: x * 1.0,
-    lambda x: x * 0.0, lambda x: np.negative(-x), lambda x: x + (-x), lambda x: (-x) + x, lambda x: x - (-x), lambda x: x**1, lambda x: x / 1.0,
+    lambda x: x * 0.0, lambda x: np.negative(-x), lambda x: x + (-x), lambda x: (-x) + x, lambda x: x - (-x),
+    lambda x: x**1, lambda x: x / 1.0, lambda x: -(x * 2.0), lambda x: -(-1.0 * x), lambda x: -(0.0 * x),
     lambda x: np.maximum(x, 0.0) + np.maximum(0.0, x), lambda x: x * np.array(-1.0) * -1.0,
 ])  # fmt: skip
 def test_no_bit_is_lost_at_the_edges(f, x):
