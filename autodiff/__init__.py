@@ -1,6 +1,7 @@
 """Reverse-mode automatic differentiation of NumPy code, with a graph that you can see."""
 
 from . import compiler, errors, nn, numpy, ops, testing, viz
+from .batching import vmap
 from .compiler import jit, set_threads
 from .flows import GradientFlow
 from .graph import Graph, Node, check
@@ -30,6 +31,6 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "compiler", "elementwise_grad",
     "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy", "ops",
-    "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp",
+    "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp", "vmap",
     "watch",
 ]  # fmt: skip

@@ -80,7 +80,14 @@ def held(x: Any) -> Any:
     What is decided on its value is decided for good where the function is being compiled: that is for :func:`plain`.
     """
     while isinstance(x, Traced):
-        x = x.value
+        x = x.value.stand() if x.recorder.batching else x.value
+    return x
+
+
+def memory(x: Any) -> Any:
+    """The array that a tensor holds, through all the traces around it, with the axes of the batches that it is in."""
+    while isinstance(x, Traced):
+        x = x.value.array if x.recorder.batching else x.value
     return x
 
 
@@ -90,31 +97,63 @@ def plain(x: Any) -> Any:
     Raises
     ------
     LeakError
-        While a function is being compiled: its program will run on other values.
+        While a function is being compiled: its program will run on other values. Inside of `vmap`: there is one value
+        for each example.
     """
     while isinstance(x, Traced):
-        if x.recorder.compiling:
+        if x.recorder.compiling or x.recorder.batching:
             raise leak("the value of a tensor", x)
         x = x.value
     return x
 
 
 def is_unknown(x: Any) -> bool:
-    """Whether the value of a tensor is one that only the running of a compiled program will tell."""
+    """Whether a tensor has no one value: only the running of a compiled program will tell it, or it is many."""
     while isinstance(x, Traced):
-        if x.recorder.compiling:
+        if x.recorder.compiling or x.recorder.batching:
             return True
         x = x.value
     return False
 
 
+def is_batched(x: Any) -> bool:
+    """Whether a tensor stands for one array of each example of a batch."""
+    while isinstance(x, Traced):
+        if x.recorder.batching:
+            return True
+        x = x.value
+    return False
+
+
+def every(x: Any) -> Any:
+    """As :func:`plain`, but of a batch the values in all of its examples, whatever their axes: for checks alone."""
+    while isinstance(x, Traced):
+        if x.recorder.compiling:
+            raise leak("the value of a tensor", x)
+        x = x.value.array if x.recorder.batching else x.value
+    return x
+
+
 def surely(x: Any) -> bool:
-    """Whether a condition holds: no, where it cannot be known because the function is being compiled."""
-    return not is_unknown(x) and bool(x)
+    """Whether a condition holds, in every example of a batch: no, where the function is being compiled."""
+    while isinstance(x, Traced):
+        if x.recorder.compiling:
+            return False
+        x = np.all(x.value.array) if x.recorder.batching else x.value
+    return bool(x)
 
 
 def leak(what: str, x: Any) -> LeakError:
-    """The error for a decision that depends on a value while a function is being compiled."""
+    """The error for a decision that depends on a value which is not known, or not one."""
+    if is_batched(x):
+        return LeakError(
+            message(
+                f"{what} ({x.dtype}{list(x.shape)}) was asked for inside of vmap",
+                "it stands for one array of each example, and what is decided on a value is decided for all of them",
+                "choose with np.where(condition, a, b), select with np.take(a, i, axis); leave an argument that is the "
+                "same for all examples out of the batch (in_axes=None); or loop over the examples",
+            )
+        )
     return LeakError(
         message(
             f"{what} ({x.dtype}{list(x.shape)}) was asked for while the function was being compiled",
@@ -385,6 +424,7 @@ class Trace:
 
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
+    batching = False  # whether its tensors hold one array of each example of a batch
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -459,6 +499,10 @@ class Trace:
             else:
                 tensors.append(y)
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
+
+    def compute(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """What a trace that is batching does with a call: the operation on all examples at once."""
+        raise NotImplementedError
 
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor: a lean trace records nothing else."""
@@ -645,6 +689,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             return apply(op, tuple(as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
     if trace is None:
         return op.forward(*args, **params)
+    if trace.batching:
+        return trace.compute(op, args, params)
     inputs: list[int] = []
     values: list[Any] = []
     nested = False
@@ -697,7 +743,7 @@ def _related(op: Op, results: Any, base: Any) -> Any:
 
 def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
     """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
-    mine, others = held(tensor), held(base)
+    mine, others = memory(tensor), memory(base)
     if type(mine) is np.ndarray and type(others) is np.ndarray and np.may_share_memory(mine, others):
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]

@@ -30,6 +30,7 @@ from .op import (
     as_array,
     binary_path,
     held,
+    is_batched,
     is_unknown,
     leak,
     no_rule,
@@ -402,7 +403,8 @@ class Tensor(Traced):
 
     def __repr__(self) -> str:
         if is_unknown(self):
-            return f"Tensor({self.dtype}{list(self.shape)}, being compiled)"
+            why = "one of each example" if is_batched(self) else "being compiled"
+            return f"Tensor({self.dtype}{list(self.shape)}, {why})"
         value = plain(self)
         text = np.array2string(value, separator=", ", prefix="Tensor(") if isinstance(value, np.ndarray) else str(value)
         return f"Tensor({text}, dtype={self.dtype})"
@@ -450,6 +452,8 @@ class Tensor(Traced):
     def __getitem__(self, index: Any) -> Any:
         kind = type(index)
         if kind is not int and kind is not slice:
+            if ops.index.is_own(index):
+                return ops.index.read_at(self, index)
             index = _index(index)
         return apply(ops.index.getitem, (self,), {"index": index})
 

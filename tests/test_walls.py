@@ -18,7 +18,7 @@ STOREYS = [
     {"op"},
     {"makers"},
     {"ops", "sweep", "primitives"},
-    {"tensor", "flows", "compiler"},
+    {"tensor", "flows", "compiler", "batching"},
     {"call"},
     {"transforms", "numpy", "nn", "scipy", "viz"},
     {"testing", "training", "demo"},

@@ -15,7 +15,7 @@ from ..op import as_array, plain
 
 
 @functools.lru_cache(maxsize=1024)
-def _labels(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
+def labels_of(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
     """One letter for each axis of each operand and of the result: ellipses and an implied result written out."""
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -47,7 +47,7 @@ def _spread(term: Any, target: str, own: str, shape: tuple[int, ...]) -> Any:
 
 def _einsum_terms(d: Any, y: Any, *xs: Any, subscripts: str, optimize: Any = False, wanted: tuple[bool, ...]) -> Any:
     """δX of each operand: the einsum of δY with all the others, to the indices of X."""
-    labels, result = _labels(subscripts, tuple(np.ndim(x) for x in xs))
+    labels, result = labels_of(subscripts, tuple(np.ndim(x) for x in xs))
     shapes = [np.shape(x) for x in xs]
     axes = [pair for own, shape in zip(labels, shapes, strict=True) for pair in zip(own, shape, strict=True)]
     length = {c: n for c, n in axes if n != 1}

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
-from ..makers import at, composite, linear, refuse
-from ..op import apply, as_array
+from ..makers import at, composite, linear, op, refuse
+from ..op import Op, Traced, apply, as_array, is_batched
 from ..rules import Update, add_at, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
@@ -149,6 +149,75 @@ update = linear(
     note="where one position is written several times the last write counts, as in NumPy",
 )
 
+# -- x[index] where an example of a batch has an index of its own ------------------------------------------------------
+
+
+def _filled(index: tuple[Any, ...], places: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The index with the arrays of places put in where its template has the word ``"place"``."""
+    given = iter(places)
+    return tuple(next(given) if type(part) is str else part for part in index)
+
+
+gather: Op = op(
+    lambda x, *places, index: x[_filled(index, places)],
+    joint=lambda d, y, x, *places, index, wanted: (
+        scatter_at(d, *places, index=index, shape=x.shape), *(None for _ in places)
+    ),
+    jvps=(lambda t, y, x, *places, index: gather(t, *places, index=index),),
+    name="gather",
+    guard=None,
+    masks=True,
+    examples=(
+        at((4, 3), (2,), index=("place",), draw=(None, lambda rng, shape: rng.integers(-4, 4, shape))),
+        at((4, 3, 2), (2, 1), (3,), index=("place", slice(1, None), "place"),
+           draw=(None, *[lambda rng, shape: rng.integers(-2, 2, shape)] * 2)),
+        at((3, 4), (), index=(Ellipsis, None, "place"), draw=(None, lambda rng, shape: rng.integers(0, 4, shape))),
+    ),
+    formulas=("δx[index] += δy", "0 (places)"),
+    note="x at places that are values themselves: of an index, those parts that an example of a batch has for its own",
+)  # fmt: skip
+
+scatter_at: Op = op(
+    lambda v, *places, index, shape: _scatter(v, index=_filled(index, places), shape=shape),
+    joint=lambda d, y, v, *places, index, shape, wanted: (
+        gather(d, *places, index=index), *(None for _ in places)
+    ),
+    jvps=(lambda t, y, v, *places, index, shape: scatter_at(t, *places, index=index, shape=shape),),
+    name="scatter_at",
+    guard=None,
+    examples=(
+        at((2, 3), (2,), index=("place",), shape=(4, 3),
+           draw=(None, lambda rng, shape: rng.integers(-4, 4, shape))),
+        at((2, 3, 2), (2, 1), (3,), index=("place", slice(1, None), "place"), shape=(4, 3, 2),
+           draw=(None, *[lambda rng, shape: rng.integers(-2, 2, shape)] * 2)),
+    ),
+    formulas=("δv = δy[index]", "0 (places)"),
+    note="the transpose of gather",
+)  # fmt: skip
+
+
+def is_own(index: Any) -> bool:
+    """Whether among the parts of an index there is one that each example of a batch has for its own."""
+    parts = index if type(index) is tuple else (index,)
+    return any(isinstance(part, Traced) and is_batched(part) for part in parts)
+
+
+def read_at(x: Any, index: Any) -> Any:
+    """``x[index]`` where some parts of the index are arrays of whole numbers that are values themselves."""
+    parts = index if type(index) is tuple else (index,)
+    own = [isinstance(part, Traced) for part in parts]
+    template = tuple("place" if it else part for part, it in zip(parts, own, strict=True))
+    return gather(x, *(_whole(part) for part, it in zip(parts, own, strict=True) if it), index=template)
+
+
+def _whole(places: Any) -> Any:
+    if places.dtype.kind not in "iu":
+        what = f"an index of {places.dtype} that each example of a batch has for its own"
+        why = "a mask selects another number of elements in each example; other numbers are no places"
+        raise IndexError(message(what, why, "np.where(mask, x, 0) keeps the shape; whole numbers: i.astype(int)"))
+    return places
+
+
 # -- selections along an axis ------------------------------------------------------------------------------------------
 
 
@@ -168,6 +237,8 @@ def in_each_row(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, .
 
 def _positions(indices: Any) -> Any:
     """Positions as a node may keep them: an array of its own, of integers."""
+    if isinstance(indices, Traced) and is_batched(indices):
+        return indices
     array = np.array(indices)
     return array.astype(np.intp) if array.dtype == bool else array
 
@@ -205,6 +276,8 @@ def _take_of(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str 
         indices = int(indices)
     elif isinstance(indices, (list, tuple)) and np.size(indices) == 0:
         indices = np.zeros(np.shape(indices), np.intp)
+    if is_own(indices):
+        return _take_at(as_array(a), indices, axis, mode)
     settings = {"indices": _positions(indices)}
     if axis is not None:
         settings["axis"] = axis
@@ -213,12 +286,23 @@ def _take_of(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str 
     return apply(take, (a,), settings)
 
 
+def _take_at(a: Any, indices: Any, axis: int | None, mode: str) -> Any:
+    """Places that each example of a batch has for its own."""
+    if axis is None or a.ndim == 0:
+        a, axis = np.reshape(a, (-1,)), 0
+    n = a.shape[axis]
+    if mode != "raise":
+        indices = np.remainder(indices, n) if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return read_at(a, along(normalize_axis_index(axis, a.ndim), a.ndim, indices))
+
+
 @composite(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     indices = _positions(indices)
     if axis is None:
         return np.take(arr, indices)
-    return arr[in_each_row(indices, arr.shape, axis)]
+    index = in_each_row(indices, arr.shape, axis)
+    return read_at(arr, index) if is_own(index) else arr[index]
 
 
 @composite(np.compress)

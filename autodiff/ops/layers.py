@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, LabelError, SettingError, ShapeError, message
-from ..op import as_array, plain
+from ..op import as_array, every, is_batched
+from .index import read_at
 from .precision import number
 
 
@@ -61,7 +62,8 @@ def positions(labels: Any, count: int, what: str) -> Any:
     LabelError
         Where one of them is out of range; a negative one too, which as an index would count from the end.
     """
-    found = np.asarray(plain(as_array(labels)))
+    given = as_array(labels)
+    found = np.asarray(every(given))
     if not found.size and isinstance(labels, (list, tuple)):  # nothing in it says float but NumPy's default
         found = found.astype(np.intp)
     if found.dtype.kind not in "iu":
@@ -77,7 +79,7 @@ def positions(labels: Any, count: int, what: str) -> Any:
                 "mend the labels, or np.where(valid, labels, 0) and drop those rows afterwards",
             )
         )
-    return found.astype(np.intp)
+    return given.astype(np.intp) if is_batched(given) else found.astype(np.intp)
 
 
 def one_hot(labels: Any, num_classes: int, dtype: Any = np.float64) -> Any:
@@ -144,7 +146,8 @@ def embedding(indices: Any, table: Any) -> Any:
     table = as_array(table)
     if not table.ndim:
         raise ShapeError(message("embedding: a table of shape ()", "its first axis counts the rows", "shape (rows, …)"))
-    return table[positions(indices, table.shape[0], "embedding")]
+    places = positions(indices, table.shape[0], "embedding")
+    return read_at(table, places) if is_batched(places) else table[places]
 
 
 def dropout(x: Any, rate: float, rng: np.random.Generator | None) -> Any:

@@ -1,0 +1,8 @@
+"""Batches: `vmap`, the trace that carries out each operation on all examples at once, and the rules by which it does."""
+
+from .examples import Batched
+from .rules import RULES, loops
+from .trace import BatchTrace
+from .vmap import vmap
+
+__all__ = ["RULES", "BatchTrace", "Batched", "loops", "vmap"]

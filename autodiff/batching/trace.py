@@ -1,0 +1,76 @@
+"""The trace of `vmap`: each of its tensors stands for one array of an example, and holds those of all examples.
+
+It records nothing: a call is carried out at once, on all examples, by the rule for its operation. The arrays that it
+computes on may be tensors of an outer trace, and tensors of an inner trace may hold its own, so that transforms nest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import LITERAL, Op, Trace, Traced, literal, relate
+from .examples import Batched
+from .rules import carried_out
+
+
+class BatchTrace(Trace):
+    """The trace of one call of a function on all examples of a batch at once.
+
+    Attributes
+    ----------
+    count : int
+        How many examples there are.
+    """
+
+    __slots__ = ("closed", "count")
+
+    batching = True
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.closed = False
+
+    def tensor(self, array: Any) -> Any:
+        """A tensor that stands for one element of this array along its first axis."""
+        return self._tensor(Batched(array), 0)
+
+    def record(
+        self, op: Any, inputs: tuple[int, ...], args: Any, kept: Any, y: Any, params: dict[str, Any] | None = None
+    ) -> Any:
+        """The tensor of a result that a short call path has computed."""
+        if self.closed:
+            self.ops.append(op)  # raises
+        return self._tensor(y, 0)
+
+    def compute(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """The operation on all examples at once, by its rule."""
+        if self.closed:
+            self.ops.append(op)  # raises
+        op.admit((LITERAL,) * len(args), params)
+        given = tuple(self._given(op, k, x) for k, x in enumerate(args))
+        y = carried_out(op, given, params, self.count)
+        if op.results:
+            parts = [self._related(op, self.tensor(part), args[0], None) for part in y]
+            return type(y)(*parts) if hasattr(y, "_fields") else tuple(parts)
+        return self._related(op, self.tensor(y), args[0], params.get("index"))
+
+    def _given(self, op: Op, k: int, x: Any) -> Any:
+        """An argument as a rule takes it: a Batched, or what is the same for all examples."""
+        if isinstance(x, Traced) and x.recorder is self:
+            return x.value
+        if type(x) in (np.ndarray, float, int, bool, complex) and (type(x) is not np.ndarray or x.dtype.kind in "biufc"):
+            return x  # it is used at once: no copy, as a node that keeps it would need
+        return literal(op, k, x)
+
+    def _related(self, op: Op, tensor: Any, base: Any, index: Any) -> Any:
+        if op.view and isinstance(base, Traced):
+            relate(tensor, base, index)
+        return tensor
+
+    def close(self) -> None:
+        """Let nothing more be computed."""
+        super().close()
+        self.closed = True
