@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, flat, op
-from ..op import plain
+from ..op import every, plain
 from .contract import transposed
 from .flat import stop_gradient
 from .linalg import adjoint, each, nowhere, regular, singular
@@ -57,7 +57,7 @@ def _inverse(a: Any) -> Any:
     except np.linalg.LinAlgError:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
-        reach = np.abs(plain(a)).sum(-1).max(-1) * np.abs(plain(inverse)).sum(-1).max(-1)
+        reach = np.abs(every(a)).sum(-1).max(-1) * np.abs(every(inverse)).sum(-1).max(-1)
         return inverse if np.all(reach * _far(a.dtype) < 1) else None
 
 
@@ -65,7 +65,7 @@ def _cofactors(a: Any, y: Any) -> Any:
     """∂det/∂A = det A·A⁻ᵀ; at singular matrices, and where det A is too large or too small for a number, as below."""
     if a.shape[-1] <= 1:
         return np.ones(a.shape, a.dtype)
-    size = np.abs(plain(y))
+    size = np.abs(every(y))
     if np.all((size > np.finfo(size.dtype).tiny) & (size < np.inf)):  # else it has not all its digits
         inverse = _inverse(a)
         if inverse is not None:
@@ -140,9 +140,9 @@ def _slogdet(d: Any, y: Any, a: Any) -> Any:
     weight = np.zeros(y[1].shape, y[1].dtype) if dlog is None else dlog
     if dsign is not None and a.dtype.kind == "c":
         weight = weight + np.imag(dsign * y[0]) * 1j
-    exists = np.isfinite(plain(y[1]))
-    if np.all(exists):
+    if np.all(np.isfinite(every(y[1]))):
         return each(weight) * transposed(np.linalg.inv(a))
+    exists = np.isfinite(plain(y[1]))
     if np.any(plain(weight)[~exists]):
         warn(
             DegenerateWarning,

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, op
-from ..op import plain
+from ..op import every
 from .contract import conjugated, transposed
 from .flat import stop_gradient
 from .linalg import adjoint, each, lower_half, nowhere
@@ -51,7 +51,7 @@ def ties(w: Any) -> tuple[Any, Any]:
 def shared(d: Any, equal: tuple[Any, Any], tangent: bool = False) -> Any:
     """A δ of eigenvalues, equal ones sharing theirs, which no choice of basis changes; or the tangents, transposed."""
     tied, repeated = equal
-    if not np.any(plain(repeated)):
+    if not np.any(every(repeated)):
         return d
     share = tied / np.sum(tied, axis=-1, keepdims=True)
     return (share @ d[..., None])[..., 0] if tangent else (d[..., None, :] @ share)[..., 0, :]
@@ -69,8 +69,8 @@ def undefined(name: str, x: Any, free: Any, asked: Any, a: Any, value: str = "δ
     of log A at the identity, and then δA is not zero where g′(w) is not.
     """
     lost = free & asked
-    if np.any(plain(free)):
-        used = bool(np.any(plain(lost)))
+    if np.any(every(free)):
+        used = bool(np.any(every(lost)))
         warn(
             DegenerateWarning,
             f"{name}: {value} where vectors that are not determined are used" if used
@@ -93,7 +93,7 @@ def phase(name: str, turn: Any, size: Any, row: Any) -> Any:
     """The turn/row that keeps an element real, zero where the turn is rounding of this size; nan where row is zero."""
     none = np.abs(stop_gradient(turn)) <= 16 * np.finfo(row.dtype).eps * stop_gradient(size)
     free = ~none & (row == 0)
-    if np.any(plain(free)):
+    if np.any(every(free)):
         warn(
             DegenerateWarning,
             f"{name}: a derivative is nan where the phase of a complex vector is used",
@@ -105,7 +105,7 @@ def phase(name: str, turn: Any, size: Any, row: Any) -> Any:
 
 def lost_basis(name: str, lost: Any) -> Any:
     """The same, after a warning where any matrix is one that has no basis of eigenvectors and is asked for it."""
-    if np.any(plain(lost)):
+    if np.any(every(lost)):
         warn(
             DegenerateWarning,
             f"{name}: a derivative is nan where a matrix has no basis of eigenvectors",
@@ -128,7 +128,7 @@ def divided(name: str, p: Any, d: Any, w: Any, a: Any) -> Any:
     alike = shared(diagonal_of(held), (tied, repeated))[..., None, :] * np.eye(w.shape[-1], dtype=w.dtype)
     size = np.sum(np.abs(held), axis=(-2, -1))
     unknown = tied & (np.abs(held - alike) > 4 * np.finfo(w.dtype).eps * each(size))
-    if np.any(plain(unknown)):
+    if np.any(every(unknown)):
         warn(
             DegenerateWarning,
             f"{name}: the second derivative is nan where equal values would come apart",

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, NoRuleError, message, warn
 from ..makers import at, composite, flat, op
-from ..op import plain
+from ..op import every, plain
 from ..rules import unbroadcast
 from .contract import conjugated, transposed
 from .flat import stop_gradient
@@ -36,7 +36,7 @@ def each(x: Any) -> Any:
 
 def nowhere(lost: Any, x: Any, a: Any) -> Any:
     """x, but nan where it is lost: a nan that depends on A, so that its own derivatives are nan and not zero."""
-    if not np.any(plain(lost)):
+    if not np.any(every(lost)):
         return x
     nan = np.real(np.matmul(a, np.full((a.shape[-1], 1), np.nan, a.dtype))[..., :1, :])
     moving = (nan if x.ndim == a.ndim else nan[..., 0]) * np.full(x.shape, np.nan, nan.dtype)
@@ -104,7 +104,7 @@ def folded(name: str, g: Any, q: Any, k: int) -> tuple[Any, Any, Any]:
         size = np.sum(np.abs(stop_gradient(beyond)), axis=(-2, -1))
         skew = np.max(np.abs(stop_gradient(inner - adjoint(inner))), axis=(-2, -1))
         lost = skew > 64 * np.finfo(q.dtype).eps * size
-        if np.any(plain(lost)):
+        if np.any(every(lost)):
             warn_of_basis(name, "δ is nan")
         g = g[..., :k] - rest @ (adjoint(beyond) @ q)
     return q, g, lost
@@ -294,7 +294,7 @@ def _independent(r: Any, *used: Any) -> Any:
     """Where no diagonal element of R is zero, so that the columns have one R and one Q; a warning where one may be."""
     size = np.abs(np.einsum("...ii->...i", stop_gradient(r)))
     near = size <= max(r.shape[-2:]) * np.finfo(r.dtype).eps * np.max(size, axis=-1, keepdims=True, initial=0)
-    if np.any(plain(near)) and any(np.any(plain(d)) for d in used):
+    if np.any(every(near)) and any(np.any(every(d)) for d in used):
         warn(
             DegenerateWarning,
             "qr: one of the first columns depends on those before it, or rounding decides whether it does",

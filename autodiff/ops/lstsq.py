@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
-from ..op import plain
+from ..op import every, plain
 from .contract import conjugated, transposed
 from .eigen import over_gaps, ties
 from .flat import stop_gradient
@@ -39,7 +39,7 @@ def _truncated(name: str, t: Any, a: Any, rank: Any) -> Any:
     wi, wj, both = w[..., :, None], w[..., None, :], kept[..., :, None] & kept[..., None, :]
     slopes = np.where(both, -wi * wj, over_gaps(wj - wi, s, ties(s)[0]))
     jumps = np.any(zero & ~kept, axis=-1) & np.any(t != 0, axis=(-2, -1))
-    if np.any(plain(jumps)):
+    if np.any(every(jumps)):
         warn(
             DegenerateWarning,
             f"{name}: a derivative by the matrix is nan where singular values that are zero are cut off",
@@ -54,7 +54,7 @@ def _pinv(d: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermit
     """δA = conj((1 − A·Y)·δYᵀ·Y·Yᴴ + Yᴴ·Y·δYᵀ·(1 − Y·A)) − Yᵀ·δY·Yᵀ; that of a Hermitian one on its lower triangle."""
     a, g = mirrored(a) if hermitian else a, transposed(d)
     rank = _rank(a, y)
-    if np.any(plain(rank) < min(a.shape[-2:])):
+    if np.any(every(rank) < min(a.shape[-2:])):
         da = _truncated("pinv", g, a, rank)
         return mirrored(da, transpose=True) if hermitian else da
     before = g @ y @ adjoint(y)
@@ -66,7 +66,7 @@ def _pinv(d: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermit
 def _pinv_tangent(t: Any, y: Any, a: Any, *, rcond: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
     a, t = (mirrored(a), mirrored(t)) if hermitian else (a, t)
     rank = _rank(a, y)
-    if np.any(plain(rank) < min(a.shape[-2:])):
+    if np.any(every(rank) < min(a.shape[-2:])):
         return transposed(_truncated("pinv", t, a, rank))
     left, right = y @ adjoint(y) @ adjoint(t), adjoint(t) @ adjoint(y) @ y
     return left - (left @ a) @ y + right - y @ (a @ right) - y @ t @ y

@@ -14,10 +14,11 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, guard_whole, op
-from ..op import Traced, as_array, plain, surely
+from ..op import Traced, as_array, every, is_batched, plain, surely
 from ..rules import unbroadcast
 from .blocks import beside, cuts, merged
 from .elementwise import away_from_zero
+from .flat import stop_gradient
 from .nn import refuse_complex
 from .precision import floating, number, wide, widened
 
@@ -52,11 +53,11 @@ def _joined(x: Any, axis: tuple[int, ...]) -> Any:
 def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any]:
     """Both z and 1/s; where s is 0, which takes eps = 0, both are 0."""
     z = x - _mean(x, axis) if centred else x
-    held = plain(z)
+    held = z if is_batched(z) else plain(z)
     with np.errstate(over="ignore", under="ignore"):
         square = _mean_product(held, held, axis) + eps
     lost = (square == 0) | np.isinf(square)
-    if np.any(lost):
+    if np.any(every(lost)):
         return _standard_of_extremes(z, axis, eps, lost)
     r = 1 / np.sqrt(square if z is held else _mean_product(z, z, axis) + eps)
     return z * r, r
@@ -64,7 +65,7 @@ def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple
 
 def _standard_of_extremes(z: Any, axis: tuple[int, ...], eps: float, lost: Any) -> tuple[Any, Any]:
     """The same where squares overflow or vanish: of z divided by its largest element, which leaves z/s as it is."""
-    size = np.max(np.abs(plain(z)), axis=axis, keepdims=True, initial=0)
+    size = np.max(np.abs(stop_gradient(z) if is_batched(z) else plain(z)), axis=axis, keepdims=True, initial=0)
     size = np.where(lost & (size > 0) & np.isfinite(size), size, 1)
     z = z / size
     with np.errstate(over="ignore", under="ignore"):

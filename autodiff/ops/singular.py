@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
-from ..op import plain
+from ..op import every, plain
 from .contract import conjugated, transposed
 from .eigen import diagonal_of, divided, eigh, eigvalsh, over_gaps, phase, shared, ties, undefined, used
 from .flat import stop_gradient
@@ -192,7 +192,7 @@ def _svdvals_slope_tangent(t: Any, y: Any, d: Any, a: Any) -> Any:
 
 def _leaves_zero(t: Any, u: Any, vh: Any, zero: Any) -> Any:
     """Where Ȧ moves singular values that are zero, to the first order: there the slope of δs is not known."""
-    if not np.any(plain(zero)):
+    if not np.any(every(zero)):
         return np.False_
     t, kept = stop_gradient(t), (~stop_gradient(zero))[..., None, :]
     u, v = stop_gradient(u) * kept, adjoint(stop_gradient(vh)) * kept
@@ -200,7 +200,7 @@ def _leaves_zero(t: Any, u: Any, vh: Any, zero: Any) -> Any:
     rest = rest - (rest @ v) @ adjoint(v)
     size = np.sum(np.abs(t), axis=(-2, -1), keepdims=True)
     lost = np.any(np.abs(rest) > 16 * np.finfo(size.dtype).eps * size, axis=(-2, -1), keepdims=True)
-    if np.any(plain(lost)):
+    if np.any(every(lost)):
         warn(
             DegenerateWarning,
             "svdvals: the second derivative is nan where it moves a singular value that is zero",

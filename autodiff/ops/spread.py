@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, op, refuse
-from ..op import apply, plain
+from ..op import apply, every
 from .flat import stop_gradient
 from .reduce import (
     averaged,
@@ -62,7 +62,7 @@ def alike(x: Any, axis: Any, where: Any = True) -> Any:
 
 def in_range(size: Any) -> bool:
     """Whether the squares behind these roots of sums are neither inf nor few of the numbers near zero."""
-    size = plain(size)
+    size = every(size)
     return bool(np.all((size > np.finfo(size.dtype).tiny ** 0.25) & (size < np.inf)))
 
 

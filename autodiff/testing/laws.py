@@ -1,7 +1,8 @@
 """The laws that every operation is doubted by, by name. Each is a function of one case and counts its checks.
 
 Here are the laws on the numbers themselves; what an array may be is in :mod:`~autodiff.testing.forms`, how a rule
-behaves in :mod:`~autodiff.testing.conduct`, running a graph again in :mod:`~autodiff.testing.replay`.
+behaves in :mod:`~autodiff.testing.conduct`, running a graph again in :mod:`~autodiff.testing.replay`, many examples at
+once in :mod:`~autodiff.testing.batches`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import CheckError, DegenerateWarning
 from ..op import plain
+from .batches import batched
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, cases, differentiable, floating
 from .conduct import linearity, once, purity
 from .differences import scale_of
@@ -282,6 +284,7 @@ LAWS: dict[str, Callable[[Case], Counts]] = {
     "linearity": linearity,
     "replay": replay,
     "compiled": compiled,
+    "batched": batched,
     "corners": corners,
 }
 """Every law on one operation, by name."""
