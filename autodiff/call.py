@@ -256,10 +256,10 @@ class Call:
         return f"argument {n} ({_argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
-        """One reverse sweep; the δ of each argument, in the containers of the arguments."""
+        """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""
         start: dict[int, Any] = {}
         for node, seed in zip(self.nodes, seeds, strict=True):
-            if node is not None:
+            if node is not None and seed is not None:
                 start[node] = start[node] + seed if node in start else seed
         delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
         found: list[Any] = []

@@ -7,6 +7,7 @@ function on its arguments, seed one end of the graph, sweep to the other.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
+from .batching import BatchTrace
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
@@ -227,8 +229,9 @@ def jacobian(
     argnums : int or sequence of int
         Which positional arguments to differentiate with respect to.
     mode : {"auto", "reverse", "forward"}
-        One reverse sweep a number in the result, or one forward sweep a number in the arguments; "auto" takes what is
-        fewer. For complex arguments with complex results f must be holomorphic; for real results "auto" is
+        One seed of the reverse sweep a number in the result, or one of the forward sweep a number in the arguments;
+        "auto" takes what is fewer. All seeds are swept at once, or many at a time where that would take much memory.
+        For complex arguments with complex results f must be holomorphic; for real results "auto" is
         "reverse" and gives ∂f/∂x − i ∂f/∂y.
 
     Raises
@@ -294,54 +297,106 @@ def _refuse_mixed(call: Call, mode: str) -> None:
         )
 
 
-def _units(x: Any) -> Iterator[Any]:
-    """The unit vectors of the space that x lives in."""
-    shape, dtype = np.shape(x), x.dtype if hasattr(x, "dtype") else np.dtype(float)
-    for i in range(int(np.size(x))):
-        unit = np.zeros(shape, dtype)
-        unit[np.unravel_index(i, shape)] = 1
-        yield unit if shape else unit[()]
+AT_ONCE = 1 << 25
+"""How many bytes a sweep with many seeds may take, if every node had its δ at the same time. In blocks of a few
+megabytes wide graphs are as fast, and small ones are swept once."""
+
+FEW = 4
+"""So many unit vectors are swept one after the other in the time that they take at once."""
+
+
+def _seeds_at_once(call: Call) -> int:
+    """How many unit vectors one sweep is seeded with; a user's own rule is given one at a time, as it was written."""
+    graph = call.trace.graph
+    if any(op.user for op in graph.ops):
+        return 1
+    return max(1, AT_ONCE // max(1, sum(map(_bytes, graph.shapes, graph.dtypes))))
+
+
+def _bytes(shape: Any, dtype: Any) -> int:
+    if isinstance(dtype, tuple):  # of a node with several results
+        return sum(map(_bytes, shape, dtype))
+    return math.prod(shape) * int(dtype.itemsize)
+
+
+def _swept(x: Any, at_once: int, sweep: Callable[[Any], list[Any]]) -> list[Any]:
+    """What a sweep makes of the unit vectors of the space that x lives in, each result along a leading axis."""
+    shape, dtype, size = np.shape(x), x.dtype if hasattr(x, "dtype") else np.dtype(float), int(np.size(x))
+    blocks: list[list[Any]] = []
+    at_once = 1 if size < FEW else at_once
+    for first in range(0, size, at_once):
+        count = min(at_once, size - first)
+        units = np.zeros((count, size), dtype)
+        units[np.arange(count), first + np.arange(count)] = 1
+        units = np.reshape(units, (count, *shape))
+        if count == 1:
+            blocks.append([y[None] for y in sweep(units[0])])
+            continue
+        trace = BatchTrace(count)
+        found = sweep(trace.tensor(units))
+        trace.close()
+        blocks.append([
+            y.value.array if isinstance(y, Traced) and y.recorder is trace else np.broadcast_to(y, (count, *y.shape))
+            for y in found
+        ])  # fmt: skip
+    return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*blocks, strict=True)]
 
 
 def _rows(call: Call) -> list[list[Any]]:
-    """For each result the blocks of all arguments, by one reverse sweep a number in the result."""
-    zeros = [np.zeros(np.shape(y), getattr(y, "dtype", float))[()] for y in call.out]
+    """For each result the blocks of all arguments, by one reverse sweep for all numbers in the result."""
+    at_once, taken = _seeds_at_once(call), set[int]()
     blocks = []
     for n, y in enumerate(call.out):
-        found = []
-        for unit in _units(y):
-            start = [*zeros[:n], unit, *zeros[n + 1 :]]
-            found.append(optree.tree_leaves(call.sweep(start), namespace="autodiff"))
-        blocks.append([
-            _stacked([row[i] for row in found], np.shape(y) + x.shape, x.dtype) for i, x in enumerate(call.values)
-        ])  # fmt: skip
+
+        def sweep(unit: Any, n: int = n) -> list[Any]:
+            seeds = [unit if i == n else None for i in range(len(call.out))]
+            return optree.tree_leaves(call.sweep(seeds), namespace="autodiff")
+
+        found = _swept(y, at_once, sweep)
+        blocks.append([_shaped(found, i, np.shape(y) + x.shape, x.dtype, taken) for i, x in enumerate(call.values)])
     return blocks
 
 
 def _columns(call: Call) -> list[list[Any]]:
-    """The same blocks, by one forward sweep a number in the arguments."""
+    """The same blocks, by one forward sweep for all numbers in an argument."""
+    at_once, taken = _seeds_at_once(call), set[int]()
     zero = [np.zeros(x.shape, x.dtype)[()] for x in call.values]
-    found: list[list[list[Any]]] = []
+    found: list[list[Any]] = []
     for i, x in enumerate(call.values):
-        columns = []
-        for unit in _units(x):
-            directions = optree.tree_unflatten(call.tree, [unit if j == i else z for j, z in enumerate(zero)])
-            out = forward_sweep(call, directions)
-            columns.append([out] if call.out_tree is None else optree.tree_leaves(out, namespace="autodiff"))
-        found.append(columns)
+
+        def sweep(unit: Any, i: int = i) -> list[Any]:
+            out = forward_sweep(call, optree.tree_unflatten(call.tree, [*zero[:i], unit, *zero[i + 1 :]]))
+            return [out] if call.out_tree is None else optree.tree_leaves(out, namespace="autodiff")
+
+        found.append(_swept(x, at_once, sweep))
     blocks = []
     for n, y in enumerate(call.out):
         row = []
         for columns, x in zip(found, call.values, strict=True):
-            block = _stacked([c[n] for c in columns], x.shape + np.shape(y), getattr(y, "dtype", np.dtype(float)))
+            block = _shaped(columns, n, x.shape + np.shape(y), getattr(y, "dtype", np.dtype(float)), taken)
             axes = (*range(x.ndim, block.ndim), *range(x.ndim))
             row.append(np.transpose(block, axes) if block.ndim else block)
         blocks.append(row)
     return blocks
 
 
-def _stacked(rows: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
-    return np.reshape(np.stack(rows), shape)[()] if rows else np.zeros(shape, dtype)
+def _shaped(found: list[Any], i: int, shape: tuple[int, ...], dtype: Any, taken: set[int]) -> Any:
+    """One block of a Jacobian in its shape, sharing memory with none of those taken before.
+
+    Without a unit vector there was nothing to sweep.
+    """
+    if not found:
+        return np.zeros(shape, dtype)
+    block = np.reshape(found[i], shape)
+    if isinstance(block, np.ndarray):
+        if not block.flags.writeable or id(_owner(block)) in taken:
+            block = block.copy()
+        taken.add(id(_owner(block)))
+    return block if block.ndim else block[()]
+
+
+def _owner(x: Any) -> Any:
+    return x if x.base is None else x.base
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
