@@ -126,8 +126,9 @@ class ViewWriteError(AutodiffError, TypeError):
 
 
 class LeakError(AutodiffError, TypeError):
-    """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs;
-    or a function of one example asked for it inside of `vmap`, where it has one value for each example.
+    """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
+
+    Or a function of one example asked for it inside of `vmap`, where it has one value for each example.
 
     Wrong: ``jit(lambda x: x if x > 0 else -x)``. Right: ``jit(lambda x: np.where(x > 0, x, -x))``, or an argument that
     is static: ``jit(f, static_argnums=1)``; inside of `vmap` one that is left out: ``vmap(f, in_axes=(0, None))``.

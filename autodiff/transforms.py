@@ -316,7 +316,8 @@ def _seeds_at_once(call: Call) -> int:
 def _bytes(shape: Any, dtype: Any) -> int:
     if isinstance(dtype, tuple):  # of a node with several results
         return sum(map(_bytes, shape, dtype))
-    return math.prod(shape) * int(dtype.itemsize)
+    count: int = math.prod(shape)
+    return count * int(np.dtype(dtype).itemsize)
 
 
 def _swept(x: Any, at_once: int, sweep: Callable[[Any], list[Any]]) -> list[Any]:

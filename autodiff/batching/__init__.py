@@ -1,4 +1,4 @@
-"""Batches: `vmap`, the trace that carries out each operation on all examples at once, and the rules by which it does."""
+"""Batches: `vmap`, the trace that carries out operations on all examples at once, and the rules by which it does."""
 
 from .examples import Batched
 from .rules import RULES, loops

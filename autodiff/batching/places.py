@@ -34,6 +34,7 @@ def _in_front(parts: tuple[Any, ...]) -> int:
 
 
 def read(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The index of one example behind the whole axis of the batch."""
     parts = _parts(params["index"])
     y = getitem(args[0].array, index=(slice(None), *parts))
     lead = _in_front(parts)
@@ -52,6 +53,7 @@ def _to_write(v: Any, parts: tuple[Any, ...], shape: Any, count: int) -> Any:
 
 
 def spread(op: Op, args: Any, params: Any, count: int) -> Any:
+    """`scatter`: the transpose of it."""
     parts, shape = _parts(params["index"]), params["shape"]
     shape = shape if isinstance(shape, tuple) else (shape,)
     v = _to_write(args[0], parts, shape, count)

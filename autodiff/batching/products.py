@@ -1,4 +1,4 @@
-"""Products that sum over shared axes, on all examples at once: as few and as large products of matrices as there are."""
+"""Products that sum over shared axes, on all examples at once: few large products of matrices, not many small ones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def _array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
-def _stacked(a: Any, b: Any, own_a: int, own_b: int) -> tuple[Any, Any]:
+def _stacked(a: Any, b: Any, own_a: int, own_b: int) -> list[Any]:
     """Both arrays with as many axes in front of their own last ones."""
     stack = max(a.ndim - own_a, b.ndim - own_b)
-    return tuple(lifted(x, stack + own) if type(x) is Batched else x for x, own in ((a, own_a), (b, own_b)))  # type: ignore[return-value]
+    return [lifted(x, stack + own) if type(x) is Batched else x for x, own in ((a, own_a), (b, own_b))]
 
 
 def matmul(op: Op, args: Any, params: Any, count: int) -> Any:
@@ -64,6 +64,7 @@ def _matrix(x: Any, order: list[int], shape: tuple[int, int]) -> Any:
 
 
 def tensordot(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Over the last axes of a and the first of b, or over those that are named."""
     a, b = map(_array, args)
     axes = params.get("axes", 2)
     if np.ndim(axes) == 0 and not isinstance(axes, (tuple, list)):
@@ -78,6 +79,7 @@ def tensordot(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def dot(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The last axis of a with the last but one of b; of a number the product with it."""
     a, b = map(_array, args)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(*aligned((a, b)))
@@ -85,6 +87,7 @@ def dot(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def inner(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The last axis of both; of a number the product with it."""
     a, b = map(_array, args)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(*aligned((a, b)))
@@ -100,6 +103,7 @@ def flattened(x: Any) -> Any:
 
 
 def outer(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Vectors as columns and rows."""
     a, b = map(flattened, args)
     left = a.array[:, :, None] if type(a) is Batched else a[:, None]
     right = b.array[:, None, :] if type(b) is Batched else b
@@ -107,12 +111,14 @@ def outer(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def vdot(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Of both as vectors, the first conjugated."""
     a, b = map(flattened, args)
     a = Batched(conjugated(a.array)) if type(a) is Batched else conjugated(a)
     return contracted(a, b, [0], [0], count)
 
 
 def vecdot(op: Op, args: Any, params: Any, count: int) -> Any:
+    """One axis of both, which is put last."""
     axis = params.get("axis", -1)
     return op(*aligned(tuple(_last(x, axis) for x in args)))
 
@@ -126,11 +132,13 @@ def _last(x: Any, axis: int) -> Any:
 
 
 def matvec(op: Op, args: Any, params: Any, count: int) -> Any:
-    return op(*_stacked(*args, 2, 1))
+    """Stacks of matrices beside stacks of vectors."""
+    return op(*_stacked(args[0], args[1], 2, 1))
 
 
 def vecmat(op: Op, args: Any, params: Any, count: int) -> Any:
-    return op(*_stacked(*args, 1, 2))
+    """Stacks of vectors beside stacks of matrices."""
+    return op(*_stacked(args[0], args[1], 1, 2))
 
 
 def kron(op: Op, args: Any, params: Any, count: int) -> Any:
@@ -188,6 +196,7 @@ def conv(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def conv_weight(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Channels of all examples in groups of their own."""
     y = op(*(_as_channels(x, count) for x in args), **{**params, "groups": params["groups"] * count})
     return np.reshape(y, (count, -1, *y.shape[1:]))
 
@@ -211,6 +220,7 @@ def pick(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def drop(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The transpose of it."""
     v, j, size = whole(args[0], count), args[1], params["size"]
     y = op(v.array, _further(j, size, count), size=size * count)
     return np.reshape(y, (count, size))

@@ -1,9 +1,9 @@
 """How each operation is carried out on all examples of a batch at once.
 
-The rule follows from the kind of operation. What is pointwise is computed as it is, once the arrays are laid beside each
-other; a linear map along axes has its axes shifted by one; a product gets one more index; what NumPy itself computes
-for stacks of matrices is given a stack. :data:`RULES` has them by name. For what stands nowhere (a user's own function,
-a rule that takes decisions on values) the examples are taken one after the other: :func:`one_by_one`.
+The rule follows from the kind of operation. What is pointwise is computed as it is, once the arrays are laid beside
+each other; a linear map along axes has its axes shifted by one; a product gets one more index; what NumPy itself
+computes for stacks of matrices is given a stack. :data:`RULES` has them by name. For what stands nowhere (a user's own
+function, a rule that takes decisions on values) the examples are taken one after the other: :func:`one_by_one`.
 
 A rule is ``(op, args, params, count)``: at least one of the arguments is a :class:`~.examples.Batched`, the others are
 the same for all examples. It returns an array (for several results a tuple) whose first axis is that of the batch, and
@@ -77,7 +77,7 @@ def _together(op: Op, found: Any) -> Any:
     if len(shapes) > 1:
         raise BatchError(
             message(
-                f"vmap: {op.name} has results of shapes {' and '.join(map(str, sorted(shapes)))} for different examples",
+                f"vmap: {op.name} has results of shapes {' and '.join(map(str, sorted(shapes)))} in one batch",
                 "the results of a batch stand in one array",
                 "leave that operation out of the batch",
             )
@@ -129,7 +129,7 @@ def normalised(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int
 
 def shifted(axis: Any, ndim: int) -> Any:
     """An axis, or several, of an example as axes of the batch; NumPy's error where there is no such axis."""
-    if isinstance(axis, (tuple, list)):
+    if np.iterable(axis):
         return tuple(a + 1 for a in normalize_axis_tuple(tuple(axis), ndim, allow_duplicate=True))
     return normalize_axis_index(axis, ndim) + 1
 
@@ -162,6 +162,7 @@ def finding(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -
 
 
 def norm(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
+    """Of all of an example as of one vector, or by `ord` as the vector or the matrix that it is."""
     x, axis = args[0], params.get("axis")
     if axis is not None:
         return op(x.array, **{**params, "axis": shifted(axis, x.ndim)})
@@ -205,17 +206,20 @@ def _all_axes(x: Any) -> tuple[int, ...]:
 
 
 def flip(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Without axes along all of those of an example."""
     x, axis = args[0], params.get("axis")
     return op(x.array, axis=_all_axes(x) if axis is None else shifted(axis, x.ndim))
 
 
 def transpose(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Without axes in the opposite order."""
     x, axes = args[0], params.get("axes")
     order = _all_axes(x)[::-1] if axes is None else shifted(axes, x.ndim)
     return op(x.array, axes=(0, *order))
 
 
 def roll(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Without an axis an example is rolled as a vector."""
     x, axis = args[0], params.get("axis")
     if axis is not None:
         return op(x.array, **{**params, "axis": shifted(axis, x.ndim)})
@@ -225,12 +229,14 @@ def roll(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def expand_dims(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The new axes are counted in the result."""
     x, axis = args[0], params["axis"]
-    more = len(axis) if isinstance(axis, (tuple, list)) else 1
+    more = np.size(axis)
     return op(x.array, axis=shifted(axis, x.ndim + more))
 
 
 def squeeze(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Without axes along those of length one in an example, not that of the batch."""
     x, axis = args[0], params.get("axis")
     if axis is None:
         axis = tuple(k for k, n in enumerate(x.shape) if n == 1)
@@ -238,6 +244,7 @@ def squeeze(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def linspace(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The axis of the numbers is counted in the result."""
     start, stop = aligned(tuple(whole(x, count) for x in args))
     return op(start, stop, **{**params, "axis": shifted(params.get("axis", 0), start.ndim)})
 
@@ -256,18 +263,21 @@ def reshape(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def broadcast_to(op: Op, args: Any, params: Any, count: int) -> Any:
+    """New axes stand behind that of the batch."""
     shape = params["shape"]
     shape = shape if isinstance(shape, tuple) else (shape,)
     return op(lifted(args[0], len(shape)), shape=(count, *shape))
 
 
 def tile(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The batch itself is not repeated."""
     x, reps = args[0], params["reps"]
     ndim = max(x.ndim, len(reps))
     return op(lifted(x, ndim), reps=(1,) * (1 + ndim - len(reps)) + reps)
 
 
 def pad(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Nothing stands around the batch."""
     return op(args[0].array, **{**params, "pad_width": ((0, 0), *params["pad_width"])})
 
 
@@ -281,6 +291,7 @@ def triangle(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def diag(op: Op, args: Any, params: Any, count: int) -> Any:
+    """The diagonal of a matrix, or a matrix with a vector on its diagonal."""
     x, k = args[0], params.get("k", 0)
     if x.ndim == 2:
         return np.diagonal(x.array, k, 1, 2)
@@ -288,6 +299,7 @@ def diag(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def diagflat(op: Op, args: Any, params: Any, count: int) -> Any:
+    """A matrix with an example as a vector on its diagonal."""
     return _on_diagonal(np.reshape(args[0].array, (count, args[0].size)), params.get("k", 0), count)
 
 

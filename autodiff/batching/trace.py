@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import LITERAL, Op, Trace, Traced, literal, relate
+from ..graph import LITERAL
+from ..op import Op, Trace, Traced, literal, relate
 from .examples import Batched
 from .rules import carried_out
 
@@ -61,7 +62,7 @@ class BatchTrace(Trace):
         """An argument as a rule takes it: a Batched, or what is the same for all examples."""
         if isinstance(x, Traced) and x.recorder is self:
             return x.value
-        if type(x) in (np.ndarray, float, int, bool, complex) and (type(x) is not np.ndarray or x.dtype.kind in "biufc"):
+        if type(x) in (float, int, bool, complex) or (type(x) is np.ndarray and x.dtype.kind in "biufc"):
             return x  # it is used at once: no copy, as a node that keeps it would need
         return literal(op, k, x)
 

@@ -11,7 +11,7 @@ import numpy as np
 import optree
 
 from ..errors import BatchError, message
-from ..op import CONSTANTS, TRACING, Traced, still
+from ..op import CONSTANTS, TRACING, Traced, held, still
 from .trace import BatchTrace
 
 
@@ -148,7 +148,7 @@ def _count(f: Callable[..., Any], leaves: list[Any], axes: list[Any], tree: Any)
         if x is None:
             axes[i] = None
         elif axis is not None:
-            shape = np.shape(x) if isinstance(x, (Traced, np.ndarray)) else ()
+            shape: tuple[int, ...] = np.shape(held(x)) if isinstance(x, (Traced, np.ndarray)) else ()
             if not -len(shape) <= axis < len(shape):
                 kind = f"an array of shape {shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
                 raise BatchError(
@@ -212,8 +212,8 @@ def _result(f: Callable[..., Any], trace: BatchTrace, y: Any, axis: Any, taken: 
     if axis is None:
         raise BatchError(
             message(
-                f"vmap: {_name(f)} returned {y.dtype}{list(y.shape)} of each example, and out_axes has None for it",
-                "None is for a result that is the same for all examples",
+                f"vmap: out_axes has None for {y.value.dtype}{list(y.value.shape)} that {_name(f)} returned",
+                "each example has its own, and None is for a result that is the same for all of them",
                 "out_axes=0, or a reduction over the examples outside of vmap",
             )
         )

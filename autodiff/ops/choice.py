@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..makers import composite, refuse
-from ..op import Traced, apply, as_array, plain
+from ..op import Traced, apply, as_array, held, plain
 from .index import update
 
 
 def _types(arrays: Any) -> list[Any]:
     """What NumPy's promotion sees of each: Python's own numbers stay weak."""
-    return [x if type(x) in (int, float, complex) else np.asarray(plain(x)) for x in arrays]
+    return [x if type(x) in (int, float, complex) else np.asarray(held(x)) for x in arrays]
 
 
 @composite(np.select)
@@ -27,7 +27,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     dtype = np.result_type(*_types([*choicelist, default]))
     shape = np.broadcast_shapes(*map(np.shape, (*condlist, *choicelist, default)))
     for i, condition in enumerate(condlist):
-        if np.asarray(plain(condition)).dtype != bool:
+        if np.asarray(held(condition)).dtype != bool:
             raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray")
     y = np.broadcast_to(default, shape)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):

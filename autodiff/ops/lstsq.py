@@ -186,7 +186,7 @@ def _cond(x: Any, p: Any = None) -> Any:
         singular = ~np.isfinite(np.linalg.slogdet(stop_gradient(x))[1])
         inverse = np.linalg.inv(np.where(each(singular), np.eye(x.shape[-1], dtype=x.dtype), x))
         quotient = norm(x, ord=p, axis=(-2, -1)) * norm(inverse, ord=p, axis=(-2, -1))
-    if not np.any(plain(singular)):
+    if not np.any(every(singular)):
         return quotient
     squares = np.sum(np.real(x * conjugated(x)), axis=(-2, -1))
     steep = np.sqrt(squares - stop_gradient(squares))  # zero, with an infinite slope

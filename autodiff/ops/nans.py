@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, refuse
-from ..op import plain
+from ..op import every
 from .reduce import axes_of, cumprod, cumsum, extreme, grouped, restored, running, selected
 from .spread import alike, deviation, freedom, squared
 
@@ -27,7 +27,7 @@ def _numbers(a: Any, where: Any = True) -> Any:
 
 
 def _warned(empty: Any, text: str) -> None:
-    if np.any(plain(empty)):
+    if np.any(every(empty)):
         warnings.warn(text, RuntimeWarning, stacklevel=4)
 
 

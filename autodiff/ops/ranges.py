@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, elementwise, linear
-from ..op import apply, as_array, plain
+from ..op import apply, as_array, every
 from ..rules import unbroadcast
 
 # -- points between two ends -------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def geomspace(
 ) -> Any:
     """Powers of ten between the logarithms, both turned so that the start is positive; the ends are those given."""
     start, stop = as_array(start), as_array(stop)
-    if np.any(plain(start) == 0) or np.any(plain(stop) == 0):
+    if np.any(every(start) == 0) or np.any(every(stop) == 0):
         raise ValueError("Geometric sequence cannot include zero")
     exact = np.result_type(start.dtype, stop.dtype, float(num), np.zeros((), dtype))
     start, stop = start.astype(exact), stop.astype(exact)

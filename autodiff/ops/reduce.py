@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
-from ..op import Traced, apply, as_array, plain
+from ..op import Traced, apply, as_array, every
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -400,7 +400,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         a, weights = as_array(a), _aligned(as_array(weights), np.shape(a), axis)
         dtype = np.result_type(a.dtype, weights.dtype, *(() if a.dtype.kind in "fc" else (np.float64,)))
         total = np.sum(weights, dtype=dtype, **settings)
-        if np.any(plain(total) == 0):
+        if np.any(every(total) == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         y = np.sum(np.multiply(a, weights, dtype=dtype), **settings) / total
     return (y, np.broadcast_to(total, y.shape)[()]) if returned else y

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..makers import at, bilinear, composite, op
-from ..op import Op, apply, as_array, plain
+from ..op import Op, apply, as_array, every, held, plain
 from .index import along
 
 # -- interpolation -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _interp_of(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, pe
     if len(xp) != len(fp):
         raise ValueError("fp and xp are not of the same length")
     if period is not None:
-        if np.any(plain(period) == 0):
+        if np.any(every(period) == 0):
             raise ValueError("period must be a non-zero value")
         period, left, right = np.abs(period), None, None
         x, xp = x % period, xp % period
@@ -307,13 +307,13 @@ def _frequencies(fweights: Any, aweights: Any, n: int) -> Any:
         if weights is None:
             continue
         w = as_array(weights).astype(float, copy=False)
-        if name == "fweights" and not np.all(plain(w) == np.around(plain(w))):
+        if name == "fweights" and not np.all(every(w) == np.around(every(w))):
             raise TypeError("fweights must be integer")
         if w.ndim > 1:
             raise RuntimeError(f"cannot handle multidimensional {name}")
         if w.shape[0] != n:
             raise RuntimeError(f"incompatible numbers of samples and {name}")
-        if np.any(plain(w) < 0):
+        if np.any(every(w) < 0):
             raise ValueError(f"{name} cannot be negative")
         found = w if found is None else found * w
     return found
@@ -327,7 +327,7 @@ def cov(
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     if dtype is None:
-        dtype = np.result_type(*(np.asarray(plain(a)).dtype for a in (m, y) if a is not None), np.float64)
+        dtype = np.result_type(*(np.asarray(held(a)).dtype for a in (m, y) if a is not None), np.float64)
     rows = _rows(m, dtype, rowvar)
     if y is not None:  # one row stays a row, as in NumPy
         rows = np.concatenate([rows, _rows(y, dtype, rowvar or np.shape(y)[:1] == (1,))], axis=0)
@@ -364,4 +364,4 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) ->
 
 def _within_one(c: Any) -> Any:
     """Clipped to [−1, 1]; a nan stays the nan that it is, with its slopes."""
-    return np.where(np.isnan(plain(c)), c, np.clip(c, -1, 1))
+    return np.where(np.isnan(c), c, np.clip(c, -1, 1))

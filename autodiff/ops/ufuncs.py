@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import refuse
-from ..op import UFUNCS, as_array, no_rule, plain
+from ..op import UFUNCS, as_array, held, no_rule, plain
 from .index import along
 from .reduce import grouped
 
@@ -76,9 +76,9 @@ def reduce(
     name = f"{ufunc.__name__}.reduce"
     refuse(name, out=_given(out))
     x = as_array(array)
-    bare: dict[str, Any] = {"axis": axis, "dtype": dtype, "keepdims": keepdims, "initial": plain(initial)}
+    bare: dict[str, Any] = {"axis": axis, "dtype": dtype, "keepdims": keepdims, "initial": held(initial)}
     with np.errstate(all="ignore"):  # NumPy's own errors: the identity that is missing, axes that may not be mixed
-        want = ufunc.reduce(plain(x), **bare, where=plain(where))
+        want = ufunc.reduce(held(x), **bare, where=held(where))
     if ufunc in SAME:
         settings = {"axis": axis, "keepdims": keepdims}
         settings |= {} if dtype is None else {"dtype": dtype}
