@@ -458,7 +458,8 @@ class Tensor(Traced):
         return apply(ops.index.getitem, (self,), {"index": index})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index = _index(index)
+        own = ops.index.is_own(index)
+        index = index if own else _index(index)
         if isinstance(value, Tensor) and value.family is not None and value.family is self.family:
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
@@ -467,6 +468,9 @@ class Tensor(Traced):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
+        if own:
+            self._rebind(ops.index.write_at(self, value, index))
+            return
         if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
             self.value[index] = value
             return
@@ -696,7 +700,7 @@ class At:
         self.index = index
 
     def __getitem__(self, index: Any) -> At:
-        return At(self.tensor, _index(index))
+        return At(self.tensor, index if ops.index.is_own(index) else _index(index))
 
     def get(self) -> Any:
         """``x[index]``."""
@@ -704,6 +708,8 @@ class At:
 
     def set(self, value: Any) -> Any:
         """X with ``value`` at the index; where a position is named twice the last one counts, as in NumPy."""
+        if ops.index.is_own(self.index):
+            return ops.index.write_at(self.tensor, value, self.index)
         return apply(ops.index.update, (self.tensor, value), {"index": self.index})
 
     def add(self, value: Any) -> Any:
@@ -711,6 +717,8 @@ class At:
         spread = np.broadcast_to(value, self.tensor[self.index].shape)
         if not hasattr(spread, "dtype") or spread.dtype != self.tensor.dtype:
             spread = spread.astype(self.tensor.dtype)
+        if ops.index.is_own(self.index):
+            return self.tensor + ops.index.spread_at(spread, self.index, self.tensor.shape)
         return self.tensor + apply(ops.index.scatter, (spread,), {"index": self.index, "shape": self.tensor.shape})
 
     def subtract(self, value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Op, Traced
-from ..ops.index import gather, getitem, scatter, scatter_at
+from ..ops.index import gather, getitem, scatter, scatter_at, update, update_at
 from .examples import Batched, everywhere, lifted, whole
 
 
@@ -166,3 +166,28 @@ def spread_own(op: Op, args: Any, params: Any, count: int) -> Any:
     y = _scatter(v, (layout.first(count), *layout.of_each(count)), table)
     y = np.moveaxis(y, range(1, n + 1), [k + 1 for k in layout.axes])
     return scatter(y, index=(slice(None), *layout.basic), shape=(count, *shape))
+
+
+def write_own(op: Op, args: Any, params: Any, count: int) -> Any:
+    """`update_at`: what the basic parts of the index select is read, written to at its places, and written back."""
+    x, v, *places = args
+    layout = _Layout(params["index"], tuple(places), np.shape(x))
+    whole_x = everywhere(x, count)
+    part = getitem(whole_x, index=(slice(None), *layout.basic))
+    front, back = range(1, 1 + len(layout.axes)), [k + 1 for k in layout.axes]
+    moved = np.moveaxis(part, back, tuple(front))
+    v = whole(v, count)
+    ndim = layout.ndim + moved.ndim - 1 - len(layout.axes)
+    if v.ndim > ndim:  # of length one, in front
+        v = Batched(np.reshape(v.array, (count, *v.shape[v.ndim - ndim :])))
+    source = range(1, layout.ndim + 1)
+    values = np.moveaxis(lifted(v, ndim), tuple(k + layout.behind for k in source), tuple(source))
+    written = np.moveaxis(_write(moved, values, (layout.first(count), *layout.of_each(count))), tuple(front), back)
+    return update(whole_x, written, index=(slice(None), *layout.basic))
+
+
+def _write(x: Any, v: Any, index: tuple[Any, ...]) -> Any:
+    tensors = tuple(part for part in index if isinstance(part, Traced))
+    if not tensors:
+        return update(x, v, index=index)
+    return update_at(x, v, *tensors, index=tuple("place" if isinstance(part, Traced) else part for part in index))

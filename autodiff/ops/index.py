@@ -196,6 +196,42 @@ scatter_at: Op = op(
 )  # fmt: skip
 
 
+def _written_at(
+    d: Any, y: Any, x: Any, v: Any, *places: Any, index: Any, wanted: tuple[bool, ...]
+) -> tuple[Any, ...]:
+    """As for `update`; which write was the last at its position is found by writing their numbers."""
+    dx = update_at(d, np.zeros((), d.dtype), *places, index=index) if wanted[0] else None
+    if not wanted[1]:
+        return dx, None, *(None for _ in places)
+    dv = gather(d, *places, index=index)
+    serial = np.reshape(np.arange(math.prod(dv.shape)), dv.shape)
+    last = gather(update_at(np.full(d.shape, -1), serial, *places, index=index), *places, index=index) == serial
+    return dx, _as_written(np.where(last, dv, 0), v), *(None for _ in places)
+
+
+update_at: Op = op(
+    lambda x, v, *places, index: _write(x, v, index=_filled(index, places)),
+    joint=_written_at,
+    jvps=(
+        lambda t, y, x, v, *places, index: update_at(t, np.zeros((), t.dtype), *places, index=index),
+        lambda t, y, x, v, *places, index: update_at(np.zeros(x.shape, t.dtype), t, *places, index=index),
+    ),
+    name="update_at",
+    guard=None,
+    masks=True,
+    reading="values",
+    examples=(
+        at((4, 3), (2, 3), (2,), index=("place",), draw=(None, None, lambda rng, shape: rng.integers(-4, 4, shape))),
+        at((4, 3, 2), (), (3,), index=(slice(None), "place"),
+           draw=(None, None, lambda rng, shape: rng.integers(-3, 3, shape))),
+        at((4, 3), (2, 1), (2,), index=(slice(1, 3), "place"),
+           draw=(None, None, lambda rng, shape: rng.integers(0, 3, shape))),
+    ),
+    formulas=("δx = δy with zeros at [index]", "δv = δy[index]", "0 (places)"),
+    note="where one position is written several times the last write counts, as in NumPy",
+)  # fmt: skip
+
+
 def is_own(index: Any) -> bool:
     """Whether among the parts of an index there is one that each example of a batch has for its own."""
     parts = index if type(index) is tuple else (index,)
@@ -204,10 +240,27 @@ def is_own(index: Any) -> bool:
 
 def read_at(x: Any, index: Any) -> Any:
     """``x[index]`` where some parts of the index are arrays of whole numbers that are values themselves."""
+    places, template = _apart(index)
+    return gather(x, *places, index=template)
+
+
+def spread_at(v: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of this shape with v added at the index."""
+    places, template = _apart(index)
+    return scatter_at(v, *places, index=template, shape=shape)
+
+
+def write_at(x: Any, v: Any, index: Any) -> Any:
+    """X with v at the index."""
+    places, template = _apart(index)
+    return update_at(x, v, *places, index=template)
+
+
+def _apart(index: Any) -> tuple[list[Any], tuple[Any, ...]]:
+    """The parts of an index that are values, and the rest of it with the word ``"place"`` in their place."""
     parts = index if type(index) is tuple else (index,)
-    own = [isinstance(part, Traced) for part in parts]
-    template = tuple("place" if it else part for part, it in zip(parts, own, strict=True))
-    return gather(x, *(_whole(part) for part, it in zip(parts, own, strict=True) if it), index=template)
+    template = tuple("place" if isinstance(part, Traced) else part for part in parts)
+    return [_whole(part) for part in parts if isinstance(part, Traced)], template
 
 
 def _whole(places: Any) -> Any:
