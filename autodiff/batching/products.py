@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..graph import OPERATIONS
 from ..op import Op
 from ..ops.contract import conjugated
 from ..ops.einsum import labels_of
@@ -199,6 +200,20 @@ def conv_weight(op: Op, args: Any, params: Any, count: int) -> Any:
     """Channels of all examples in groups of their own."""
     y = op(*(_as_channels(x, count) for x in args), **{**params, "groups": params["groups"] * count})
     return np.reshape(y, (count, -1, *y.shape[1:]))
+
+
+def convolve(op: Op, args: Any, params: Any, count: int) -> Any:
+    """Signals are images of one row; kernels of their own make a group of one channel of each example."""
+    a, v = args if args[0].shape[0] >= args[1].shape[0] else args[::-1]
+    n, k, mode = a.shape[0], v.shape[0], params.get("mode", "full")
+    settings = {"stride": (1,), "padding": ((k - 1, k - 1),), "dilation": (1,)}
+    if type(v) is Batched:
+        kernels = np.flip(v.array, 1)[:, None, :]
+        y = OPERATIONS["conv"](everywhere(a, count)[None], kernels, **settings, groups=count)[0]
+    else:
+        y = OPERATIONS["conv"](a.array[:, None, :], np.flip(v)[None, None], **settings, groups=1)[:, 0]
+    cut = {"full": 0, "same": (k - 1) // 2, "valid": k - 1}[mode]
+    return y[:, cut : cut + {"full": n + k - 1, "same": n, "valid": n - k + 1}[mode]]
 
 
 def _as_channels(x: Any, count: int) -> Any:

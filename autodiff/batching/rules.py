@@ -353,6 +353,7 @@ RULES: dict[str, BatchRule] = {
     "outer": products.outer, "vdot": products.vdot, "vecdot": products.vecdot, "matvec": products.matvec,
     "vecmat": products.vecmat, "kron": products.kron, "einsum": products.einsum, "solve": products.solve,
     "conv": products.conv, "conv_transpose": products.conv, "conv_weight": products.conv_weight,
+    "convolve": products.convolve, "quantile_places": pointwise,
     **dict.fromkeys(
         ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eigvalsh_slope", "eig",
          "eigvals", "eigvals_slope", "svd", "svdvals", "svdvals_slope", "singular_slope", "pinv", "matrix_rank",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
+from ..batching import FIRST, loops
 from ..graph import OPERATIONS, columns
 from ..op import FUNCTIONS, ITEM, Op
 from ..testing import edges
@@ -137,6 +138,12 @@ def as_json(word: str = "") -> str:
     return json.dumps(table, indent=1, ensure_ascii=False)
 
 
+def _those_that_loop() -> str:
+    """The registered operations without a rule for batches."""
+    looping = [op.name for op in OPERATIONS.values() if op.kind not in ("input", "constant") and op is not ITEM]
+    return ", ".join(_code(name) for name in sorted(looping) if loops(OPERATIONS[name]))
+
+
 def as_markdown(word: str = "") -> str:
     """docs/operations.md, whole."""
     table = rows()
@@ -151,6 +158,9 @@ def as_markdown(word: str = "") -> str:
         "when the call is recorded. *At corners*: what the derivative is where the function has a kink or a tie.",
         "",
         f"{len(table)} operations, and {len(compositions())} functions written in them (at the end).",
+        "",
+        "On a batch (`vmap`) an operation is computed on all examples at once. One example after the other take "
+        f"{_those_that_loop()}; and, where more than their points differs, {', '.join(map(_code, sorted(FIRST)))}.",
     ]
     for family in FAMILIES:
         members = [row for row in table if row.family == family]
