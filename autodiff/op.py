@@ -116,6 +116,15 @@ def is_unknown(x: Any) -> bool:
     return False
 
 
+def is_compiled(x: Any) -> bool:
+    """Whether a tensor's value is one that only the running of a compiled program will tell."""
+    while isinstance(x, Traced):
+        if x.recorder.compiling:
+            return True
+        x = x.value.array if x.recorder.batching else x.value
+    return False
+
+
 def is_batched(x: Any) -> bool:
     """Whether a tensor stands for one array of each example of a batch."""
     while isinstance(x, Traced):
@@ -150,8 +159,8 @@ def leak(what: str, x: Any) -> LeakError:
             message(
                 f"{what} ({x.dtype}{list(x.shape)}) was asked for inside of vmap",
                 "it stands for one array of each example, and what is decided on a value is decided for all of them",
-                "choose with np.where(condition, a, b), select with np.take(a, i, axis); leave an argument that is the "
-                "same for all examples out of the batch (in_axes=None); or loop over the examples",
+                "choose with np.where(condition, a, b), index with autodiff.numpy.asarray(a)[i]; leave an argument that "
+                "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
             )
         )
     return LeakError(

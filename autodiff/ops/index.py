@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import Op, Traced, apply, as_array, is_batched
+from ..op import Op, Traced, apply, as_array, is_compiled, is_unknown, leak
 from ..rules import Update, add_at, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ update_at: Op = op(
 def is_own(index: Any) -> bool:
     """Whether among the parts of an index there is one that each example of a batch has for its own."""
     parts = index if type(index) is tuple else (index,)
-    return any(isinstance(part, Traced) and is_batched(part) for part in parts)
+    return any(isinstance(part, Traced) and is_unknown(part) for part in parts)
 
 
 def read_at(x: Any, index: Any) -> Any:
@@ -265,6 +265,8 @@ def _apart(index: Any) -> tuple[list[Any], tuple[Any, ...]]:
 
 def _whole(places: Any) -> Any:
     if places.dtype.kind not in "iu":
+        if is_compiled(places):
+            raise leak(f"indexing with an array of {places.dtype}: the value of a tensor", places)
         what = f"an index of {places.dtype} that each example of a batch has for its own"
         why = "a mask selects another number of elements in each example; other numbers are no places"
         raise IndexError(message(what, why, "np.where(mask, x, 0) keeps the shape; whole numbers: i.astype(int)"))
@@ -290,7 +292,7 @@ def in_each_row(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, .
 
 def _positions(indices: Any) -> Any:
     """Positions as a node may keep them: an array of its own, of integers."""
-    if isinstance(indices, Traced) and is_batched(indices):
+    if isinstance(indices, Traced) and is_unknown(indices):
         return indices
     array = np.array(indices)
     return array.astype(np.intp) if array.dtype == bool else array

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, LabelError, SettingError, ShapeError, message
-from ..op import as_array, every, is_batched
+from ..makers import flat
+from ..op import as_array, every, is_batched, is_compiled, is_unknown
 from .index import read_at
 from .precision import number
 
@@ -63,6 +64,8 @@ def positions(labels: Any, count: int, what: str) -> Any:
         Where one of them is out of range; a negative one too, which as an index would count from the end.
     """
     given = as_array(labels)
+    if is_compiled(given):  # the program looks at them when it runs
+        return checked_positions(given, count=count, what=what)
     found = np.asarray(every(given))
     if not found.size and isinstance(labels, (list, tuple)):  # nothing in it says float but NumPy's default
         found = found.astype(np.intp)
@@ -80,6 +83,9 @@ def positions(labels: Any, count: int, what: str) -> Any:
             )
         )
     return given.astype(np.intp) if is_batched(given) else found.astype(np.intp)
+
+
+checked_positions = flat(positions, name="checked_positions", accepts=("count", "what"))
 
 
 def one_hot(labels: Any, num_classes: int, dtype: Any = np.float64) -> Any:
@@ -147,7 +153,7 @@ def embedding(indices: Any, table: Any) -> Any:
     if not table.ndim:
         raise ShapeError(message("embedding: a table of shape ()", "its first axis counts the rows", "shape (rows, …)"))
     places = positions(indices, table.shape[0], "embedding")
-    return read_at(table, places) if is_batched(places) else table[places]
+    return read_at(table, places) if is_unknown(places) else table[places]
 
 
 def dropout(x: Any, rate: float, rng: np.random.Generator | None) -> Any:

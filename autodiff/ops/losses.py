@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
-from ..op import as_array, plain
+from ..op import as_array, is_unknown, plain
 from .blocks import ROWS, in_blocks
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
@@ -547,7 +547,7 @@ def _at_labels(
     _same_shape(name, labels.shape, (*x.shape[:place], *x.shape[place + 1 :]))
     if ignore_index is None:
         return operation(x, positions(labels, x.shape[place], name), axis=place - x.ndim), None
-    given = plain(labels)
+    given = labels if is_unknown(labels) else plain(labels)
     kept = given != ignore_index
     found = positions(np.where(kept, given, 0), x.shape[place], name)
     return operation(x, found, axis=place - x.ndim), kept
@@ -562,6 +562,8 @@ def _reduced_over(losses: Any, kept: Any, reduction: str) -> Any:
         return _reduced(losses, reduction)
     losses = np.where(kept, losses, 0)
     if reduction == "mean":
+        if is_unknown(kept):
+            return np.sum(losses) / np.maximum(np.count_nonzero(kept), 1).astype(losses.dtype)
         return np.sum(losses) * (1 / max(int(np.count_nonzero(kept)), 1))
     return _reduced(losses, reduction)
 

@@ -419,3 +419,50 @@ def test_ten_thousand_steps_compile_in_seconds():
     program = ad.jit(ad.grad(f))
     np.testing.assert_allclose(program(x, w), ad.grad(f)(x, w), rtol=1e-12)
     assert sys.getrecursionlimit() <= 10_000
+
+
+# -- positions that are arguments --------------------------------------------------------------------------------------
+
+
+TABLE, ROWS = np.random.default_rng(0).standard_normal((5, 3)), np.array([0, 2, -1, 2])
+
+
+def looked_up(t, i):
+    t = t * 1.0
+    t[i] = 0.5
+    return t
+
+
+@pytest.mark.parametrize("f", [
+    lambda t, i: t[i], lambda t, i: t[i, 1:], lambda t, i: t[1:, i[0]], lambda t, i: np.take(t, i, axis=0),
+    lambda t, i: np.take_along_axis(t, i[:, None], axis=0), lambda t, i: t[i[:, None], np.arange(3)],
+    lambda t, i: t[np.argmax(t, axis=0), np.arange(3)], lambda t, i: t[np.argsort(t[:, 0])], looked_up,
+])  # fmt: skip
+def test_tables_are_looked_up_at_positions_that_are_arguments(f):
+    program = ad.jit(f)
+    for t, i in ((TABLE, ROWS), (TABLE[::-1] * 2, ROWS[::-1])):
+        np.testing.assert_array_equal(program(t, i), f(t, i))
+        g = ad.grad(lambda t, i: np.sum(f(t, i) ** 2))
+        np.testing.assert_allclose(ad.jit(g)(t, i), g(t, i), rtol=1e-14)
+
+
+def test_labels_that_are_arguments():
+    rng = np.random.default_rng(0)
+    x, w, y = rng.standard_normal((6, 3)), rng.standard_normal((3, 4)), rng.integers(0, 4, 6)
+
+    def loss(w, x, y):
+        return np.mean(ad.nn.cross_entropy(x @ w, y))
+
+    def ignoring(w, x, y):
+        return np.mean(ad.nn.cross_entropy(x @ w, y, ignore_index=2))
+
+    for f in (loss, ignoring):
+        program = ad.jit(ad.grad(f))
+        for labels in (y, y[::-1]):
+            np.testing.assert_allclose(program(w, x, labels), ad.grad(f)(w, x, labels), rtol=1e-13)
+    program = ad.jit(ad.grad(loss))
+    program(w, x, y)
+    with pytest.raises(ad.errors.LabelError, match="label 4 among 4 classes"):
+        program(w, x, y * 0 + 4)
+    with pytest.raises(ad.errors.LabelError, match="label -1"):
+        program(w, x, y * 0 - 1)
