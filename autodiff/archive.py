@@ -17,7 +17,6 @@ import numpy as np
 
 from .errors import GraphError, LoadError, message
 
-
 UNREADABLE = (ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile)
 """What a file raises that holds something else than it should."""
 
