@@ -174,6 +174,9 @@ def statistics(x: Any) -> dict[str, Any]:
     if smallest < tiny:
         found["subnormal"] = int(np.count_nonzero((modulus > 0) & (modulus < tiny)))
     found["rms"] = norm(x) / math.sqrt(x.size)
+    if math.isinf(found["rms"]):  # the norm is above all floats, the RMS is never above the largest element
+        top = float(modulus.max())
+        found["rms"] = top * min(1.0, norm(x / x.dtype.type(top)) / math.sqrt(x.size))
     shown = modulus if kind == "c" else x
     found["min"], found["max"] = float(shown.min()), float(shown.max())
     return found
