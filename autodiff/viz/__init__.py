@@ -11,8 +11,6 @@ a flow.
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from ..flows import GradientFlow
 from ..graph import Graph
 from . import plots
 from .dot import to_dot
+from .files import write_whole
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .page import Explorer, to_page
 from .picture import document, prune, to_json
@@ -130,7 +129,7 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
         refuse(f"draw: there is no folder {str(target.parent)!r}", "a picture is written into a folder that exists",
                f"os.makedirs({str(target.parent)!r})")  # fmt: skip
     data = _picture(source, form, checked)
-    _write(target, data.encode("utf-8") if isinstance(data, str) else data)
+    write_whole(target, data.encode("utf-8") if isinstance(data, str) else data)
     return target
 
 
@@ -151,23 +150,6 @@ def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
     """
     checked = read_options(options)
     return Explorer(str(_picture(flow, "html", checked)), _svg(flow), str(flow))
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its place, then into it."""
-    beside = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)  # as an ordinary new file
-        os.replace(beside, target)
-    except OSError as error:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
-        refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
 
 
 def _svg(flow: Graph | GradientFlow) -> str | None:
