@@ -569,7 +569,7 @@ def test_what_is_out_of_sight_comes_back(visit):
     page = visit(residual_net(30, 4), engine="builtin")
     page.select_option("#view", "0")
     page.focus("#stage")
-    hidden = "[...document.querySelectorAll('#world .box')].filter(box => !box.checkVisibility()).length"
+    hidden = "[...document.querySelectorAll('#world .box')].filter(box => !box.getClientRects().length).length"
     until(page, f"{hidden} > 150")
     assert len(ids(page, "node")) == len(residual_net(30, 4).graph)
     page.keyboard.press("0")
