@@ -106,7 +106,7 @@ def rows(rounds: int) -> list[list[str]]:
     sketch, *_ = measure(select(document(largest), wide), wide)
     timed("built-in layout of 2·10⁴ nodes", lambda: arrange(sketch), 2)
     for engine in engines(Options())[:1]:
-        laid_out = functools.partial(picture, small, engine=engine.kind)
+        laid_out = functools.partial(picture, small, engine=engine.kind, timeout=60.0)
         assert f"Layout: {engine.kind}" in str(laid_out()), "Graphviz gave up"
         timed(f"svg of 10³ nodes, laid out by {engine.kind}", laid_out, 5)
     timed("svg of 10³ nodes, built-in layout", lambda: picture(small, engine="builtin"), 5)
