@@ -22,7 +22,7 @@ from .lettering import clean
 from .options import Options
 
 BESIDE = 7.0  # points between an arrow and its label
-PATIENT = 1200  # boxes; a larger picture is put straight with less care, in half the time
+PATIENT = 800  # boxes; a larger picture is put straight with less care, in half the time
 
 TABLE = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
 
