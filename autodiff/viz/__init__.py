@@ -22,7 +22,7 @@ from .dot import to_dot
 from .files import write_whole
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .page import Explorer, to_page
-from .picture import document, prune, to_json
+from .picture import document, outline, prune, to_json
 from .raster import render
 from .scene import compose
 from .svg import to_svg
@@ -49,6 +49,8 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
         _check_arrows(source, form, options)
     if form == "html":
         return to_page(*_pruned_page(source, options))
+    if form not in ("json", "txt") and options.prune is None:
+        _check_size(source, options, advise)
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
     if options.prune is not None and isinstance(source, GradientFlow):
         found = prune(found, source, options.prune)
@@ -61,6 +63,13 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
         return to_dot(found, view, options)
     scene = compose(found, view, options)
     return to_svg(scene, options.theme) if form == "svg" else render(scene, form, options)
+
+
+def _check_size(source: Graph | GradientFlow, options: Options, advise: bool) -> None:
+    """Refuse what is too large before its numbers are gathered."""
+    if len(source.graph if isinstance(source, GradientFlow) else source) > options.max_nodes:
+        bare = outline(source)
+        select(bare, options, _pruner(bare, source) if advise else None)
 
 
 def _check_arrows(source: Graph | GradientFlow, form: str, options: Options) -> None:
