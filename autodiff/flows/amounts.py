@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import columns
+from ..graph import columns, printable
 
 CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
@@ -60,7 +60,7 @@ class Told(dict[str, Any]):
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else printable(str(value), 10_000)  # names among them
 
 
 def flat(x: Any) -> Any:
