@@ -18,12 +18,12 @@ from autodiff.viz import picture
 from autodiff.viz.engine import EngineError, SlowError, engines, run
 from autodiff.viz.options import Options
 from tests.viz import nets
-from tests.viz.watching import check_svg, is_running, nothing_left, started
+from tests.viz.watching import DRAWS, HERE, check_svg, is_running, nothing_left, started
 
 pytestmark = pytest.mark.engine
 
-HERE = bool(engines(Options()))
 needs_graphviz = pytest.mark.skipif(not HERE, reason="needs pygraphviz, or a dot on the PATH")
+needs_raster = pytest.mark.skipif(not DRAWS, reason="needs Graphviz with fonts, such as those of DejaVu")
 only_posix = pytest.mark.skipif(os.name != "posix", reason="a fake dot is a script with a first line that names Python")
 each_engine = pytest.mark.parametrize("engine", [engine.kind for engine in engines(Options())])
 
@@ -186,13 +186,14 @@ def test_a_raster_that_takes_too_long_names_the_limit(flow, fake_dot):
         picture(flow, "png", engine="dot", timeout=1.0)
 
 
-@needs_graphviz
+@needs_raster
 @each_engine
 def test_a_raster_that_takes_too_much_memory_names_the_limit(flow, engine):
     with pytest.raises(PictureError, match=r"no png could be made[\s\S]*instead: memory=2 gives it more \(GiB\)"):
         picture(flow, "png", engine=engine, memory=0.25, dpi=3000)
 
 
+@needs_graphviz
 def test_a_png_that_graphviz_would_shrink_is_refused_with_what_fits(flow):
     with pytest.raises(PictureError, match=r"a png of \d+ × \d+ dots[\s\S]*more than 32767[\s\S]*dpi=\d+, or"):
         picture(flow, "png", dpi=100_000)
@@ -220,7 +221,7 @@ def test_no_limit_is_a_limit_too(flow, options):
     assert "built-in layout" not in picture(flow, "svg", **options)
 
 
-@needs_graphviz
+@needs_raster
 def test_the_built_in_layout_as_png(flow):
     """Who lays out and who draws are two questions."""
     assert picture(flow, "png", engine="builtin", dpi=30).startswith(b"\x89PNG")
@@ -280,7 +281,7 @@ def test_errors_of_the_real_one_are_kept():
             run(engine, "digraph {}", "dot", "json0", Options(timeout=0))
 
 
-@needs_graphviz
+@needs_raster
 def test_nothing_is_printed_and_graphviz_stays_out_of_this_process(flow, tmp_path):
     script = (
         "import sys, autodiff as ad\n"
@@ -338,7 +339,7 @@ def _unfiltered(kind, row, above):
     return out
 
 
-@needs_graphviz
+@needs_raster
 @pytest.mark.parametrize(("theme", "paper"), [("light", (255, 255, 255)), ("dark", (13, 17, 23))])
 def test_a_png_is_as_large_as_the_svg_and_as_colourful(flow, theme, paper):
     root = ET.fromstring(picture(flow, "svg", theme=theme))
@@ -355,19 +356,19 @@ def test_a_png_is_as_large_as_the_svg_and_as_colourful(flow, theme, paper):
             assert np.abs(seen - told).max() <= 3
 
 
-@needs_graphviz
+@needs_raster
 def test_dots_an_inch(flow):
     small, large = (pixels(picture(flow, "png", dpi=dpi)).shape for dpi in (36, 72))
     assert large[0] == pytest.approx(2 * small[0], abs=2)
 
 
-@needs_graphviz
+@needs_raster
 def test_a_pdf(flow):
     data = picture(flow, "pdf")
     assert data.startswith(b"%PDF")
     assert data.rstrip().endswith(b"%%EOF")
 
 
-@needs_graphviz
+@needs_raster
 def test_a_long_picture_is_more_than_graphviz_reads_between_two_quotation_marks(rng):
     assert picture(nets.residual_flow(rng, 20), "png", dpi=30).startswith(b"\x89PNG")

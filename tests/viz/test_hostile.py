@@ -10,10 +10,8 @@ import pytest
 import autodiff as ad
 from autodiff.errors import PictureError
 from autodiff.viz import picture
-from autodiff.viz.engine import engines
 from autodiff.viz.lettering import clean
-from autodiff.viz.options import Options
-from tests.viz.watching import DRAWN, FORMATS, Elements, check, check_html, check_svg, drawn, nothing_left
+from tests.viz.watching import DRAWN, DRAWS, FORMATS, Elements, check, check_html, check_svg, drawn, nothing_left
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -138,11 +136,11 @@ def test_text(payload):
 def test_all_of_them_at_once(form, monkeypatch, capfd, tmp_path):
     flow = flow_of(PAYLOADS)
     with nothing_left(monkeypatch, capfd, tmp_path / "temporary"):
-        if form in DRAWN and not engines(Options()):
-            with pytest.raises(PictureError, match="Graphviz is not installed"):
-                drawn(flow, form)
+        options = {} if form == "notebook" else {"title": PAYLOADS[0]} | ({"dpi": 36} if form in DRAWN else {})
+        if form in DRAWN and not DRAWS:
+            with pytest.raises(PictureError, match=r"Graphviz is not installed|no fonts"):
+                drawn(flow, form, **options)
         else:
-            options = {} if form == "notebook" else {"title": PAYLOADS[0]} | ({"dpi": 36} if form in DRAWN else {})
             check(form, drawn(flow, form, **options), boxes=len(PAYLOADS) + 2)
 
 

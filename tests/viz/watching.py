@@ -14,7 +14,10 @@ from html.parser import HTMLParser
 from autodiff.viz import picture
 from autodiff.viz.engine import engines, run
 from autodiff.viz.options import Options
+from autodiff.viz.raster import able
 
+HERE = bool(engines(Options()))  # something lays out
+DRAWS = able(Options())  # something draws png and pdf: it needs fonts as well
 SVG = "{http://www.w3.org/2000/svg}"
 FORMATS = ("svg", "png", "pdf", "dot", "html", "json", "txt", "notebook", "explorer")
 DRAWN = ("png", "pdf")  # by Graphviz alone
