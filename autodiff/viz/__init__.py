@@ -14,6 +14,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import PictureError
 from ..flows import GradientFlow
 from ..graph import Graph
@@ -41,6 +43,7 @@ def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> 
     return _picture(source, form, read_options(options))
 
 
+@np.errstate(all="ignore")  # what is no number is told in the picture
 def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: bool = True) -> str | bytes:
     if options.prune is not None and not isinstance(source, GradientFlow):
         refuse(f"draw: prune={options.prune!r} of a graph", "edges are pruned by their δ, and a graph has none",

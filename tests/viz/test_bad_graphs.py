@@ -1,5 +1,6 @@
 """Graphs that have nothing to show, or too much, or nothing but what is no number: a right picture or a named error."""
 
+import re
 import time
 
 import numpy as np
@@ -110,6 +111,30 @@ def test_the_picture_says_what_is_no_number(bad):
         assert f"{word} of 6" in shown
     assert "empty" in drawn(bad("zero-size"), "txt")
     assert "no path" in drawn(bad("no path"), "txt")
+
+
+CHOICES = (
+    {"collapse": 1}, {"collapse": 1, "direction": "LR"}, {"prune": 0.98}, {"arrows": "both"}, {"arrows": "reverse"},
+    {"focus": 0}, {"theme": "dark"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [*BAD, 0.0, 1e308])
+@pytest.mark.parametrize("form", ["svg", "dot", "html", "json", "txt"])
+def test_a_residual_net_of_no_numbers_with_every_choice(number, form, monkeypatch, capfd, tmp_path):
+    rng = np.random.default_rng(0)
+    flow = nets.residual_flow(rng)
+    with np.errstate(all="ignore"):
+        flow = flow.graph.backward(np.float64(number))
+    with nothing_left(monkeypatch, capfd, tmp_path / "temporary"):
+        for options in CHOICES:
+            if form == "html" and "arrows" in options:
+                continue
+            found = drawn(flow, form, engine="builtin", **options)
+            check(form, found)
+            if form == "svg":
+                shown = [element.text or "" for element in check_svg(found).iter() if not element.tag.endswith("style")]
+                assert not any(re.search(r"\b(nan|inf)\b|-0 %|  ,| ,", text) for text in shown), shown
 
 
 # -- 10⁵ nodes ---------------------------------------------------------------------------------------------------------
