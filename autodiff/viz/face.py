@@ -183,9 +183,9 @@ def _scope_face(box: Box, scale: Scale) -> Face:
         rows.append(Row("", f"no path from {lost} of {len(paths)}", "@muted", italic=True))
     if box.join is not None:
         skip, residual = box.join["skip_share"], box.join["residual_share"]
-        told = f"skip {skip:z.0%} · residual {residual:z.0%}".replace("-", "−").replace("%", " %")
+        shares = f"skip {skip:z.0%} · residual {residual:z.0%}".replace("-", "−").replace("%", " %")
         known = math.isfinite(skip) and math.isfinite(residual)
-        rows.append(Row("", told if known else "no shares: its δ is zero or no number"))
+        rows.append(Row("", shares if known else "no shares: its δ is zero or no number"))
     name = clean(" / ".join(box.group))
     return Face(name, "", rows, bool(paths) and not any(paths) and paths[0] is False, False, True,
                 more=f"{name}: {counts}")  # fmt: skip
