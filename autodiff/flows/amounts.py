@@ -108,17 +108,22 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
         total = np.zeros(0)
     terms = [_filled(term, total) for term in terms]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        vectors = [_wide(term) for term in terms]
-        scale = max([_scale(x) for x in vectors], default=1.0)
-        vectors = [x / scale for x in vectors]
-        g = _wide(total) / scale
-        unit = _scale(g)  # g may be far smaller than its terms, and its square may not exist
-        gg = float(np.real(np.vdot(g / unit, g / unit)))
-        norms = [norm(x) for x in vectors]
+        vectors, g = [_wide(term) for term in terms], _wide(total)
+        squares = [float(np.vdot(x, x).real) for x in (*vectors, g)]
+        scale = unit = 1.0
+        if not all(FAINT < square < math.inf for square in squares):  # some were lost on the way
+            scale = max([_scale(x) for x in vectors], default=1.0)
+            vectors = [x / scale for x in vectors]
+            g = g / scale
+            unit = _scale(g)  # g may be far smaller than its terms, and its square may not exist
+            g = g / unit
+            norms, gg = [norm(x) for x in vectors], float(np.vdot(g, g).real)
+        else:
+            norms, gg = [math.sqrt(square) for square in squares[:-1]], squares[-1]
         whole, size = sum(norms), math.sqrt(gg) * unit
         found = []
         for x, length in zip(vectors, norms, strict=True):
-            along = float(np.real(np.vdot(g / unit, x))) if x.size == g.size else math.nan
+            along = float(np.vdot(g, x).real) if x.size == g.size else math.nan
             found.append({
                 "projection": along / unit / gg if gg else math.nan,
                 "norm_share": length / whole if whole else math.nan,

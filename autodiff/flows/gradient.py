@@ -14,13 +14,15 @@ import numpy as np
 from ..archive import unreadable
 from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
 from ..graph import Graph, Node, Values, table
-from .amounts import Rows, Told, divide, extent, flat, norm, pooled, statistics
+from .amounts import Rows, Told, divide, flat, norm, statistics
+from .blocks import Outline, Swept, join_rows, scope_rows
 from .compare import compare, keys
-from .routes import amounts, by_branches, fewest, swept, through
+from .routes import amounts, by_branches, fewest, swept
 from .stored import restore, store
-from .structure import ENDS, Join, find_joins, join_at, scopes
-from .told import called, tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
+from .structure import join_at, scopes
+from .told import called, tell_pruned, tell_shares, tell_spectrum
 from .trend import numbered, trend
+from .walks import ENDS
 
 
 class GradientFlow:
@@ -158,40 +160,23 @@ class GradientFlow:
             :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
             ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
         """
-        rows = Rows(dict(row) for row in self._joined)
-        rows.told = tell_joins(rows)
+        rows = Rows(dict(row) for row in self._joins)
+        rows.told = self._joins.told
         return rows
 
     @functools.cached_property
-    def _joined(self) -> list[dict[str, Any]]:
-        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
-        homes = scopes(self.graph)
-        return [{**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph)]
+    def outline(self) -> Outline:
+        """Where the joins of the graph are, found once."""
+        return Outline(self.graph)
 
-    def _row(self, join: Join) -> dict[str, Any]:
-        """A join with what comes back through each of its two ways."""
-        ambiguous = join.skip is None
-        row: dict[str, Any] = {
-            "join": join.join, "fork": join.fork, "skip": join.skip, "residual": join.residual, "kind": join.kind,
-            "norm": join.norm, "skip_operations": join.operations[0], "residual_operations": join.operations[1],
-            "ambiguous": ambiguous, "skip_share": None, "residual_share": None, "skip_norm": None,
-            "residual_norm": None, "cosine": None,
-        }  # fmt: skip
-        g = self.delta[join.fork]
-        if g is None or ambiguous:
-            return row
-        skip, residual = (
-            through(
-                self.graph, self.values, self.scales, join.join, k, join.fork, self.contributions.get((join.join, k))
-            )
-            for k in join.positions
-        )
-        if skip is not None and residual is not None:
-            shares = divide([skip, residual], g)["terms"]
-            row["skip_share"], row["residual_share"] = (share["projection"] for share in shares)
-            row["skip_norm"], row["residual_norm"] = norm(skip), norm(residual)
-            row["cosine"] = divide([skip], residual)["terms"][0]["cosine"]
-        return row
+    @functools.cached_property
+    def _joins(self) -> Rows:
+        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
+        return join_rows(self._swept, self.outline)
+
+    @property
+    def _swept(self) -> Swept:
+        return Swept(self.graph, self.values, self.delta, self.contributions, self.scales)
 
     def by_scope(self, depth: int | None = None) -> Rows:
         """A row a scope, in order of computation.
@@ -209,31 +194,7 @@ class GradientFlow:
             nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join. Its
             ``summary`` counts ``scopes``, ``nonfinite`` and ``no_path`` over all of them, its ``told`` is a sentence.
         """
-        homes = scopes(self.graph)
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for v, path in enumerate(homes):
-            groups.setdefault(path[:depth], []).append(v)
-        joins: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for row in self.joins():
-            joins.setdefault(homes[row["join"]][:depth], []).append(row)
-        rows = Rows()
-        for path, members in groups.items():
-            ops = [extent(self.delta[v]) for v in members if self._counts(v, False)]
-            leaves = [extent(self.delta[v]) for v in members if self._counts(v, True)]
-            here = joins.get(path, [])
-            clear = here[0] if len(here) == 1 else {}
-            rows.append({
-                "scope": "/".join(path), "nodes": len(members), "delta": pooled(ops), "parameters": pooled(leaves),
-                "nonfinite": sum(s["nan"] + s["+inf"] + s["-inf"] for s in ops + leaves),
-                "no_path": sum(self.delta[v] is None for v in members),
-                "joins": len(here), "skip": clear.get("skip_share"), "residual": clear.get("residual_share"),
-            })  # fmt: skip
-        rows.summary = {"scopes": len(rows), **{key: sum(row[key] for row in rows) for key in ("nonfinite", "no_path")}}
-        rows.told = tell_scopes(rows)
-        return rows
-
-    def _counts(self, v: int, leaf: bool) -> bool:
-        return self.delta[v] is not None and (self.graph.ops[v].kind in ENDS) is leaf
+        return scope_rows(self._swept, self.outline, self._joins, depth)
 
     def by_path(self, key: int | str | Node) -> list[Any]:
         """δ of a node, split exactly by the number of residual branches that the gradient came through.
@@ -248,7 +209,7 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        joins = find_joins(self.graph)
+        joins = self.outline.joins
         tables = by_branches(self.graph, self.values, self.seeds, joins, self.contributions, self.scales)
         parts = [table[v] for table in tables]
         return [np.zeros(self.graph.shapes[v], self.graph.dtypes[v])[()] if part is None else part for part in parts]
@@ -447,17 +408,18 @@ class GradientFlow:
         """
         rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
         chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
-        forks = sorted({join.fork for join in find_joins(self.graph) if self.delta[join.fork] is not None})
+        forks = sorted({join.fork for join in self.outline.joins if self.delta[join.fork] is not None})
         if len(chosen) > 1 or len(forks) < 2:
             names, sizes, lost = ([row[key] for row in chosen] for key in ("scope", "delta", "nonfinite"))
             scopes_ = set(names)
-            nodes = [v for v, path in enumerate(scopes(self.graph)) if "/".join(path[:depth]) in scopes_]
+            nodes = [v for v, path in enumerate(self.outline.homes) if "/".join(path[:depth]) in scopes_]
         else:
             names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
             found = [statistics(self.delta[v]) for v in forks]
             sizes, lost = [s["rms"] for s in found], [s["nan"] + s["+inf"] + s["-inf"] for s in found]
             nodes = forks
-        dtypes = [self.graph.dtypes[v] for v in nodes if self._counts(v, False) or v in forks]
+        arrived = [v for v, op in enumerate(self.graph.ops) if self.delta[v] is not None and op.kind not in ENDS]
+        dtypes = [self.graph.dtypes[v] for v in {*arrived, *forks}.intersection(nodes)]
         floats = [t for t in dtypes if not isinstance(t, tuple)] or [np.dtype(np.float64)]
         coarsest = max(floats, key=lambda t: float(np.finfo(t).smallest_normal))
         return trend(names[::-1], [math.nan if s is None else s for s in sizes[::-1]], lost[::-1], coarsest)

@@ -12,9 +12,7 @@ from ..op import ITEM
 from ..sweep import contribution, deltas, reaching
 from .amounts import norm
 from .structure import Join, window
-
-Edge = tuple[int, int]
-"""One edge: the consumer and the argument position at which it reads."""
+from .walks import Edge
 
 
 def without(graph: Graph, edges: Any) -> Graph:
