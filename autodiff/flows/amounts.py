@@ -73,6 +73,8 @@ def flat(x: Any) -> Any:
 
 def _wide(x: Any) -> Any:
     """In at least double precision, so that squares of half-precision numbers neither vanish nor overflow."""
+    if type(x) is np.ndarray and x.dtype is DOUBLE:  # nearly always: nothing to do
+        return x.ravel()
     x = flat(x)
     return x.astype(np.result_type(x.dtype, np.float64), copy=False)
 
@@ -84,8 +86,7 @@ def _scale(x: Any) -> float:
 
 def norm(x: Any) -> float:
     """‖x‖ over all elements, without overflow or underflow on the way."""
-    if type(x) is not np.ndarray or x.dtype is not DOUBLE:
-        x = _wide(x)
+    x = _wide(x)
     square = float(np.vdot(x, x).real)
     if FAINT < square < math.inf:  # nearly always: nothing was lost on the way
         return math.sqrt(square)
@@ -127,7 +128,7 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
             found.append({
                 "projection": along / unit / gg if gg else math.nan,
                 "norm_share": length / whole if whole else math.nan,
-                "cosine": float(np.clip(along / math.sqrt(gg) / length, -1, 1)) if gg and length else math.nan,
+                "cosine": min(max(along / math.sqrt(gg) / length, -1.0), 1.0) if gg and length else math.nan,
             })  # fmt: skip
     return {
         "norm": size * scale, "sum_of_norms": whole * scale, "cancels": len(terms) > 1 and size < CANCELS * whole,
