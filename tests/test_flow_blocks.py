@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff.flows.amounts import divide, divide_in_two, norm
 from autodiff.flows.blocks import Outline, Swept, join_rows, scope_rows
 from autodiff.flows.routes import through
 from autodiff.flows.structure import Seen, find_joins
@@ -165,3 +166,15 @@ def test_joins_in_time_that_grows_with_the_graph(net):
         return best
 
     assert seconds(480) < 9 * seconds(120)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-200, 1e200, 0.0, np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(), (7,), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_two_terms_are_divided_as_any_number_of_them(size, shape, dtype, rng):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        a, b = ((rng.normal(size=shape) * factor).astype(dtype) for factor in (size, 1.0))
+        whole = a + b
+    terms, found = divide([a, b], whole)["terms"], divide_in_two(a, b, whole)
+    wanted = [*(term["projection"] for term in terms), norm(a), norm(b), divide([a], b)["terms"][0]["cosine"]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)

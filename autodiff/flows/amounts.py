@@ -136,6 +136,18 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def divide_in_two(a: Any, b: Any, total: Any) -> tuple[float, float, float, float, float]:
+    """The projection shares of two terms of a total, their lengths, and the cosine of the angle between them."""
+    x, y, g = (_wide(part) for part in (a, b, total))
+    xx, yy, gg = (float(np.vdot(part, part).real) for part in (x, y, g))
+    if x.size == y.size == g.size and all(FAINT < square < math.inf for square in (xx, yy, gg)):
+        along, across, between = (float(np.vdot(p, q).real) for p, q in ((g, x), (g, y), (y, x)))
+        lengths = math.sqrt(xx), math.sqrt(yy)
+        return along / gg, across / gg, *lengths, min(max(between / lengths[1] / lengths[0], -1.0), 1.0)
+    first, second = (term["projection"] for term in divide([a, b], total)["terms"])
+    return first, second, norm(a), norm(b), divide([a], b)["terms"][0]["cosine"]
+
+
 def extent(x: Any) -> dict[str, Any]:
     """What :func:`pooled` reads of :func:`statistics`, in a fraction of the time where all elements are finite."""
     wide = _wide(x)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..graph import LITERAL, Graph, Values
-from .amounts import Rows, divide, extent, norm, pooled
+from .amounts import Rows, divide_in_two, extent, pooled
 from .routes import through
 from .structure import Join, Seen, adds_nothing, find_joins, scopes
 from .told import tell_joins, tell_scopes
 from .walks import ENDS, Edge, Senders, senders, senders_within
+
+SHARES = ("skip_share", "residual_share", "skip_norm", "residual_norm", "cosine")
+"""What the row of a join says of the two ways."""
 
 
 class Swept(NamedTuple):
@@ -100,8 +103,7 @@ def _row(
     row: dict[str, Any] = {
         "join": join.join, "fork": join.fork, "skip": join.skip, "residual": join.residual, "kind": join.kind,
         "norm": join.norm, "skip_operations": join.operations[0], "residual_operations": join.operations[1],
-        "ambiguous": join.skip is None, "skip_share": None, "residual_share": None, "skip_norm": None,
-        "residual_norm": None, "cosine": None,
+        "ambiguous": join.skip is None, **dict.fromkeys(SHARES),
     }  # fmt: skip
     graph, values, delta, sent, scales = swept
     g = delta[join.fork]
@@ -114,10 +116,7 @@ def _row(
         for k, way in zip(join.positions, ways, strict=True)
     )  # fmt: skip
     if skip is not None and residual is not None:
-        shares = divide([skip, residual], g)["terms"]
-        row["skip_share"], row["residual_share"] = (share["projection"] for share in shares)
-        row["skip_norm"], row["residual_norm"] = norm(skip), norm(residual)
-        row["cosine"] = divide([skip], residual)["terms"][0]["cosine"]
+        row.update(zip(SHARES, divide_in_two(skip, residual, g), strict=True))
     return row
 
 
