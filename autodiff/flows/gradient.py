@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -12,12 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..archive import unreadable
-from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
+from ..errors import GraphError, PictureError, message
 from ..graph import Graph, Node, Values, table
 from .amounts import Rows, Told, divide, flat, norm, statistics
 from .blocks import Outline, Swept, join_rows, scope_rows
 from .compare import compare, keys
-from .routes import amounts, by_branches, fewest, swept
+from .routes import amounts, by_branches, edges_named, fewest, swept
+from .seeds import seeds_of
 from .stored import restore, store
 from .structure import join_at, scopes
 from .told import called, tell_pruned, tell_shares, tell_spectrum
@@ -165,14 +165,14 @@ class GradientFlow:
         return rows
 
     @functools.cached_property
-    def outline(self) -> Outline:
+    def _outline(self) -> Outline:
         """Where the joins of the graph are, found once."""
         return Outline(self.graph)
 
     @functools.cached_property
     def _joins(self) -> Rows:
         """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
-        return join_rows(self._swept, self.outline)
+        return join_rows(self._swept, self._outline)
 
     @property
     def _swept(self) -> Swept:
@@ -194,7 +194,7 @@ class GradientFlow:
             nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join. Its
             ``summary`` counts ``scopes``, ``nonfinite`` and ``no_path`` over all of them, its ``told`` is a sentence.
         """
-        return scope_rows(self._swept, self.outline, self._joins, depth)
+        return scope_rows(self._swept, self._outline, self._joins, depth)
 
     def by_path(self, key: int | str | Node) -> list[Any]:
         """δ of a node, split exactly by the number of residual branches that the gradient came through.
@@ -209,7 +209,7 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        joins = self.outline.joins
+        joins = self._outline.joins
         tables = by_branches(self.graph, self.values, self.seeds, joins, self.contributions, self.scales)
         parts = [table[v] for table in tables]
         return [np.zeros(self.graph.shapes[v], self.graph.dtypes[v])[()] if part is None else part for part in parts]
@@ -265,7 +265,7 @@ class GradientFlow:
                 message(f"scale({edge!r}, {factor!r})", "a contribution is multiplied by a real number",
                         "a factor such as 0.5; cut(edge) for 0")
             )  # fmt: skip
-        return self._scaled({**self.scales, **dict.fromkeys(self._edges(edge), float(factor))})
+        return self._scaled({**self.scales, **dict.fromkeys(self._named(edge), float(factor))})
 
     def cut(self, *edges: Any, skip: Any = None, residual: Any = None) -> GradientFlow:
         """The flow in which nothing goes back along these edges; see :meth:`scale`.
@@ -287,12 +287,12 @@ class GradientFlow:
         >>> flow.cut(skip="block1")["x"], flow.cut(residual="block1")["x"]
         (np.float64(3.0), np.float64(1.0))
         """
-        found = [pair for edge in edges for pair in self._edges(edge)]
+        found = [pair for edge in edges for pair in self._named(edge)]
         for given, way in ((skip, "skip"), (residual, "residual")):
             for key in given if isinstance(given, list) else [] if given is None else [given]:
                 join = join_at(self.graph, key)
                 k = getattr(join, way)
-                found += self._edges((self.graph.inputs[join.join][k], join.join, k))
+                found += self._named((self.graph.inputs[join.join][k], join.join, k))
         return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
 
     def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
@@ -300,31 +300,8 @@ class GradientFlow:
         found = swept(self.graph, self.values, self.seeds, scales, contributions)
         return GradientFlow(self.graph, self.values, found, contributions, self.seeds, scales)
 
-    def _edges(self, edge: Any) -> list[tuple[int, int]]:
-        """The edge or edges that a user names, keyed (consumer, position)."""
-        nodes = edge[:2] if isinstance(edge, tuple) and len(edge) in (2, 3) else ()
-        if not nodes or not all(isinstance(v, (str, int, np.integer, Node)) for v in nodes):
-            raise GraphError(
-                message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
-                        "(source, consumer), or (source, consumer, position)")
-            )  # fmt: skip
-        u = self.graph.node(edge[0]).index
-        uses = [(w, k) for w, k in self.graph.consumers[u] if self._is(w, edge[1])]
-        if len(edge) == 3:
-            uses = [(w, k) for w, k in uses if k == edge[2]]
-        found = [use for use in uses if use in self.contributions or self.scales.get(use) == 0]
-        if not found:
-            known = ", ".join(f"({u}, {w}, {k})" for w, k in self.graph.consumers[u][:6]) or "none"
-            raise GraphError(
-                message(f"no δ goes along an edge {edge!r}", f"the edges from node {u} are {known}", "one of them")
-            )
-        return found
-
-    def _is(self, w: int, key: Any) -> bool:
-        """Whether node w is the one meant: its number, its name, itself, or its operation."""
-        if isinstance(key, str) and key == self.graph.ops[w].name:
-            return True
-        return self.graph.names.get(w) == key if isinstance(key, str) else self.graph.node(key).index == w
+    def _named(self, edge: Any) -> list[tuple[int, int]]:
+        return edges_named(self.graph, edge, self.contributions.keys() | {e for e, f in self.scales.items() if f == 0})
 
     def prune(self, keep: float = 0.98, key: Any = None) -> Told:
         """The edges that carry most of the gradient, as few as were found.
@@ -359,11 +336,7 @@ class GradientFlow:
         def enough(edges: list[tuple[int, int]]) -> bool:
             return self._likeness(self.cut_to(edges), targets) >= keep
 
-        low, high = 0, len(order)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if enough(order[:middle]) else (middle + 1, high)
-        kept = order[:high] if high == len(order) and not enough(order) else fewest(self.graph, order[:high], enough)
+        kept = fewest(self.graph, order, enough)
         best = self.cut_to(kept)
         found = Told(
             edges=sorted(kept), dropped=len(self.contributions) - len(kept),
@@ -408,11 +381,11 @@ class GradientFlow:
         """
         rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
         chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
-        forks = sorted({join.fork for join in self.outline.joins if self.delta[join.fork] is not None})
+        forks = sorted({join.fork for join in self._outline.joins if self.delta[join.fork] is not None})
         if len(chosen) > 1 or len(forks) < 2:
             names, sizes, lost = ([row[key] for row in chosen] for key in ("scope", "delta", "nonfinite"))
             scopes_ = set(names)
-            nodes = [v for v, path in enumerate(self.outline.homes) if "/".join(path[:depth]) in scopes_]
+            nodes = [v for v, path in enumerate(self._outline.homes) if "/".join(path[:depth]) in scopes_]
         else:
             names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
             found = [statistics(self.delta[v]) for v in forks]
@@ -549,30 +522,7 @@ def _without_viz() -> PictureError:
 
 def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
     """One reverse sweep that keeps every δ and every contribution."""
-    outputs, given = graph.outputs, _given(graph, seed)
-    seeds: dict[int, Any] = {}
-    for v, s in zip(outputs, given, strict=True):
-        shape, dtype = graph.shapes[v], graph.dtypes[v]
-        if s is None:
-            if shape != ():
-                raise NotScalarError(
-                    message(
-                        f"backward: the output has shape {shape}",
-                        "without a seed a gradient belongs to one real number",
-                        "sum it, or pass a seed of that shape: graph.backward(np.ones(...)); ad.jacobian gives it all",
-                    )
-                )
-            s = np.ones((), dtype)
-        if np.shape(s) != shape or not np.can_cast(np.asarray(s).dtype, dtype, "same_kind"):
-            raise SeedError(
-                message(
-                    f"backward: the seed is {np.asarray(s).dtype}{list(np.shape(s))}, the output {dtype}{list(shape)}",
-                    "a seed is a δ, and a δ has the shape and dtype of its node",
-                    "give a seed with the shape of the output",
-                )
-            )
-        s = np.array(s, dtype)
-        seeds[v] = seeds[v] + s if v in seeds else s if shape else s[()]
+    seeds = seeds_of(graph, seed)
     contributions: dict[tuple[int, int], Any] = {}
     if graph.values is None:
         raise GraphError(
@@ -584,33 +534,6 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
         )
     delta = swept(graph, graph.values, seeds, {}, contributions)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
-
-
-def _given(graph: Graph, seed: Any) -> list[Any]:
-    """The seed of each output in order, from the container that the function returned or from a plain list."""
-    count, name = len(graph.outputs), graph.title or "this function"
-    if seed is None and count != 1:
-        raise NotScalarError(
-            message(
-                f"backward: the graph of {name} has {count} outputs",
-                "each output needs a seed of its own",
-                "graph.backward([seed, seed, …]), one for each output in order, or in the function's own container",
-            )
-        )
-    flat: list[Any] = [seed] if count == 1 else list(seed) if isinstance(seed, (list, tuple)) else []
-    if graph.tree is not None and seed is not None:
-        with contextlib.suppress(ValueError, TypeError):  # of another container
-            flat = graph.tree.flatten_up_to(seed)
-    if len(flat) != count or any(isinstance(s, Mapping) for s in flat):
-        returned = f"a {graph.tree.type.__name__}" if graph.tree is not None and graph.tree.type else "its outputs"
-        raise SeedError(
-            message(
-                f"backward: the seed is a {type(seed).__name__} of another structure than what {name} returned",
-                f"it returned {returned} with {count} output{'s' * (count != 1)}, and each has a seed of its own",
-                "a container of the same structure, or a list with one seed for each output in order",
-            )
-        )
-    return flat
 
 
 Graph.backward_hook = staticmethod(_backward)
