@@ -17,6 +17,9 @@ import numpy as np
 
 from .errors import GraphError, LoadError, message
 
+UNREADABLE = (ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile)
+"""What a file raises that holds something else than it should."""
+
 
 def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     """A value as JSON; arrays and NumPy scalars go into `arrays` and leave their key behind.
@@ -130,7 +133,7 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, RecursionError, zipfile.BadZipFile, KeyError, EOFError, AttributeError, MemoryError) as error:
+    except (*UNREADABLE, OSError, EOFError, MemoryError) as error:
         raise unreadable(path, str(error) or type(error).__name__) from None
     if not isinstance(document, dict) or document.get("format") != form:
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
@@ -141,4 +144,5 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
 
 def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:
     """The error for a file that is not what it should be."""
-    return LoadError(message(f"{os.fspath(path)} cannot be read as a graph", why, "write it with graph.save(path) or flow.save(path)"))
+    instead = "write it with graph.save(path) or flow.save(path)"
+    return LoadError(message(f"{os.fspath(path)} cannot be read as a graph", why, instead))

@@ -257,11 +257,20 @@ class Call:
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
         """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""
+        start = self.start(seeds)
+        delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
+        return self.gradients(delta, seeds)
+
+    def start(self, seeds: Sequence[Any]) -> dict[int, Any]:
+        """What a sweep starts from: the seeds by their nodes."""
         start: dict[int, Any] = {}
         for node, seed in zip(self.nodes, seeds, strict=True):
             if node is not None and seed is not None:
                 start[node] = start[node] + seed if node in start else seed
-        delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
+        return start
+
+    def gradients(self, delta: list[Any], seeds: Sequence[Any]) -> Any:
+        """The δ of each argument after a sweep, in the containers of the arguments; they share memory with nothing."""
         found: list[Any] = []
         taken = {id(seed) for seed in seeds}
         for index, value in zip(self.trace.graph.arguments, self.values, strict=True):

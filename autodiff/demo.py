@@ -19,8 +19,8 @@ import optree
 from .errors import CommandError, message
 from .flows import GradientFlow, Rows, divide, norm
 from .transforms import flow, name, scope, stop_gradient, value_and_grad
-from .viz.engine import engines
 from .viz.options import Options
+from .viz.raster import able
 
 BLOCKS, WIDTH, BATCH = 8, 64, 64
 RATE, MOMENTUM, DECAY = 0.02, 0.9, 1e-4
@@ -252,7 +252,7 @@ def run(out: Path, epochs: int, seed: int) -> float:
 
 def draw(out: Path, trained: GradientFlow) -> list[tuple[Path, str]]:
     """The three pictures: PNG where Graphviz can make it, SVG elsewhere."""
-    form = "png" if engines(Options()) else "svg"
+    form = "png" if able(Options()) else "svg"
     block, network_, example = (out / f"{stem}.{form}" for stem in ("block", "network", "worked_example"))
     middle = f"block{BLOCKS // 2}"
     members = [v for v, path in enumerate(trained.graph.scopes) if path == (middle,)]

@@ -486,7 +486,7 @@ class Graph:
         return drawn
 
     def __repr__(self) -> str:
-        title = f" of {self.title}" if self.title else ""
+        title = f" of {printable(self.title)}" if self.title else ""
         edges = sum(1 for _ in self.edges)
         return f"<graph{title}: {len(self.ops)} nodes, {edges} edges, {len(self.outputs)} outputs>"
 
@@ -512,6 +512,13 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
     return bool(a == b or (a != a and b != b))
+
+
+def printable(text: str, width: int = 80) -> str:
+    """A name that can be printed anywhere: on one line, what a terminal would obey or no encoding has as its escape."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def cell(value: Any, width: int = 34) -> str:
@@ -550,7 +557,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
         rows.append(
             (
                 str(i),
-                "/".join((*graph.scopes[i], graph.names.get(i, ""))),
+                printable("/".join((*graph.scopes[i], graph.names.get(i, "")))),
                 graph.ops[i].name + (f"[{settings}]" if settings else ""),
                 " ".join(
                     f"%{v}" if v != LITERAL else cell(literal, 12)

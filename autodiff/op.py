@@ -159,7 +159,7 @@ def leak(what: str, x: Any) -> LeakError:
             message(
                 f"{what} ({x.dtype}{list(x.shape)}) was asked for inside of vmap",
                 "it stands for one array of each example, and what is decided on a value is decided for all of them",
-                "choose with np.where(condition, a, b), index with autodiff.numpy.asarray(a)[i]; leave an argument that "
+                "choose with np.where(condition, a, b), index with autodiff.numpy.asarray(a)[i]; leave what "
                 "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
             )
         )

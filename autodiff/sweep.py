@@ -11,7 +11,7 @@ Here, and nowhere else, broadcasting is undone (:func:`conform`) and contributio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ def deltas(
     release: bool = False,
     masked: bool = False,
     contributions: dict[tuple[int, int], Any] | None = None,
+    only: Container[tuple[int, int]] | None = None,
     scales: Mapping[tuple[int, int], float] | None = None,
     targets: Sequence[int] | None = None,
     visit: Callable[[int, int, int], None] | None = None,
@@ -49,9 +50,11 @@ def deltas(
         The seeds may hold exact zeros that must stay zeros, whatever was saved.
     contributions : dict, optional
         Filled with the term of every edge, keyed (consumer, position); a node with several results is sent a tuple,
-        with None for those that the term is not about.
+        with None for those that the term is not about. No bit of a δ depends on what is kept.
+    only : container, optional
+        The edges whose contributions are kept; all of them by default.
     scales : mapping, optional
-        Factors on the terms of some edges, keyed like `contributions`, which must be asked for as well.
+        Factors on the terms of some edges, keyed like `contributions`, which must be kept as well.
     targets : sequence of int, optional
         Visit only nodes that lead to these; all the inputs of the graph by default.
     visit : callable, optional
@@ -100,18 +103,17 @@ def deltas(
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
                     delta[w] = results[w] = arguments[w] = None
-                if contributions is not None and type(term) is Slot:
-                    if scales and (w, k) in scales:
-                        term.value = term.value * term.value.dtype.type(scales[w, k])
-                    contributions[w, k] = tuple(term.value if i == term.index else None for i in range(len(shape)))
+                kept = contributions if only is None or (w, k) in only else None
+                if kept is not None and type(term) in (Slot, Update):
+                    term = _kept(op, k, term, kept, (w, k), scales, shape, dtype)
                 if term.shape != shape or term.dtype is not dtype:
-                    total, own, term = _fit(op, k, term, total, own, shape, dtype, contributions is not None)
+                    total, own, term = _fit(op, k, term, total, own, shape, dtype)
                     if term is None:
                         continue
-                if contributions is not None:
+                if kept is not None:
                     if scales and (w, k) in scales:
                         term = term * dtype.type(scales[w, k])
-                    contributions[w, k] = term
+                    kept[w, k] = term
                 if total is None:
                     total = term
                 elif own and type(term) is np.ndarray:
@@ -264,9 +266,21 @@ def _guarded(
         return run_later(later, (term, d, y, *args))[0]
 
 
-def _fit(
-    op: Op, k: int, term: Any, total: Any, own: bool, shape: Any, dtype: Any, dense: bool
-) -> tuple[Any, bool, Any]:
+def _kept(
+    op: Op, k: int, term: Any, kept: Any, edge: tuple[int, int], scales: Any, shape: Any, dtype: Any
+) -> Any:
+    """The same term, of which an array is kept. A deferred one stays so, unless it is scaled: no bit of δ changes."""
+    scaled = bool(scales) and edge in scales
+    if type(term) is Slot:
+        if scaled:
+            term.value = term.value * term.value.dtype.type(scales[edge])
+        kept[edge] = tuple(term.value if i == term.index else None for i in range(len(shape)))
+        return term
+    kept[edge] = whole = conform(op, k, term.dense(shape, dtype), shape, dtype)
+    return whole if scaled else term
+
+
+def _fit(op: Op, k: int, term: Any, total: Any, own: bool, shape: Any, dtype: Any) -> tuple[Any, bool, Any]:
     """What to do with a term that is not yet an array of its node's shape and dtype.
 
     Returns the sum so far, whether the gather owns it, and what is left to be added: None where it was added here.
@@ -278,8 +292,8 @@ def _fit(
         parts[term.index] = part if parts[term.index] is None else parts[term.index] + part
         return tuple(parts), False, None
     if kind is Update:
-        if dense or isinstance(term.value, Traced) or isinstance(total, Traced):
-            if total is not None and not dense:
+        if isinstance(term.value, Traced) or isinstance(total, Traced):
+            if total is not None:
                 return OPERATIONS["scatter_add"](total, term.value, index=term.index), False, None
             return total, own, conform(op, k, term.dense(shape, dtype), shape, dtype)
         if total is None:

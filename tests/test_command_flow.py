@@ -5,6 +5,7 @@ tables and refusals one each does, the others run in this process.
 """
 
 import csv
+import errno
 import io
 import json
 import math
@@ -180,6 +181,21 @@ def test_flow_writes_into_a_file_whose_suffix_says_how(tmp_path, printed):
         out = tmp_path / f"t.{suffix}"
         assert printed("flow", "before.json", "-o", str(out)) == f"{out}\n"
         assert out.read_text(encoding="utf-8") == printed("flow", "before.json", *flags)
+
+
+@pytest.mark.parametrize("command", ["flow", "diff"])
+def test_a_table_is_written_whole_or_not_at_all(tmp_path, refused, monkeypatch, command):
+    out = tmp_path / "t.txt"
+    out.write_text("of last week")
+
+    def full(*places):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    both = ("before.json", "after.json") if command == "diff" else ("before.json",)
+    assert os.strerror(errno.ENOSPC) in refused(command, *both, "-o", str(out))
+    assert out.read_text() == "of last week"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_flow_saves_what_flow_reads(tmp_path, printed):

@@ -412,6 +412,9 @@ def test_doctor_tries_graphviz_before_it_says_that_it_works(monkeypatch):
 
     monkeypatch.setattr(doctor, "run", fail)
     assert "does not work: dot was ended by signal 11" in doctor.graphviz()
+    monkeypatch.setattr(doctor, "run", lambda *args: b"")
+    monkeypatch.setattr(doctor, "check_letters", fail)
+    assert "lays out, but no PNG or PDF: dot was ended by signal 11" in doctor.graphviz()
 
 
 def test_commands_raise_the_packages_own_errors():

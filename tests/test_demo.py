@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path, capsys):
 
 
 def test_without_graphviz_the_pictures_are_svg(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(demo, "engines", lambda options: [])
+    monkeypatch.setattr(demo, "able", lambda options: False)
     written = demo.draw(tmp_path, demo.on_held_out(*small))
     assert [path.suffix for path, _ in written] == [".svg"] * 3
     worked = (tmp_path / "worked_example.svg").read_text(encoding="utf-8")

@@ -406,7 +406,7 @@ def test_what_joins_say(flow):
     assert rows.told.startswith("4 joins. Back through the skips comes ")
     assert ad.flow(lambda x: x * x)(1.0).joins().told == "No skip connection was found."
     unclear = ad.flow(lambda x: np.sin(x) + np.cos(x))(1.0).joins()
-    assert unclear.told == "1 join, of which 1 is ambiguous (a scope named skip or residual would decide)."
+    assert unclear.told == "1 join, which is ambiguous (a scope named skip or residual would decide)."
 
 
 # -- two flows ---------------------------------------------------------------------------------------------------------

@@ -66,7 +66,50 @@ def test_joins_where_skips_oppose():
     assert "8.33 % of δ on average, from −50 % (opposing the rest) at block1 to 66.7 % at block2;" in told
     assert "at 1 of them skip and residual branch oppose each other" in told
     told = branched([np.nan]).joins().told
-    assert told == "1 join; of no δ a share comes back through them."
+    assert told == "1 join; at its fork δ is not finite, and no share of it can be told."
+
+
+@pytest.mark.parametrize(
+    ("factors", "seed", "said"),
+    [
+        ([0.5], 1.0, "1 join. Back through the skip comes 66.7 % of δ."),
+        ([-0.5], 1.0, "1 join. Back through the skip comes 200 % of δ; skip and residual branch oppose each other."),
+        ([0.5, 0.5], 0.0, "2 joins; at all of their forks δ is zero, and no share of it can be told."),
+        ([-1.0], 1.0, "1 join; at its fork δ is zero, and no share of it can be told."),
+        ([-1.0, 1.0], 1.0, "2 joins. Back through the skip comes 50 % of δ; at 1 of them skip and residual branch "
+         "oppose each other; at 1 of their forks δ is zero, and no share of it can be told."),
+    ],
+)  # fmt: skip
+def test_what_joins_say_of_one_skip_and_of_none(factors, seed, said):
+    assert branched(factors).graph.backward(np.float64(seed)).joins().told == said
+
+
+def test_what_joins_say_where_shares_are_lacking_at_some():
+    told = branched([np.inf, 1.0, 0.5]).joins().told
+    assert told.startswith("3 joins. Back through the skips comes 58.3 % of δ on average, from 50 % at block2 to 66.7")
+    assert told.endswith(" % at block3; at 1 of their forks δ is not finite, and no share of it can be told.")
+
+
+@pytest.mark.parametrize(
+    ("f", "seed", "said"),
+    [
+        (lambda x: x + np.sin(x), 0.0, "The δ of x is zero along each of 2 edges."),
+        (np.sin, 0.0, "The δ of x is zero along one edge."),
+        (lambda x: np.sin(x) - np.sin(x), 1.0, "The δ of x is zero: what comes back along 2 edges cancels."),
+        (lambda x: x + np.nan * x, 1.0, "The δ of x is not finite: no share of it can be told."),
+        (lambda x: x + np.inf * x, 1.0, "The δ of x is not finite: no share of it can be told."),
+    ],
+)
+def test_what_shares_say_of_a_δ_that_has_none(f, seed, said):
+    assert ad.trace(f)(1.0).backward(np.float64(seed)).shares("x").told == said
+
+
+def test_scopes_of_one_size_and_a_gradient_of_zero():
+    assert branched([0.0, 0.0, 0.0]).by_scope().told == "In all 3 scopes with a δ its RMS is 1."
+    assert branched([0.0, 0.0]).by_scope().told == "In both scopes with a δ its RMS is 1."
+    assert branched([0.5]).graph.backward(np.float64(0.0)).prune().told == (
+        "The gradient is zero: no edge carries any of it."
+    )
 
 
 # -- three answers in three lines --------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_the_factor_of_a_chain_is_what_it_multiplies_by():
 def test_the_floor_of_short_floats():
     rows = ad.flow(chain(np.float16(0.25), 12))(np.ones(3, np.float16)).trend()
     assert [row["below_floor"] for row in rows] == [False] * 8 + [True] * 4
-    assert rows.told.endswith("In 4 of them it is below the smallest normal number of float16, 6.1e-05.")
+    assert rows.told.endswith("In 4 of them δ is below the smallest normal number of float16, 6.1e-05.")
 
 
 def test_blocks_without_scopes_are_those_of_the_joins(rng):
@@ -74,11 +74,11 @@ def scaled(*factors):
 
 def test_what_a_trend_says_of_zeros_of_nan_and_of_zigzags():
     assert scaled(1.0, 1.0, 0.0, 1.0).told == (
-        "On its way back through 4 blocks δ keeps its size, from 1 to 1. In 2 of them it is zero."
+        "On its way back through 4 blocks δ keeps its size, from 1 to 1. In 2 of them δ is zero."
     )
     rows = scaled(0.5, 0.5, np.array([np.nan, 1.0, 1.0]), 0.5)
     assert [row["nonfinite"] > 0 for row in rows] == [False, False, True, True]
-    assert rows.told.endswith("In 2 of them not all of it is finite.")
+    assert rows.told.endswith("In 2 of them some of δ is not finite.")
     rows = scaled(0.5, np.nan, 0.5, 0.5)
     assert [row["block"] for row in rows] == [f"layer{i}" for i in (3, 2, 1, 0)]  # a block of nan is still a block
     assert np.isnan(rows[-1]["delta"])

@@ -1,13 +1,18 @@
 """The flow over training: what is recorded when, that it is what the flow says, and files."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
+import optree
 import pytest
+from hypothesis import given
 
 import autodiff as ad
-from autodiff.errors import WatchError
-from autodiff.training import load
+from autodiff.errors import NotScalarError, WatchError
+from autodiff.training import COLUMNS, load
+from tests.laws.graphs import programs
 
 figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
 
@@ -153,3 +158,116 @@ def test_plot(params, x, what):
     assert len(ax.lines) == len({r["block"] for r in step.history if r[what] is not None})
     with pytest.raises(WatchError, match="the history has delta, parameters"):
         step.plot(ax, "sum")
+
+
+def counted(f):
+    """The function, and how often it was called."""
+    calls = []
+
+    def counting(*args):
+        calls.append(len(args))
+        return f(*args)
+
+    return counting, calls
+
+
+def test_a_recorded_step_runs_the_function_once(params, x):
+    """What draws numbers draws as many whether it is watched or not, and the record is of the run that was returned."""
+    f, calls = counted(loss)
+    step = ad.watch(f, every=2)
+    for n in range(1, 5):
+        step(params, x)
+        assert len(calls) == n
+
+    def dropped(w, rng):
+        with ad.scope("drop"):
+            return np.sum(w * (rng.random(4) < 0.5))
+
+    step, rng, again = ad.watch(dropped, every=1), np.random.default_rng(3), np.random.default_rng(3)
+    for row in range(5):
+        value, slope = step(np.arange(1.0, 5.0), rng)
+        np.testing.assert_array_equal(slope, again.random(4) < 0.5)
+        assert {r["value"] for r in step.history if r["step"] == row} == {value}
+
+
+def test_no_array_outlives_a_recorded_step(params, x):
+    seen = []
+
+    def kept(params, x):
+        hidden = np.tanh(x @ params[0])
+        seen.append(weakref.ref(hidden.value))
+        return np.sum(hidden)
+
+    step = ad.watch(kept, every=1)
+    for _ in range(3):
+        step(params, x)
+    gc.collect()
+    assert len(seen) == 3
+    assert not any(ref() is not None for ref in seen)
+
+
+def gathered(params, x):
+    """Reads of the same rows, which are added into one buffer, beside a product."""
+    w = params[0]
+    return np.sum(w[np.array([0, 2, 2, 0, 0])] ** 3) + np.sum((x @ w)[0]) + np.sum(w[1] * w[1:2]) + np.sum(w * w)
+
+
+def several(params, x):
+    """Operations with several results, masks that make zeros, and what no derivative passes through."""
+    q, r = np.linalg.qr(params[0] + np.eye(3))
+    lower = np.linalg.solve(params[1] @ params[1].T + np.eye(3), q)
+    return np.sum(np.where(x > 0, np.log(np.abs(x)), 0.0) @ lower) + np.sum(r * np.sign(params[1])) + np.max(q)
+
+
+def unused(params, x):
+    return np.sum(params[0]) * float(np.sum(x > 0)) + 0.0
+
+
+def constant(params, x):
+    return np.sum(x)
+
+
+@given(program=programs())
+def test_a_watched_step_gives_the_same_bits(program):
+    leaves = program.leaves()
+    every = tuple(range(len(leaves)))
+    same_bits(ad.watch(program, every=1, argnums=every)(*leaves), ad.value_and_grad(program, every)(*leaves))
+
+
+@pytest.mark.parametrize("f", [loss, gathered, several, unused, constant])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_watched_step_gives_the_same_bits_of_nets(f, dtype, rng):
+    params, x = [rng.normal(size=(3, 3)).astype(dtype) for _ in range(2)], rng.normal(size=(2, 3)).astype(dtype)
+    same_bits(ad.watch(f, every=1)(params, x), ad.value_and_grad(f)(params, x))
+    same_bits(ad.watch(f, every=1, argnums=(1, 0))(params, x), ad.value_and_grad(f, (1, 0))(params, x))
+
+
+def same_bits(found, wanted):
+    leaves = [optree.tree_leaves(pair) for pair in (found, wanted)]
+    assert optree.tree_structure(found) == optree.tree_structure(wanted)
+    for a, b in zip(*leaves, strict=True):
+        assert (type(a), np.shape(a), np.asarray(a).dtype) == (type(b), np.shape(b), np.asarray(b).dtype)
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_a_net_that_changes_on_the_way_is_recorded_as_it_is(rng):
+    """Blocks that come and go: the outline of one step is not that of the next."""
+    x, params = rng.normal(size=(2, 3)), [rng.normal(size=(3, 3)) / 3 for _ in range(4)]
+    step = ad.watch(loss, every=1)
+    for n, count in enumerate((2, 4, 4, 3)):
+        step(params[:count], x)
+        want = ad.flow(loss, argnums=0)(params[:count], x).by_scope(1)
+        rows = [row for row in step.history if row["step"] == n]
+        assert [[row[key] for key in COLUMNS] for row in rows] == [[row[key] for key in COLUMNS] for row in want]
+
+
+@pytest.mark.parametrize("f", [lambda p, x: x @ p[0], lambda p, x: (np.sum(p[0]), 1.0), lambda p, x: 1j * np.sum(p[0])])
+def test_what_is_no_loss_is_refused_as_ever(f, params, x):
+    step, said = ad.watch(f, every=1), []
+    for differentiate in (ad.value_and_grad(f), step):
+        with pytest.raises(NotScalarError) as found:
+            differentiate(params, x)
+        said.append(str(found.value))
+    assert said[0] == said[1]
+    assert step.history == []
+    assert step.step == 0

@@ -10,6 +10,7 @@ from importlib import metadata
 from ..graph import columns
 from ..viz.engine import EngineError, engines, run
 from ..viz.options import Options
+from ..viz.raster import check_letters
 
 _TOOLS = ("test", "lint", "notebooks", "docs", "bench", "browser")
 """Extras that only those who change this package need; listed by name, not part by part, when they are incomplete."""
@@ -55,11 +56,14 @@ def graphviz() -> str:
     options = Options()
     lines, works = [], False
     for engine in engines(options):
+        lays = False
         try:
             run(engine, "digraph { a -> b }", "dot", "svg", options)
-            said, works = "works", True
+            lays = works = True
+            check_letters(engine, options)
+            said = "works"
         except EngineError as error:
-            said = f"does not work: {error}"
+            said = f"lays out, but no PNG or PDF: {error}" if lays else f"does not work: {error}"
         lines.append((f"  {engine.kind}", said, engine.place))
     for kind in {"pygraphviz", "dot"} - {engine.kind for engine in engines(options)}:
         lines.append((f"  {kind}", "not there", ""))

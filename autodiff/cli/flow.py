@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import CommandError, message
+from ..errors import CommandError, PictureError, message
 from ..flows import GradientFlow, Rows, scopes, statistics
 from ..flows.told import called, tell_spectrum
 from ..graph import columns
+from ..viz.files import write_whole
 from ..viz.lettering import clean, number
 from ..viz.picture import finite
 from .source import Source, find
@@ -107,14 +108,14 @@ def deliver(text: str, out: Path | None) -> None:
         print(text, end="")
         return
     try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise _unwritable(out, error) from None
+        write_whole(out, text.encode())
+    except PictureError as error:
+        raise _unwritable(out, error.__context__) from None
     print(out)
 
 
-def _unwritable(path: Path, error: OSError) -> CommandError:
-    why = error.strerror or str(error)
+def _unwritable(path: Path, error: BaseException | None) -> CommandError:
+    why = getattr(error, "strerror", None) or str(error)
     return CommandError(message(f"{path} cannot be written", why, "write into a folder that you may write to"))
 
 

@@ -248,7 +248,8 @@ def simplify(draft: Draft) -> Draft:
         if name == "negative" and first != LITERAL and new.ops[first] is ops["multiply"]:
             factors, known = new.inputs[first], new.literals[first]
             for k in (0, 1):  # a sign does not change how a product is rounded
-                if factors[k] == LITERAL and factors[1 - k] != LITERAL and type(uniform(known[k])) in (float, np.float64):
+                number = uniform(known[k]) if factors[k] == LITERAL and factors[1 - k] != LITERAL else None
+                if type(number) in (float, np.float64):
                     if _is(known[k], -1) and _same_as(new, factors[1 - k], old, i):
                         return factors[1 - k]
                     return made("multiply", factors, tuple(-x if j == k else None for j, x in enumerate(known)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import columns
+from ..graph import columns, printable
 
 CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""
@@ -60,7 +60,7 @@ class Told(dict[str, Any]):
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else printable(str(value), 10_000)  # names among them
 
 
 def flat(x: Any) -> Any:
@@ -73,6 +73,8 @@ def flat(x: Any) -> Any:
 
 def _wide(x: Any) -> Any:
     """In at least double precision, so that squares of half-precision numbers neither vanish nor overflow."""
+    if type(x) is np.ndarray and x.dtype is DOUBLE:  # nearly always: nothing to do
+        return x.ravel()
     x = flat(x)
     return x.astype(np.result_type(x.dtype, np.float64), copy=False)
 
@@ -84,8 +86,7 @@ def _scale(x: Any) -> float:
 
 def norm(x: Any) -> float:
     """‖x‖ over all elements, without overflow or underflow on the way."""
-    if type(x) is not np.ndarray or x.dtype is not DOUBLE:
-        x = _wide(x)
+    x = _wide(x)
     square = float(np.vdot(x, x).real)
     if FAINT < square < math.inf:  # nearly always: nothing was lost on the way
         return math.sqrt(square)
@@ -108,26 +109,43 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
         total = np.zeros(0)
     terms = [_filled(term, total) for term in terms]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        vectors = [_wide(term) for term in terms]
-        scale = max([_scale(x) for x in vectors], default=1.0)
-        vectors = [x / scale for x in vectors]
-        g = _wide(total) / scale
-        unit = _scale(g)  # g may be far smaller than its terms, and its square may not exist
-        gg = float(np.real(np.vdot(g / unit, g / unit)))
-        norms = [norm(x) for x in vectors]
+        vectors, g = [_wide(term) for term in terms], _wide(total)
+        squares = [float(np.vdot(x, x).real) for x in (*vectors, g)]
+        scale = unit = 1.0
+        if not all(FAINT < square < math.inf for square in squares):  # some were lost on the way
+            scale = max([_scale(x) for x in vectors], default=1.0)
+            vectors = [x / scale for x in vectors]
+            g = g / scale
+            unit = _scale(g)  # g may be far smaller than its terms, and its square may not exist
+            g = g / unit
+            norms, gg = [norm(x) for x in vectors], float(np.vdot(g, g).real)
+        else:
+            norms, gg = [math.sqrt(square) for square in squares[:-1]], squares[-1]
         whole, size = sum(norms), math.sqrt(gg) * unit
         found = []
         for x, length in zip(vectors, norms, strict=True):
-            along = float(np.real(np.vdot(g / unit, x))) if x.size == g.size else math.nan
+            along = float(np.vdot(g, x).real) if x.size == g.size else math.nan
             found.append({
                 "projection": along / unit / gg if gg else math.nan,
                 "norm_share": length / whole if whole else math.nan,
-                "cosine": float(np.clip(along / math.sqrt(gg) / length, -1, 1)) if gg and length else math.nan,
+                "cosine": min(max(along / math.sqrt(gg) / length, -1.0), 1.0) if gg and length else math.nan,
             })  # fmt: skip
     return {
         "norm": size * scale, "sum_of_norms": whole * scale, "cancels": len(terms) > 1 and size < CANCELS * whole,
         "terms": found,
     }  # fmt: skip
+
+
+def divide_in_two(a: Any, b: Any, total: Any) -> tuple[float, float, float, float, float]:
+    """The projection shares of two terms of a total, their lengths, and the cosine of the angle between them."""
+    x, y, g = (_wide(part) for part in (a, b, total))
+    xx, yy, gg = (float(np.vdot(part, part).real) for part in (x, y, g))
+    if x.size == y.size == g.size and all(FAINT < square < math.inf for square in (xx, yy, gg)):
+        along, across, between = (float(np.vdot(p, q).real) for p, q in ((g, x), (g, y), (y, x)))
+        lengths = math.sqrt(xx), math.sqrt(yy)
+        return along / gg, across / gg, *lengths, min(max(between / lengths[1] / lengths[0], -1.0), 1.0)
+    first, second = (term["projection"] for term in divide([a, b], total)["terms"])
+    return first, second, norm(a), norm(b), divide([a], b)["terms"][0]["cosine"]
 
 
 def extent(x: Any) -> dict[str, Any]:
@@ -174,6 +192,9 @@ def statistics(x: Any) -> dict[str, Any]:
     if smallest < tiny:
         found["subnormal"] = int(np.count_nonzero((modulus > 0) & (modulus < tiny)))
     found["rms"] = norm(x) / math.sqrt(x.size)
+    if math.isinf(found["rms"]):  # the norm is above all floats, the RMS is never above the largest element
+        top = float(modulus.max())
+        found["rms"] = top * min(1.0, norm(x / x.dtype.type(top)) / math.sqrt(x.size))
     shown = modulus if kind == "c" else x
     found["min"], found["max"] = float(shown.min()), float(shown.max())
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -12,15 +11,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..archive import unreadable
-from ..errors import GraphError, NotScalarError, PictureError, SeedError, message
+from ..errors import GraphError, PictureError, message
 from ..graph import Graph, Node, Values, table
-from .amounts import Rows, Told, divide, extent, flat, norm, pooled, statistics
+from .amounts import Rows, Told, divide, flat, norm, statistics
+from .blocks import Outline, Swept, join_rows, scope_rows
 from .compare import compare, keys
-from .routes import amounts, by_branches, fewest, swept, through
+from .routes import amounts, by_branches, edges_named, fewest, swept
+from .seeds import seeds_of
 from .stored import restore, store
-from .structure import ENDS, Join, find_joins, join_at, scopes
-from .told import called, tell_joins, tell_pruned, tell_scopes, tell_shares, tell_spectrum
+from .structure import join_at, scopes
+from .told import called, tell_pruned, tell_shares, tell_spectrum
 from .trend import numbered, trend
+from .walks import ENDS
 
 
 class GradientFlow:
@@ -158,40 +160,23 @@ class GradientFlow:
             :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
             ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
         """
-        rows = Rows(dict(row) for row in self._joined)
-        rows.told = tell_joins(rows)
+        rows = Rows(dict(row) for row in self._joins)
+        rows.told = self._joins.told
         return rows
 
     @functools.cached_property
-    def _joined(self) -> list[dict[str, Any]]:
-        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
-        homes = scopes(self.graph)
-        return [{**self._row(join), "scope": "/".join(homes[join.join])} for join in find_joins(self.graph)]
+    def _outline(self) -> Outline:
+        """Where the joins of the graph are, found once."""
+        return Outline(self.graph)
 
-    def _row(self, join: Join) -> dict[str, Any]:
-        """A join with what comes back through each of its two ways."""
-        ambiguous = join.skip is None
-        row: dict[str, Any] = {
-            "join": join.join, "fork": join.fork, "skip": join.skip, "residual": join.residual, "kind": join.kind,
-            "norm": join.norm, "skip_operations": join.operations[0], "residual_operations": join.operations[1],
-            "ambiguous": ambiguous, "skip_share": None, "residual_share": None, "skip_norm": None,
-            "residual_norm": None, "cosine": None,
-        }  # fmt: skip
-        g = self.delta[join.fork]
-        if g is None or ambiguous:
-            return row
-        skip, residual = (
-            through(
-                self.graph, self.values, self.scales, join.join, k, join.fork, self.contributions.get((join.join, k))
-            )
-            for k in join.positions
-        )
-        if skip is not None and residual is not None:
-            shares = divide([skip, residual], g)["terms"]
-            row["skip_share"], row["residual_share"] = (share["projection"] for share in shares)
-            row["skip_norm"], row["residual_norm"] = norm(skip), norm(residual)
-            row["cosine"] = divide([skip], residual)["terms"][0]["cosine"]
-        return row
+    @functools.cached_property
+    def _joins(self) -> Rows:
+        """The rows of :meth:`joins`, which others ask for as well; a flow does not change."""
+        return join_rows(self._swept, self._outline)
+
+    @property
+    def _swept(self) -> Swept:
+        return Swept(self.graph, self.values, self.delta, self.contributions, self.scales)
 
     def by_scope(self, depth: int | None = None) -> Rows:
         """A row a scope, in order of computation.
@@ -209,31 +194,7 @@ class GradientFlow:
             nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join. Its
             ``summary`` counts ``scopes``, ``nonfinite`` and ``no_path`` over all of them, its ``told`` is a sentence.
         """
-        homes = scopes(self.graph)
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for v, path in enumerate(homes):
-            groups.setdefault(path[:depth], []).append(v)
-        joins: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for row in self.joins():
-            joins.setdefault(homes[row["join"]][:depth], []).append(row)
-        rows = Rows()
-        for path, members in groups.items():
-            ops = [extent(self.delta[v]) for v in members if self._counts(v, False)]
-            leaves = [extent(self.delta[v]) for v in members if self._counts(v, True)]
-            here = joins.get(path, [])
-            clear = here[0] if len(here) == 1 else {}
-            rows.append({
-                "scope": "/".join(path), "nodes": len(members), "delta": pooled(ops), "parameters": pooled(leaves),
-                "nonfinite": sum(s["nan"] + s["+inf"] + s["-inf"] for s in ops + leaves),
-                "no_path": sum(self.delta[v] is None for v in members),
-                "joins": len(here), "skip": clear.get("skip_share"), "residual": clear.get("residual_share"),
-            })  # fmt: skip
-        rows.summary = {"scopes": len(rows), **{key: sum(row[key] for row in rows) for key in ("nonfinite", "no_path")}}
-        rows.told = tell_scopes(rows)
-        return rows
-
-    def _counts(self, v: int, leaf: bool) -> bool:
-        return self.delta[v] is not None and (self.graph.ops[v].kind in ENDS) is leaf
+        return scope_rows(self._swept, self._outline, self._joins, depth)
 
     def by_path(self, key: int | str | Node) -> list[Any]:
         """δ of a node, split exactly by the number of residual branches that the gradient came through.
@@ -248,7 +209,7 @@ class GradientFlow:
             Parts 0, 1, 2, … up to the largest number of branches on any path.
         """
         v = self.graph.node(key).index
-        joins = find_joins(self.graph)
+        joins = self._outline.joins
         tables = by_branches(self.graph, self.values, self.seeds, joins, self.contributions, self.scales)
         parts = [table[v] for table in tables]
         return [np.zeros(self.graph.shapes[v], self.graph.dtypes[v])[()] if part is None else part for part in parts]
@@ -304,7 +265,7 @@ class GradientFlow:
                 message(f"scale({edge!r}, {factor!r})", "a contribution is multiplied by a real number",
                         "a factor such as 0.5; cut(edge) for 0")
             )  # fmt: skip
-        return self._scaled({**self.scales, **dict.fromkeys(self._edges(edge), float(factor))})
+        return self._scaled({**self.scales, **dict.fromkeys(self._named(edge), float(factor))})
 
     def cut(self, *edges: Any, skip: Any = None, residual: Any = None) -> GradientFlow:
         """The flow in which nothing goes back along these edges; see :meth:`scale`.
@@ -326,12 +287,12 @@ class GradientFlow:
         >>> flow.cut(skip="block1")["x"], flow.cut(residual="block1")["x"]
         (np.float64(3.0), np.float64(1.0))
         """
-        found = [pair for edge in edges for pair in self._edges(edge)]
+        found = [pair for edge in edges for pair in self._named(edge)]
         for given, way in ((skip, "skip"), (residual, "residual")):
             for key in given if isinstance(given, list) else [] if given is None else [given]:
                 join = join_at(self.graph, key)
                 k = getattr(join, way)
-                found += self._edges((self.graph.inputs[join.join][k], join.join, k))
+                found += self._named((self.graph.inputs[join.join][k], join.join, k))
         return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
 
     def _scaled(self, scales: dict[tuple[int, int], float]) -> GradientFlow:
@@ -339,31 +300,8 @@ class GradientFlow:
         found = swept(self.graph, self.values, self.seeds, scales, contributions)
         return GradientFlow(self.graph, self.values, found, contributions, self.seeds, scales)
 
-    def _edges(self, edge: Any) -> list[tuple[int, int]]:
-        """The edge or edges that a user names, keyed (consumer, position)."""
-        nodes = edge[:2] if isinstance(edge, tuple) and len(edge) in (2, 3) else ()
-        if not nodes or not all(isinstance(v, (str, int, np.integer, Node)) for v in nodes):
-            raise GraphError(
-                message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
-                        "(source, consumer), or (source, consumer, position)")
-            )  # fmt: skip
-        u = self.graph.node(edge[0]).index
-        uses = [(w, k) for w, k in self.graph.consumers[u] if self._is(w, edge[1])]
-        if len(edge) == 3:
-            uses = [(w, k) for w, k in uses if k == edge[2]]
-        found = [use for use in uses if use in self.contributions or self.scales.get(use) == 0]
-        if not found:
-            known = ", ".join(f"({u}, {w}, {k})" for w, k in self.graph.consumers[u][:6]) or "none"
-            raise GraphError(
-                message(f"no δ goes along an edge {edge!r}", f"the edges from node {u} are {known}", "one of them")
-            )
-        return found
-
-    def _is(self, w: int, key: Any) -> bool:
-        """Whether node w is the one meant: its number, its name, itself, or its operation."""
-        if isinstance(key, str) and key == self.graph.ops[w].name:
-            return True
-        return self.graph.names.get(w) == key if isinstance(key, str) else self.graph.node(key).index == w
+    def _named(self, edge: Any) -> list[tuple[int, int]]:
+        return edges_named(self.graph, edge, self.contributions.keys() | {e for e, f in self.scales.items() if f == 0})
 
     def prune(self, keep: float = 0.98, key: Any = None) -> Told:
         """The edges that carry most of the gradient, as few as were found.
@@ -398,11 +336,7 @@ class GradientFlow:
         def enough(edges: list[tuple[int, int]]) -> bool:
             return self._likeness(self.cut_to(edges), targets) >= keep
 
-        low, high = 0, len(order)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if enough(order[:middle]) else (middle + 1, high)
-        kept = order[:high] if high == len(order) and not enough(order) else fewest(self.graph, order[:high], enough)
+        kept = fewest(self.graph, order, enough)
         best = self.cut_to(kept)
         found = Told(
             edges=sorted(kept), dropped=len(self.contributions) - len(kept),
@@ -447,17 +381,18 @@ class GradientFlow:
         """
         rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
         chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
-        forks = sorted({join.fork for join in find_joins(self.graph) if self.delta[join.fork] is not None})
+        forks = sorted({join.fork for join in self._outline.joins if self.delta[join.fork] is not None})
         if len(chosen) > 1 or len(forks) < 2:
             names, sizes, lost = ([row[key] for row in chosen] for key in ("scope", "delta", "nonfinite"))
             scopes_ = set(names)
-            nodes = [v for v, path in enumerate(scopes(self.graph)) if "/".join(path[:depth]) in scopes_]
+            nodes = [v for v, path in enumerate(self._outline.homes) if "/".join(path[:depth]) in scopes_]
         else:
             names = [self.graph.names.get(v, f"{self.graph.ops[v].name} {v}") for v in forks]
             found = [statistics(self.delta[v]) for v in forks]
             sizes, lost = [s["rms"] for s in found], [s["nan"] + s["+inf"] + s["-inf"] for s in found]
             nodes = forks
-        dtypes = [self.graph.dtypes[v] for v in nodes if self._counts(v, False) or v in forks]
+        arrived = [v for v, op in enumerate(self.graph.ops) if self.delta[v] is not None and op.kind not in ENDS]
+        dtypes = [self.graph.dtypes[v] for v in {*arrived, *forks}.intersection(nodes)]
         floats = [t for t in dtypes if not isinstance(t, tuple)] or [np.dtype(np.float64)]
         coarsest = max(floats, key=lambda t: float(np.finfo(t).smallest_normal))
         return trend(names[::-1], [math.nan if s is None else s for s in sizes[::-1]], lost[::-1], coarsest)
@@ -587,30 +522,7 @@ def _without_viz() -> PictureError:
 
 def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
     """One reverse sweep that keeps every δ and every contribution."""
-    outputs, given = graph.outputs, _given(graph, seed)
-    seeds: dict[int, Any] = {}
-    for v, s in zip(outputs, given, strict=True):
-        shape, dtype = graph.shapes[v], graph.dtypes[v]
-        if s is None:
-            if shape != ():
-                raise NotScalarError(
-                    message(
-                        f"backward: the output has shape {shape}",
-                        "without a seed a gradient belongs to one real number",
-                        "sum it, or pass a seed of that shape: graph.backward(np.ones(...)); ad.jacobian gives it all",
-                    )
-                )
-            s = np.ones((), dtype)
-        if np.shape(s) != shape or not np.can_cast(np.asarray(s).dtype, dtype, "same_kind"):
-            raise SeedError(
-                message(
-                    f"backward: the seed is {np.asarray(s).dtype}{list(np.shape(s))}, the output {dtype}{list(shape)}",
-                    "a seed is a δ, and a δ has the shape and dtype of its node",
-                    "give a seed with the shape of the output",
-                )
-            )
-        s = np.array(s, dtype)
-        seeds[v] = seeds[v] + s if v in seeds else s if shape else s[()]
+    seeds = seeds_of(graph, seed)
     contributions: dict[tuple[int, int], Any] = {}
     if graph.values is None:
         raise GraphError(
@@ -622,33 +534,6 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
         )
     delta = swept(graph, graph.values, seeds, {}, contributions)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
-
-
-def _given(graph: Graph, seed: Any) -> list[Any]:
-    """The seed of each output in order, from the container that the function returned or from a plain list."""
-    count, name = len(graph.outputs), graph.title or "this function"
-    if seed is None and count != 1:
-        raise NotScalarError(
-            message(
-                f"backward: the graph of {name} has {count} outputs",
-                "each output needs a seed of its own",
-                "graph.backward([seed, seed, …]), one for each output in order, or in the function's own container",
-            )
-        )
-    flat: list[Any] = [seed] if count == 1 else list(seed) if isinstance(seed, (list, tuple)) else []
-    if graph.tree is not None and seed is not None:
-        with contextlib.suppress(ValueError, TypeError):  # of another container
-            flat = graph.tree.flatten_up_to(seed)
-    if len(flat) != count or any(isinstance(s, Mapping) for s in flat):
-        returned = f"a {graph.tree.type.__name__}" if graph.tree is not None and graph.tree.type else "its outputs"
-        raise SeedError(
-            message(
-                f"backward: the seed is a {type(seed).__name__} of another structure than what {name} returned",
-                f"it returned {returned} with {count} output{'s' * (count != 1)}, and each has a seed of its own",
-                "a container of the same structure, or a list with one seed for each output in order",
-            )
-        )
-    return flat
 
 
 Graph.backward_hook = staticmethod(_backward)

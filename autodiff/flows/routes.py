@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..graph import LITERAL, Graph, Values
+from ..errors import GraphError, message
+from ..graph import LITERAL, Graph, Node, Values
 from ..op import ITEM
 from ..sweep import contribution, deltas, reaching
 from .amounts import norm
 from .structure import Join, window
-
-Edge = tuple[int, int]
-"""One edge: the consumer and the argument position at which it reads."""
+from .walks import Edge
 
 
 def without(graph: Graph, edges: Any) -> Graph:
@@ -23,6 +22,40 @@ def without(graph: Graph, edges: Any) -> Graph:
     for w, k in edges:
         cut.inputs[w] = tuple(LITERAL if i == k else u for i, u in enumerate(cut.inputs[w]))
     return cut
+
+
+def edges_named(graph: Graph, edge: Any, known: Collection[Edge]) -> list[Edge]:
+    """The edge or edges that a user names, keyed (consumer, position), of those that are known.
+
+    Raises
+    ------
+    GraphError
+        Where it names none of them.
+    """
+    nodes = edge[:2] if isinstance(edge, tuple) and len(edge) in (2, 3) else ()
+    if not nodes or not all(isinstance(v, (str, int, np.integer, Node)) for v in nodes):
+        raise GraphError(
+            message(f"an edge was given as {edge!r}", "it leads from a node to one that reads it",
+                    "(source, consumer), or (source, consumer, position)")
+        )  # fmt: skip
+    u = graph.node(edge[0]).index
+    uses = [(w, k) for w, k in graph.consumers[u] if _is(graph, w, edge[1])]
+    if len(edge) == 3:
+        uses = [(w, k) for w, k in uses if k == edge[2]]
+    found = [use for use in uses if use in known]
+    if not found:
+        there = ", ".join(f"({u}, {w}, {k})" for w, k in graph.consumers[u][:6]) or "none"
+        raise GraphError(
+            message(f"no δ goes along an edge {edge!r}", f"the edges from node {u} are {there}", "one of them")
+        )
+    return found
+
+
+def _is(graph: Graph, w: int, key: Any) -> bool:
+    """Whether node w is the one meant: its number, its name, itself, or its operation."""
+    if isinstance(key, str) and key == graph.ops[w].name:
+        return True
+    return graph.names.get(w) == key if isinstance(key, str) else graph.node(key).index == w
 
 
 def swept(
@@ -131,7 +164,22 @@ TRIED = 200_000
 """How many nodes the sweeps that try to leave out edges may visit together, about."""
 
 
-def fewest(graph: Graph, edges: list[Edge], enough: Callable[[list[Edge]], bool]) -> list[Edge]:
+def fewest(graph: Graph, order: list[Edge], enough: Callable[[list[Edge]], bool]) -> list[Edge]:
+    """As few edges as are found that are enough, of some in the order of their importance; all, if not even they are.
+
+    The shortest beginning of the order that is enough is found by halving; of it every group that can be spared is left
+    out.
+    """
+    low, high = 0, len(order)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(order[:middle]) else (middle + 1, high)
+    if high == len(order) and not enough(order):
+        return order
+    return _spare(graph, order[:high], enough)
+
+
+def _spare(graph: Graph, edges: list[Edge], enough: Callable[[list[Edge]], bool]) -> list[Edge]:
     """What is left of enough edges, the most important first, where every group that can be spared is left out.
 
     Groups are halved until they are single edges, and single edges are tried until none can be spared, as long as the

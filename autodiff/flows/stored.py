@@ -14,7 +14,7 @@ import numpy as np
 
 from ..archive import decode, encode, read, unreadable, write
 from ..graph import FORMAT, VERSION, Graph
-from .routes import Edge
+from .walks import Edge
 
 
 def store(

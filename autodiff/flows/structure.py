@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import heapq
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import GraphError, message
 from ..graph import LITERAL, Graph, Node
-
-ENDS = ("input", "constant")
-"""The kinds of node that compute nothing."""
+from .walks import ADDING, ENDS, Edge, Stretch, between, comes_from, fork_of, operands, region
 
 
 def scopes(graph: Graph) -> list[tuple[str, ...]]:
@@ -49,7 +45,6 @@ def window(graph: Graph, start: int, stop: int) -> Graph:
 
 # -- where ways part and meet again ------------------------------------------------------------------------------------
 
-ADDING = ("add", "subtract")
 MEETING = (*ADDING, "concatenate", "where")
 """The operations at which a skip connection and a residual branch meet."""
 
@@ -106,7 +101,17 @@ class Meeting(NamedTuple):
     parts: list[Meeting]
 
 
-def find_joins(graph: Graph) -> list[Join]:
+class Seen:
+    """What the search for joins knows of a graph: once for all of it, and what was walked so far."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.stretches: dict[int, Stretch] = {}
+        self.bodies: dict[Edge, set[int]] = {}
+        self.leaves = {v for v, op in enumerate(graph.ops) if op.kind in ENDS}
+        self.idle = {v for v, op in enumerate(graph.ops) if op.name == "add" and adds_nothing(graph, v)}
+
+
+def find_joins(graph: Graph, seen: Seen | None = None) -> list[Join]:
     """Every place where a skip connection and a residual branch meet, in order of computation.
 
     A join adds, concatenates or chooses between operands that come from a common fork. The operand with fewer
@@ -117,25 +122,31 @@ def find_joins(graph: Graph) -> list[Join]:
     No join is: what is only added in several places, as the bias of a recurrent net; a difference from which the
     fork itself is taken off, as an error; a sum of losses; a polynomial of the fork; a choice between elementwise
     functions, as an activation; different slices of one array.
+
+    Parameters
+    ----------
+    seen : Seen, optional
+        Filled with what is walked.
     """
+    seen = Seen(graph) if seen is None else seen
     meetings: dict[int, Meeting] = {}
     for w, op in enumerate(graph.ops):
-        operands = _operands(graph, w) if op.name in MEETING else {}
-        if len(operands) > 1:
-            parts = {u: meetings[u] for u in operands if u in meetings and _is_term(graph, w, u)}
-            fork, several = _fork(graph, w, operands)
+        tops = operands(graph, w) if op.name in MEETING else {}
+        if len(tops) > 1:
+            parts = {u: meetings[u] for u in tops if u in meetings and _is_term(graph, w, u)}
+            fork, several = fork_of(graph, w, tops, seen.stretches)
             for part in parts.values():
-                if fork is not None and part.fork < fork and _comes_from(graph, fork, part.fork):
+                if fork is not None and part.fork < fork and comes_from(graph, fork, part.fork):
                     fork, several = part.fork, part.several  # x + f(h) + g(h), where h comes from x
             if fork is not None:
                 meetings[w] = Meeting(w, fork, several, {}, [])
-                for u, k in operands.items():
+                for u, k in tops.items():
                     if u in parts and parts[u].fork == fork:
                         meetings[w].parts.append(meetings.pop(u))
                         ways = [way for side in parts[u].sides.values() for way in side]
                         meetings[w].sides[k] = [way.negated() for way in ways] if op.name == "subtract" and k else ways
                     else:
-                        meetings[w].sides[k] = [Way(graph, w, fork, u, k)]
+                        meetings[w].sides[k] = [Way(graph, seen, w, fork, u, k)]
     found = [join for meeting in meetings.values() for join in _joins_of(graph, meeting)]
     return sorted(found, key=lambda join: (join.join, join.positions[1]))
 
@@ -173,125 +184,21 @@ def join_at(graph: Graph, key: int | str | Node) -> Join:
     raise GraphError(message(f"no one join is meant by {key!r}", why, instead))
 
 
-def _operands(graph: Graph, w: int) -> dict[int, int]:
-    """What meets at a node, with its argument position: not what is broadcast, as a bias or a mean taken off."""
-    ops, shapes = graph.ops, graph.shapes
-    whole = ops[w].name == "concatenate"
-    return {
-        u: k for k, u in enumerate(graph.inputs[w])
-        if u != LITERAL and not ops[u].flat and (whole or shapes[u] == shapes[w])
-    }  # fmt: skip
-
-
-def _fork(graph: Graph, w: int, operands: dict[int, int]) -> tuple[int | None, bool]:
-    """The nearest node that all operands come from, and whether several could be it.
-
-    The ways are walked down from all operands at once, in the order of the graph, and not on from where they have all
-    met. Weights and other data that enter on one way alone are passed by; where one way has come to its end, so has
-    the walk.
-    """
-    ops, shape, every = graph.ops, graph.shapes[min(operands)], (1 << len(operands)) - 1
-    reached = {u: 1 << n for n, u in enumerate(operands)}
-    ends = [1] * len(operands)  # how many nodes each way has yet to go on from
-    steps = dict.fromkeys(operands, 0)
-    readers: dict[int, list[int]] = {}
-    waiting = [-u for u in operands]
-    heapq.heapify(waiting)
-    met: list[int] = []
-    while all(ends):
-        v = -heapq.heappop(waiting)
-        for n in _bits(reached[v]):
-            ends[n] -= 1
-        if reached[v] == every:
-            if v in operands:
-                added = all(ops[r].name in ADDING and v in _operands(graph, r) for r in readers[v])
-                return (None if added or _is_loss(graph, w, v) else v), False
-            if not _is_loss(graph, w, v) and any(ops[r].name not in ("getitem", "item") for r in readers[v]):
-                met.append(v)
-            continue
-        for u in dict.fromkeys(graph.inputs[v]):
-            if u == LITERAL or ops[u].flat:
-                continue
-            if u not in reached:
-                if ops[u].kind in ENDS and _is_weight(graph, u, shape):
-                    continue
-                reached[u] = 0
-                heapq.heappush(waiting, -u)
-            for n in _bits(reached[v] & ~reached[u]):
-                ends[n] += 1
-            reached[u] |= reached[v]
-            steps[u] = min(steps.get(u, steps[v] + 1), steps[v] + 1)
-            readers.setdefault(u, []).append(v)
-    if len(met) > 1:
-        met = [v for v in met if not any(u < v and _comes_from(graph, v, u) for u in met)]
-        nearest = min(steps[v] for v in met)
-        met = [v for v in met if steps[v] == nearest]
-    return (met[0] if met else None), len(met) > 1
-
-
-@functools.lru_cache(1024)
-def _bits(mask: int) -> tuple[int, ...]:
-    """The places of the ones in a binary number."""
-    return tuple(n for n in range(mask.bit_length()) if mask >> n & 1)
-
-
-def _is_weight(graph: Graph, v: int, shape: tuple[int, ...]) -> bool:
-    """Whether a leaf is taken for a weight, at which no ways part.
-
-    It is one where its first axis is not that of the operands, the batch, or where it is only ever the second factor
-    of a product.
-    """
-    here = graph.shapes[v]
-    if len(here) < 2 or len(shape) < 2:
-        return max(len(here), len(shape)) > 1
-    second = all(k == 1 and graph.ops[r].kind == "bilinear" for r, k in graph.consumers[v])
-    return second or bool(here[0] != shape[0])
-
-
-def _is_loss(graph: Graph, w: int, v: int) -> bool:
-    """Whether arrays that come from v have been reduced to numbers at w."""
-    return bool(graph.shapes[w] == () and graph.shapes[v] != ())
-
-
-def _comes_from(graph: Graph, v: int, fork: int) -> bool:
-    """Whether a derivative passes from a node to another that is computed before it."""
-    return any(fork in graph.inputs[u] for u in region(graph, v, fork))
-
-
-def region(graph: Graph, top: int, fork: int) -> set[int]:
-    """The nodes that a node is computed from, itself among them, as far down as a fork, which is not."""
-    found, waiting = set(), [top] if top != fork else []
-    while waiting:
-        v = waiting.pop()
-        if v not in found:
-            found.add(v)
-            if not graph.ops[v].flat:
-                waiting.extend(u for u in graph.inputs[v] if u > fork)  # a literal is less than any node
-    return found
-
-
 class Way:
     """One way from a fork to an argument of a join."""
 
-    def __init__(self, graph: Graph, w: int, fork: int, top: int, position: int) -> None:
-        ops = graph.ops
+    def __init__(self, graph: Graph, seen: Seen, w: int, fork: int, top: int, position: int) -> None:
         self.top = top
-        self.negative = ops[w].name == "subtract" and position == 1
-        came = {fork}
-        for v in sorted(region(graph, top, fork)):
-            if not ops[v].flat and not came.isdisjoint(graph.inputs[v]):
-                came.add(v)
-        self.operations = {v for v in came if v != fork and not _adds_nothing(graph, v)}
-        self.parameters = {
-            u for v in self.operations for u in graph.inputs[v] if u != LITERAL and u != fork and ops[u].kind in ENDS
-        }
+        self.negative = graph.ops[w].name == "subtract" and position == 1
+        self.operations = between(graph, top, fork, seen.stretches, seen.bodies) - seen.idle
+        parameters = seen.leaves & set().union(*(graph.inputs[v] for v in self.operations)) - {fork}
         home = graph.scopes[w]
-        inner = [_below(graph.scopes[v], home) for v in self.operations]
+        inner = [_below(path, home) for path in {graph.scopes[v] for v in self.operations}]
         words = {name for path in inner for name in path[:1]}
         if top != fork or graph.names.get(top) in SKIP_NAMES:  # a fork may be named for what stands on its other side
             words |= {graph.names.get(top, ""), *_below(graph.scopes[top], home)}
         said = bool(words & RESIDUAL_NAMES) - bool(words & SKIP_NAMES)
-        self.order = (said, len(self.operations), len(self.parameters), bool(inner) and all(inner))
+        self.order = (said, len(self.operations), len(parameters), bool(inner) and all(inner))
 
     def negated(self) -> Way:
         """The way as a term that is taken off in a larger sum."""
@@ -305,10 +212,10 @@ def _below(path: tuple[str, ...], home: tuple[str, ...]) -> tuple[str, ...]:
     return path[same:]
 
 
-def _adds_nothing(graph: Graph, v: int) -> bool:
-    """Whether it is the 0 + x with which sum() begins."""
+def adds_nothing(graph: Graph, v: int) -> bool:
+    """Whether an addition is the 0 + x with which sum() begins."""
     literals = [x for u, x in zip(graph.inputs[v], graph.literals[v], strict=True) if u == LITERAL]
-    return graph.ops[v].name == "add" and len(literals) == 1 and np.ndim(literals[0]) == 0 and literals[0] == 0
+    return len(literals) == 1 and np.ndim(literals[0]) == 0 and literals[0] == 0
 
 
 # -- which of the ways is the skip -------------------------------------------------------------------------------------

@@ -24,6 +24,13 @@ def tell_shares(shares: Told, graph: Graph) -> str:
     name, terms = called(graph, shares["node"]), shares["terms"]
     if not terms:
         return f"No δ comes back to {name}: no path leads from it to the output."
+    edges = f"each of {len(terms)} edges" if len(terms) > 1 else "one edge"
+    if shares["sum_of_norms"] == 0:
+        return f"The δ of {name} is zero along {edges}."
+    if shares["norm"] == 0:
+        return f"The δ of {name} is zero: what comes back along {len(terms)} edges cancels."
+    if not any(math.isfinite(term["projection"]) for term in terms):
+        return f"The δ of {name} is not finite: no share of it can be told."
     told = f"The δ of {name} has the length {shares['norm']:.3g} and comes back along "
     if len(terms) == 1:
         return told + f"one edge, from {_sender(graph, terms[0])}."
@@ -58,10 +65,13 @@ def tell_scopes(rows: Rows) -> str:
         told = told[0].upper() + told[1:]
     else:
         largest, smallest = (choose(known, key=_rms) for choose in (max, min))
+        sizes = [f"{row['delta']:.3g}" for row in (largest, smallest)]
         told = (
-            f"Of {len(known)} scopes with a δ {_scope(largest)} has the largest (RMS {largest['delta']:.3g}), "
-            f"{_scope(smallest)} the smallest (RMS {smallest['delta']:.3g})."
+            f"Of {len(known)} scopes with a δ {_scope(largest)} has the largest (RMS {sizes[0]}), "
+            f"{_scope(smallest)} the smallest (RMS {sizes[1]})."
         )
+        if sizes[0] == sizes[1]:
+            told = f"In {'both' if len(known) == 2 else f'all {len(known)}'} scopes with a δ its RMS is {sizes[0]}."
     bad = rows.summary["nonfinite"]
     if bad:
         where = next(_scope(row) for row in rows if row["nonfinite"])
@@ -85,6 +95,8 @@ def tell_pruned(kept: int, count: int, carried: float) -> str:
     """How many edges carry how much; the part is rounded down, so that 99.97 % is not called all."""
     if math.isnan(carried):
         return "The gradient is not finite: no part of it can be told from the rest, and every edge is kept."
+    if not kept:
+        return "The gradient is zero: no edge carries any of it."
     shown = "100" if carried == 1 else f"{math.floor(1000 * carried) / 10:.1f}"
     return f"{kept:,} of {count:,} edges carr{'ies' if kept == 1 else 'y'} {shown} % of the gradient."
 
@@ -97,22 +109,41 @@ def tell_joins(rows: Rows) -> str:
     unclear = sum(row["ambiguous"] for row in rows)
     told = f"{len(rows)} join{'s' * (len(rows) > 1)}"
     if unclear:
-        told += f", of which {unclear} {'are' if unclear > 1 else 'is'} ambiguous"
+        many = f", of which {unclear} {'are' if unclear > 1 else 'is'} ambiguous"
+        told += many if len(rows) > 1 else ", which is ambiguous"
         told += " (a scope named skip or residual would decide)"
     if not clear:
         return told + "."
     shares = [row["skip_share"] for row in clear if not math.isnan(row["skip_share"])]
+    unknown = _unknown([row for row in clear if math.isnan(row["skip_share"])], len(clear))
     if not shares:
-        return told + "; of no δ a share comes back through them."
+        return f"{told}{unknown}."
     mean = sum(shares) / len(shares)
-    told += f". Back through the skips comes {percent(mean)}{opposing(mean)} of δ on average"
+    several = len(shares) > 1
+    told += f". Back through the skip{'s' * several} comes {percent(mean)}{opposing(mean)} of δ"
+    told += " on average" * several
     weakest, strongest = _extreme(clear, min), _extreme(clear, max)
-    if len(shares) > 1:
+    if several:
         told += f", from {_skip(weakest)} to {_skip(strongest)}"
     opposed = sum(row["cosine"] < 0 for row in clear)
     if opposed:
-        told += f"; at {opposed} of them skip and residual branch oppose each other"
-    return told + "."
+        told += "; skip and residual branch oppose each other" if len(clear) == 1 else (
+            f"; at {opposed} of them skip and residual branch oppose each other"
+        )  # fmt: skip
+    return f"{told}{unknown}."
+
+
+def _unknown(rows: list[dict[str, Any]], count: int) -> str:
+    """At how many forks no share can be told, and why."""
+    told, where = "", "at its fork" if count == 1 else "at {} of their forks"
+    lengths = [(row["skip_norm"], row["residual_norm"]) for row in rows]
+    lost = sum(not all(map(math.isfinite, pair)) for pair in lengths)
+    zero = len(lengths) - lost
+    for number, what in ((zero, "zero"), (lost, "not finite")):
+        if number:
+            place = where.format("all" if number == count else number)
+            told += f"; {place} δ is {what}"
+    return f"{told}, and no share of it can be told" if told else ""
 
 
 def _skip(row: dict[str, Any]) -> str:

@@ -86,7 +86,14 @@ def _tell_states(rows: Rows, dtype: np.dtype[Any]) -> str:
     zero = sum(row["delta"] == 0 for row in rows)
     under = sum(row["below_floor"] for row in rows) - zero
     lost = sum(row["nonfinite"] > 0 for row in rows)
-    told = f" In {zero} of them it is zero." if zero else ""
+    count = len(rows)
+    told = f" In {_of(zero, count)} δ is zero." if zero else ""
     if under:
-        told += f" In {under} of them it is below the smallest normal number of {dtype}, {rows.summary['floor']:.3g}."
-    return told + (f" In {lost} of them not all of it is finite." if lost else "")
+        floor = f"{rows.summary['floor']:.3g}"
+        told += f" In {_of(under, count)} δ is below the smallest normal number of {dtype}, {floor}."
+    return told + (f" In {_of(lost, count)} some of δ is not finite." if lost else "")
+
+
+def _of(number: int, count: int) -> str:
+    """So many of some blocks that were counted before."""
+    return "it" if count == 1 else "all of them" if number == count else f"{number} of them"

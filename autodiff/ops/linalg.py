@@ -222,7 +222,7 @@ def _matrix_power(a: Any, n: Any) -> Any:
 
 
 _LEAF = 48
-"""Columns up to which LAPACK inverts a triangle as it would any matrix: halving further costs more calls than it saves."""
+"""Columns up to which LAPACK inverts a triangle as any matrix: smaller ones cost more calls than they save."""
 
 
 def _inverse_of_lower(a: Any) -> Any:

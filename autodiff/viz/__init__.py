@@ -11,19 +11,20 @@ a flow.
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import PictureError
 from ..flows import GradientFlow
 from ..graph import Graph
 from . import plots
 from .dot import to_dot
+from .files import write_whole
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .page import Explorer, to_page
-from .picture import document, prune, to_json
+from .picture import document, outline, prune, to_json
 from .raster import render
 from .scene import compose
 from .svg import to_svg
@@ -42,6 +43,7 @@ def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> 
     return _picture(source, form, read_options(options))
 
 
+@np.errstate(all="ignore")  # what is no number is told in the picture
 def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: bool = True) -> str | bytes:
     if options.prune is not None and not isinstance(source, GradientFlow):
         refuse(f"draw: prune={options.prune!r} of a graph", "edges are pruned by their δ, and a graph has none",
@@ -50,6 +52,8 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
         _check_arrows(source, form, options)
     if form == "html":
         return to_page(*_pruned_page(source, options))
+    if form not in ("json", "txt") and options.prune is None:
+        _check_size(source, options, advise)
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
     if options.prune is not None and isinstance(source, GradientFlow):
         found = prune(found, source, options.prune)
@@ -62,6 +66,13 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
         return to_dot(found, view, options)
     scene = compose(found, view, options)
     return to_svg(scene, options.theme) if form == "svg" else render(scene, form, options)
+
+
+def _check_size(source: Graph | GradientFlow, options: Options, advise: bool) -> None:
+    """Refuse what is too large before its numbers are gathered."""
+    if len(source.graph if isinstance(source, GradientFlow) else source) > options.max_nodes:
+        bare = outline(source)
+        select(bare, options, _pruner(bare, source) if advise else None)
 
 
 def _check_arrows(source: Graph | GradientFlow, form: str, options: Options) -> None:
@@ -130,7 +141,7 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
         refuse(f"draw: there is no folder {str(target.parent)!r}", "a picture is written into a folder that exists",
                f"os.makedirs({str(target.parent)!r})")  # fmt: skip
     data = _picture(source, form, checked)
-    _write(target, data.encode("utf-8") if isinstance(data, str) else data)
+    write_whole(target, data.encode("utf-8") if isinstance(data, str) else data)
     return target
 
 
@@ -151,23 +162,6 @@ def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
     """
     checked = read_options(options)
     return Explorer(str(_picture(flow, "html", checked)), _svg(flow), str(flow))
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its place, then into it."""
-    beside = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)  # as an ordinary new file
-        os.replace(beside, target)
-    except OSError as error:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
-        refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
 
 
 def _svg(flow: Graph | GradientFlow) -> str | None:

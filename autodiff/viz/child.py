@@ -2,8 +2,8 @@
 
 Run by path as ``python -I child.py KIND PLACE ENGINE FORMAT MEMORY ANSWER SECONDS``, with DOT on standard input and the
 result on standard output. It imports nothing of the package that it belongs to. KIND is ``pygraphviz`` (PLACE is the
-folder to import it from) or ``dot`` (PLACE is the executable). It may take MEMORY bytes of addresses, write ANSWER bytes,
-and run for SECONDS, which ends it even where nobody is left to do so.
+folder to import it from) or ``dot`` (PLACE is the executable). It may take MEMORY bytes of addresses, write ANSWER
+bytes, and run for SECONDS, which ends it even where nobody is left to do so.
 """
 
 import os

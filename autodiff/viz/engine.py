@@ -22,7 +22,7 @@ from .lettering import clean
 from .options import Options
 
 BESIDE = 7.0  # points between an arrow and its label
-PATIENT = 1200  # boxes; a larger picture is put straight with less care, in half the time
+PATIENT = 800  # boxes; a larger picture is put straight with less care, in half the time
 
 TABLE = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
 
@@ -102,13 +102,13 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
                 _end(child)
             out.seek(0)
             err.seek(0)
-            answer, said = out.read(), err.read(65_536).decode("utf-8", "replace")
+            answer, said = b"" if code else out.read(), err.read(65_536).decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         longer = f"timeout={max(60, 3 * math.ceil(seconds))} gives it longer (seconds)"
         raise SlowError(f"{engine.kind} took more than {options.timeout:g} s", longer) from None
     except OSError as error:
         raise EngineError(f"{engine.kind} could not be started: {error}") from None
-    if code or not answer:
+    if not answer:
         raise _failure(engine, code, said, options)
     return answer
 

@@ -183,7 +183,9 @@ def _scope_face(box: Box, scale: Scale) -> Face:
         rows.append(Row("", f"no path from {lost} of {len(paths)}", "@muted", italic=True))
     if box.join is not None:
         skip, residual = box.join["skip_share"], box.join["residual_share"]
-        rows.append(Row("", f"skip {skip:.0%} · residual {residual:.0%}".replace("-", "−").replace("%", " %")))
+        shares = f"skip {skip:z.0%} · residual {residual:z.0%}".replace("-", "−").replace("%", " %")
+        known = math.isfinite(skip) and math.isfinite(residual)
+        rows.append(Row("", shares if known else "no shares: its δ is zero or no number"))
     name = clean(" / ".join(box.group))
     return Face(name, "", rows, bool(paths) and not any(paths) and paths[0] is False, False, True,
                 more=f"{name}: {counts}")  # fmt: skip
@@ -239,8 +241,10 @@ def line(arrow: Arrow) -> Line:
     if len(active) > 1 and arrow.whole is None:
         text += f" ×{len(active)}"  # the RMS over the elements of so many contributions
     if len(active) == 1:
-        more += (f": contribution {amount(numbers, 12)} {extent(numbers)}, projection share {edge['projection']:.4g}, "
-                 f"norm share {edge['norm_share']:.4g}, cosine {edge['cosine']:.4g}")  # fmt: skip
+        told = [" ".join(filter(None, (amount(numbers, 12), extent(numbers) or states(numbers)))) or "empty"]
+        shares = (("projection share", "projection"), ("norm share", "norm_share"), ("cosine", "cosine"))
+        told += [f"{name} {edge[key]:.4g}" for name, key in shares if math.isfinite(edge[key])]
+        more += f": contribution {', '.join(told)}"
     state = "nan" if numbers["nan"] else "inf" if states(numbers) else "" if ordinary(numbers) else "zero"
     found = Line(text, numbers["rms"] if not state else None, share, state, more)
     found.label_width = width(text, SMALL)

@@ -63,6 +63,23 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     return found
 
 
+def outline(source: Graph | GradientFlow) -> dict[str, Any]:
+    """The document without numbers and texts: enough to know which boxes there would be, in a tenth of the time."""
+    flow = source if isinstance(source, GradientFlow) else None
+    graph = source.graph if isinstance(source, GradientFlow) else source
+    outputs = set(graph.outputs)
+    nodes = [
+        {"id": v, "kind": op.kind, "name": graph.names.get(v), "scope": home, "output": v in outputs, "delta": None}
+        for v, (op, home) in enumerate(zip(graph.ops, scopes(graph), strict=True))
+    ]
+    edges = [
+        {"id": f"{w}:{k}", "from": v, "to": w, "slot": k,
+         "kind": "δ" if flow is not None and (w, k) in flow.contributions else "no δ"}
+        for v in range(len(graph)) for w, k in graph.consumers[v]
+    ]  # fmt: skip
+    return {"flow": flow is not None, "nodes": nodes, "edges": edges}
+
+
 def prune(found: dict[str, Any], flow: GradientFlow, keep: float) -> dict[str, Any]:
     """The document in which every edge has ``kept``: whether it is among the fewest that carry a part of the gradient.
 

@@ -34,14 +34,15 @@ def render(scene: Scene, form: str, options: Options) -> bytes:
     PictureError
         Where Graphviz is missing, or cannot do it; says what to install or to change.
     """
-    if form == "png":
-        _check_size(scene, options.dpi)
     drawing = dataclasses.replace(options, engine="auto") if options.engine == "builtin" else options  # not a layout
+    ways = engines(drawing)
+    if form == "png" and ways:
+        _check_size(scene, options.dpi)
     source = to_xdot(scene, as_theme(options.theme).plain, options.dpi)
     reasons, cures = [], []
-    for engine in engines(drawing):
+    for engine in ways:
         try:
-            _check_letters(engine, options)
+            check_letters(engine, options)
             data = run(engine, source, "nop2", form, options)
         except EngineError as error:
             reasons.append(str(error))
@@ -65,14 +66,31 @@ def _check_size(scene: Scene, dpi: int) -> None:
                (f"dpi={fitting}, or " if fitting else "") + "draw to .svg or .pdf, which have no dots")  # fmt: skip
 
 
-def _check_letters(engine: Engine, options: Options) -> None:
-    """Fail where the machine has no fonts: every letter would be the same empty box, of one size whatever was asked."""
+def check_letters(engine: Engine, options: Options) -> None:
+    """Fail where the machine has no fonts: every letter would be the same empty box, of one size whatever was asked.
+
+    Raises
+    ------
+    EngineError
+        Where that is so, or where Graphviz gives no answer.
+    """
     sizes = "".join(f'{size} [label="WWWW" fontsize={size}] ' for size in (10, 40))
     sample = f'digraph {{ node [shape=box margin=0 width=0 height=0 fontname="{FONT}"] {sizes} }}'
     rows = [row.split() for row in run(engine, sample, "dot", "plain", options).decode("utf-8", "replace").splitlines()]
     widths = [row[4] for row in rows if row[:1] == ["node"] and len(row) > 4]
     if len(widths) == 2 and widths[0] == widths[1]:
         raise EngineError(f"{engine.kind} finds no fonts", "install fonts, such as those of DejaVu (see `fc-list`)")
+
+
+def able(options: Options) -> bool:
+    """Whether there is anything that can draw a png or pdf with its letters."""
+    for engine in engines(options):
+        try:
+            check_letters(engine, options)
+        except EngineError:
+            continue
+        return True
+    return False
 
 
 def to_xdot(scene: Scene, colours: dict[str, str], dpi: int) -> str:

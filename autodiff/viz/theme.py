@@ -196,8 +196,8 @@ class Scale:
     def __init__(self, sizes: list[float], colours: tuple[str, ...] = CIVIDIS) -> None:
         self.colours = colours
         logs = [math.log10(size) for size in sizes if size > 0]
-        self.low = math.floor(2 * min(logs, default=-0.5) + 1e-9) / 2
-        self.high = max(math.ceil(2 * max(logs, default=0.5) - 1e-9) / 2, self.low + 1)
+        self.low = min(math.floor(2 * min(logs, default=-0.5) + 1e-9) / 2, 307.0)
+        self.high = min(max(math.ceil(2 * max(logs, default=0.5) - 1e-9) / 2, self.low + 1), 308.0)  # 10³⁰⁹ is no float
 
     def colour(self, size: float) -> str:
         """The colour of an RMS that is not zero."""

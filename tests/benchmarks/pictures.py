@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
-from autodiff.flows import GradientFlow, norm
+from autodiff.flows import GradientFlow
+from autodiff.flows.blocks import Outline, Swept, join_rows
 from autodiff.sweep import deltas
 from autodiff.viz import document, picture
 from autodiff.viz.engine import engines
@@ -64,33 +65,56 @@ def page_size(nodes: int) -> tuple[int, int]:
     return len(str(picture(flow, "html", engine="builtin")).encode()), len(flow.graph)
 
 
-class Lengths(dict[tuple[int, int], float]):
-    """What a sweep fills where of each contribution a single number is wanted: no array outlives the sweep."""
-
-    def __setitem__(self, edge: tuple[int, int], term: Any) -> None:
-        super().__setitem__(edge, norm(term))
-
-
 def recording(rounds: int) -> dict[str, float]:
-    """What it costs to keep contributions, as a part of a plain sweep of twenty blocks of width 64, batch 32."""
+    """What it costs to keep contributions, as a part of a plain sweep of twenty blocks of width 64, batch 32.
+
+    As arrays, all of them; as the scalars that a watch keeps of each join; and what the question costs a sweep that
+    keeps nothing.
+    """
     graph = ad.trace(residual)(*arguments(20 * BLOCK, 64, 32))
     assert graph.values is not None
-    values, seeds = graph.values, {graph.outputs[0]: np.float64(1.0)}
+    values, seeds, outline = graph.values, {graph.outputs[0]: np.float64(1.0)}, Outline(graph)
     kept: dict[tuple[int, int], Any] = {}
+
+    def scalars() -> None:
+        sent: dict[tuple[int, int], Any] = {}
+        delta = deltas(graph, values, seeds, contributions=sent, only=outline.edges)
+        join_rows(Swept(graph, values, delta, sent, {}), outline)
+
     ways: dict[str, Callable[[], Any]] = {
         "plain": lambda: deltas(graph, values, seeds),
         "arrays": lambda: deltas(graph, values, seeds, contributions={}),
-        "lengths": lambda: deltas(graph, values, seeds, contributions=Lengths()),
+        "scalars": scalars,
     }
     deltas(graph, values, seeds, contributions=kept)
-    ratios: dict[str, list[float]] = {"arrays": [], "lengths": [], "off": []}
+    ratios: dict[str, list[float]] = {"arrays": [], "scalars": [], "off": []}
     for _ in range(max(9, 5 * rounds)):
         best = {name: min(timeit.repeat(run, number=1, repeat=7)) for name, run in ways.items()}
-        for name in ("arrays", "lengths"):
+        for name in ("arrays", "scalars"):
             ratios[name].append(best[name] / best["plain"] - 1)
-        asked = timeit.repeat("terms is not None", globals={"terms": None}, number=2 * len(kept), repeat=7)
-        ratios["off"].append(min(asked) / best["plain"])  # twice an edge: all that a sweep that keeps nothing does
+        asked = timeit.repeat("terms is not None", globals={"terms": None}, number=3 * len(kept), repeat=7)
+        ratios["off"].append(min(asked) / best["plain"])  # thrice an edge: all that a sweep that keeps nothing does
     return {name: statistics.median(found) for name, found in ratios.items()}
+
+
+def watching(rounds: int) -> dict[int, float]:
+    """What a watch adds to ten steps of the same net, where every step is recorded and where one of them is."""
+    x, blocks = arguments(20 * BLOCK, 64, 32)
+
+    def loss(blocks: Any, x: Any) -> Any:
+        return residual(x, blocks)
+
+    plain, watched = ad.value_and_grad(loss), {every: ad.watch(loss, every=every) for every in (1, 10)}
+
+    def ten(step: Callable[..., Any]) -> float:
+        return min(timeit.repeat(lambda: [step(blocks, x) for _ in range(10)], number=1, repeat=3))
+
+    ratios: dict[int, list[float]] = {every: [] for every in watched}
+    for _ in range(max(9, 5 * rounds)):
+        alone = ten(plain)
+        for every, step in watched.items():
+            ratios[every].append(ten(step) / alone - 1)
+    return {every: statistics.median(found) for every, found in ratios.items()}
 
 
 def rows(rounds: int) -> list[list[str]]:
@@ -106,7 +130,7 @@ def rows(rounds: int) -> list[list[str]]:
     sketch, *_ = measure(select(document(largest), wide), wide)
     timed("built-in layout of 2·10⁴ nodes", lambda: arrange(sketch), 2)
     for engine in engines(Options())[:1]:
-        laid_out = functools.partial(picture, small, engine=engine.kind)
+        laid_out = functools.partial(picture, small, engine=engine.kind, timeout=60.0)
         assert f"Layout: {engine.kind}" in str(laid_out()), "Graphviz gave up"
         timed(f"svg of 10³ nodes, laid out by {engine.kind}", laid_out, 5)
     timed("svg of 10³ nodes, built-in layout", lambda: picture(small, engine="builtin"), 5)
@@ -117,8 +141,11 @@ def rows(rounds: int) -> list[list[str]]:
         found.append([f"bytes of a page of {name} nodes", f"{size:,}", f"≤ {PAGE + NODE * count:,}"])
     cost = recording(rounds)
     found.append(["contributions kept as arrays, width 64", f"{cost['arrays']:+.1%} of a sweep", "–"])
-    found.append(["contributions kept as lengths, width 64", f"{cost['lengths']:+.1%} of a sweep", "≤ +30 %"])
+    found.append(["contributions kept as scalars of joins, width 64", f"{cost['scalars']:+.1%} of a sweep", "≤ +30 %"])
     found.append(["contributions not kept, width 64", f"{cost['off']:+.2%} of a sweep", "nothing"])
+    watched = watching(rounds)
+    found.append(["training watched every 10th step, width 64", f"{watched[10]:+.1%} of the training", "< +20 %"])
+    found.append(["training watched every step, width 64", f"{watched[1]:+.1%} of the training", "–"])
     return [[cell.replace("%", " %").replace("  %", " %") for cell in row] for row in found]
 
 

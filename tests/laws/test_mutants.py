@@ -393,7 +393,7 @@ def test_a_contribution_that_is_not_kept(monkeypatch):
             contributions.pop(next(key for key in contributions if key[1] == 1))
         return rows
 
-    monkeypatch.setattr(importlib.import_module("autodiff.flows.gradient"), "deltas", losing)
+    monkeypatch.setattr(importlib.import_module("autodiff.flows.routes"), "deltas", losing)
     assert noticed_on_a_graph() >= {"edges", "paths"}
 
 

@@ -3,14 +3,15 @@
 import json
 import re
 import unicodedata
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.errors import PictureError
 from autodiff.viz import picture
 from autodiff.viz.lettering import clean
+from tests.viz.watching import DRAWN, DRAWS, FORMATS, Elements, check, check_html, check_svg, drawn, nothing_left
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,6 +37,15 @@ PAYLOADS = [
     "", " ", "   ", "x" * 10_000, "<" * 1000, "é" * 500, "a b " * 300, "../../etc/passwd", "$(touch evil)",
     "; rm -rf x",
     "None", "nan", "0",
+    # what could be asked for, formats, and what is far too much
+    "url(http://example.invalid/x.png)", "</style><style>*{background:url(//example.invalid)}", "file:///etc/passwd",
+    "@import '//example.invalid';", "<a href='file:///etc/passwd'>x</a>", "<img src=x onerror=alert(1)>",
+    "http://example.invalid/", "data:text/html,<script>alert(1)</script>", "<foreignObject><iframe/></foreignObject>",
+    "<use href='#x'/>", "<image xlink:href='//example.invalid'/>", "</SCRIPT\t>", "<!--<script>", "--!>", "@@DATA@@",
+    "@@", "{{7*7}}", "{0.__class__}", "%s%s%n", "{name!r}", "%(x)d", "a\\\\\\", "\\u0000", "\\x3c", "';alert(1)//",
+    "`${alert(1)}`", "&lt;script&gt;", "Z" + "\u0351\u0362\u0489" * 400, "e\u0301" * 5000, "😀" * 3000, "x" * 100_000,
+    "<b>" * 40_000, "\x00" * 100_000, "toString", "hasOwnProperty", "</textarea>", "\u2029</script>\u2028",
+    "cluster_0", "n0", "s0", "n1u2",
 ]  # fmt: skip
 
 
@@ -54,24 +64,40 @@ def test_there_are_enough_of_them():
     assert len(set(PAYLOADS)) == len(PAYLOADS) >= 60
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:24])
+each_payload = pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:24])
+
+
+@each_payload
 def test_svg(payload):
-    names = [payload, "after"]
-    text = picture(flow_of(names), "svg", engine="builtin", title=payload)
-    root = ET.fromstring(text.encode("utf-8"))
-    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
-        "svg", "title", "desc", "g", "rect", "path", "polygon", "text", "style",
-    }  # fmt: skip
-    kinds = [g.get("data-kind") for g in root.iter(f"{SVG}g")]
-    assert kinds.count("node") == 4
-    assert kinds.count("edge") == 3
-    for element in root.iter():
-        assert not any(key.startswith("on") or "href" in key for key in element.attrib)
+    text = picture(flow_of([payload, "after"]), "svg", engine="builtin", title=payload)
+    root = check_svg(text, boxes=4)
+    assert sum(g.get("data-kind") == "edge" for g in root.iter(f"{SVG}g")) == 3
     shown = {element.text for element in root.iter(f"{SVG}text")}
     assert clean(payload) == "" or any(clean(payload) in (word or "") for word in shown)
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:24])
+@pytest.fixture(scope="module")
+def plain_page():
+    return Elements(picture(flow_of(["plain", "after"]), "html", engine="builtin", title="plain")).found
+
+
+@each_payload
+def test_html(payload, plain_page):
+    """The page of a hostile name has the elements of any other page, one for one; the name stands in its data."""
+    text = picture(flow_of([payload, "after"]), "html", engine="builtin", title=payload)
+    check_html(text)
+    assert Elements(text).found == plain_page
+
+
+@each_payload
+def test_notebook(payload):
+    flow = flow_of([payload])
+    for text in (str(flow), repr(flow), str(flow.graph), repr(flow.graph), str(flow.joins()), str(flow.trend())):
+        assert not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text if sign != "\n")
+    check_svg(flow._repr_svg_(), boxes=3)
+
+
+@each_payload
 def test_dot(payload):
     pygraphviz = pytest.importorskip("pygraphviz")
     text = picture(flow_of([payload, "after"]), "dot", title=payload)
@@ -85,7 +111,7 @@ def test_dot(payload):
     assert unescaped == (f"{clean(payload)} = multiply(·, 1.5)" if payload else "multiply(·, 1.5)")
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:24])
+@each_payload
 def test_json(payload):
     text = picture(flow_of([payload]), "json")
     assert text.isascii()
@@ -95,7 +121,7 @@ def test_json(payload):
     assert found["nodes"][1]["scope"] == [payload]
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: ascii(text)[:24])
+@each_payload
 def test_text(payload):
     text = picture(flow_of([payload]), "txt")
     assert "\x1b" not in text
@@ -105,11 +131,17 @@ def test_text(payload):
     assert sum(line[:2] in ("0 ", "1 ", "2 ") for line in text.splitlines()) == 3
 
 
-def test_all_of_them_at_once_as_png_and_pdf():
-    pytest.importorskip("pygraphviz")
+@pytest.mark.engine
+@pytest.mark.parametrize("form", FORMATS)
+def test_all_of_them_at_once(form, monkeypatch, capfd, tmp_path):
     flow = flow_of(PAYLOADS)
-    assert picture(flow, "png", dpi=36).startswith(b"\x89PNG")
-    assert picture(flow, "pdf").startswith(b"%PDF")
+    with nothing_left(monkeypatch, capfd, tmp_path / "temporary"):
+        options = {} if form == "notebook" else {"title": PAYLOADS[0]} | ({"dpi": 36} if form in DRAWN else {})
+        if form in DRAWN and not DRAWS:
+            with pytest.raises(PictureError, match=r"Graphviz is not installed|no fonts"):
+                drawn(flow, form, **options)
+        else:
+            check(form, drawn(flow, form, **options), boxes=len(PAYLOADS) + 2)
 
 
 def test_layout_sees_no_names(monkeypatch):

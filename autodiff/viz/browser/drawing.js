@@ -159,8 +159,22 @@ function drawArrow(arrow, route) {
 
 // -- the whole ---------------------------------------------------------------------------------------------------------
 
-/** What can be out of sight: an element, where it is, whether it is shown. */
+/** What can be out of sight: some things that stand near one another, where they are, how they are shown. */
 let placed = [];
+const TOGETHER = 16;
+
+/** A layer of the picture, in groups that come into sight and go out of it as one: browsers pass over a hidden group. */
+function layer(name, all) {
+  const groups = [];
+  for (let n = 0; n < all.length; n += TOGETHER) {
+    const some = all.slice(n, n + TOGETHER), element = svg("g", {}, ...some.map(([one]) => one));
+    const frame = [0, 1, 2, 3].map((side) => (side < 2 ? min : max)(...some.map(([, sides]) => sides[side])));
+    placed.push({ element, frame, look: "" });
+    groups.push(element);
+  }
+  return svg("g", { class: name }, ...groups);
+}
+
 const bounds = (points) => { const xs = points.map(([x]) => x), ys = points.map(([, y]) => y); return [min(...xs), min(...ys), max(...xs), max(...ys)]; };
 
 const drawn = { boxes: [], arrows: [], owner: [], shapes: new Map(), curves: new Map(), spots: new Map(), width: 1, height: 1 };
@@ -170,33 +184,28 @@ function paint(selection, layout) {
   drawn.shapes.clear(), drawn.curves.clear(), drawn.spots.clear();
   const arrows = [], tags = [];
   placed = [];
-  const put = (element, frame) => placed.push({ element, frame, on: true });
   const frames = layout.frames.map(([id, left, top, right, bottom]) => {
     const group = svg("g", { "data-kind": "scope", "data-scope": id, class: "scope" });
     group.append(rect(left, top, right - left, bottom - top, null, { rx: 6 }), write(left + 8, top + 14, scopes[id].name, BODY, "muted bold"));
-    put(group, [left, top, right, bottom]);
-    return group;
+    return [group, [left, top, right, bottom]];
   });
   selection.arrows.forEach((arrow, n) => {
     const [group, shown] = drawArrow(arrow, layout.routes[n]);
     arrow.looks = shown;
-    arrows.push(group);
-    put(group, bounds(layout.routes[n]));
+    arrows.push([group, bounds(layout.routes[n])]);
     drawn.curves.set(arrow.id, group);
     const at = layout.labels[n];
     if (!shown.said || !at) return;
-    tags.push(arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${at[2] ?? layout.anchor}`));
-    put(arrow.tag, [at[0], at[1], at[0], at[1]]);
+    arrow.tag = write(at[0], at[1] + 3, shown.said, SMALL, `tag fine ${shown.kind} ${at[2] ?? layout.anchor}`);
+    tags.push([arrow.tag, [at[0], at[1], at[0], at[1]]]);
   });
   const boxes = selection.boxes.map((box, n) => {
     const group = drawBox(box, layout.boxes[n]);
     drawn.shapes.set(box.id, group);
     drawn.spots.set(box.id, layout.boxes[n]);
     const { x, y, w, h } = layout.boxes[n];
-    put(group, [x - w / 2, y - h / 2, x + w / 2, y + h / 2]);
-    return group;
+    return [group, [x - w / 2, y - h / 2, x + w / 2, y + h / 2]];
   });
-  const layer = (name, all) => svg("g", { class: name }, ...all);
   fill(world, layer("scopes", frames), layer("arrows", arrows), layer("tags", tags), layer("boxes", boxes));
   Object.assign(drawn, selection, { width: layout.width, height: layout.height });
   at("stage-about").textContent =
@@ -211,13 +220,12 @@ let asked = 0;
 function settleSight() {
   asked = 0;
   world.setAttribute("transform", `translate(${short(sight.x)} ${short(sight.y)}) scale(${sight.k.toPrecision(5)})`);
-  stage.classList.toggle("far", sight.k < 0.42);
-  stage.classList.toggle("afar", sight.k < 0.2);
   const { width, height } = seen(), far = 80; // letters are laid out anew at every scale: only those in sight
   const left = (-far - sight.x) / sight.k, top = (-far - sight.y) / sight.k, right = (width + far - sight.x) / sight.k, bottom = (height + far - sight.y) / sight.k;
+  const near = sight.k < 0.2 ? "far afar" : sight.k < 0.42 ? "far" : "";
   for (const item of placed) {
-    const [a, b, c, d] = item.frame, on = c > left && a < right && d > top && b < bottom;
-    if (on !== item.on) item.element.classList.toggle("gone", !(item.on = on));
+    const [a, b, c, d] = item.frame, look = c > left && a < right && d > top && b < bottom ? near : "gone";
+    if (look !== item.look) item.element.setAttribute("class", (item.look = look));
   }
 }
 function moved() {
