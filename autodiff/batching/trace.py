@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import LITERAL
-from ..op import Op, Trace, Traced, literal, relate
+from ..op import CONSTANTS, Op, Trace, Traced, literal, relate
 from .examples import Batched
 from .rules import carried_out
 
@@ -60,7 +60,7 @@ class BatchTrace(Trace):
 
     def _given(self, op: Op, k: int, x: Any) -> Any:
         """An argument as a rule takes it: a Batched, or what is the same for all examples."""
-        if isinstance(x, Traced) and x.recorder is self:
+        if isinstance(x, Traced) and (x.recorder is self or x.recorder is CONSTANTS):
             return x.value
         if type(x) in (float, int, bool, complex) or (type(x) is np.ndarray and x.dtype.kind in "biufc"):
             return x  # it is used at once: no copy, as a node that keeps it would need

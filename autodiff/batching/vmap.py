@@ -11,7 +11,7 @@ import numpy as np
 import optree
 
 from ..errors import BatchError, message
-from ..op import CONSTANTS, TRACING, Traced, held, still
+from ..op import CONSTANTS, NUMBERS, TRACING, Traced, held, is_bare, still
 from .trace import BatchTrace
 
 
@@ -73,7 +73,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         count = _count(f, leaves, axes, tree)
         trace = BatchTrace(count)
         mapped = [
-            x if axis is None else trace.tensor(_front(x, axis)) for x, axis in zip(leaves, axes, strict=True)
+            _unmapped(x) if axis is None else trace.tensor(_front(x, axis))
+            for x, axis in zip(leaves, axes, strict=True)
         ]
         depth = TRACING.set(TRACING.get() + 1)
         try:
@@ -194,6 +195,13 @@ def _where(f: Callable[..., Any], tree: Any, i: int) -> str:
         names = []
     name = f" ({names[n]}{path[2:].codify('')})" if n < len(names) else path[2:].codify("")
     return f"argument {n}{name}"
+
+
+def _unmapped(x: Any) -> Any:
+    """What is the same for all examples; an array as a constant, which can be indexed by what each has for its own."""
+    if isinstance(x, np.ndarray) and x.ndim and is_bare(x) and x.dtype.kind in NUMBERS:
+        return CONSTANTS.record(None, (), (), None, x)
+    return x
 
 
 def _front(x: Any, axis: int) -> Any:
