@@ -259,7 +259,7 @@ def _guarded(
         return run_later(later, (term, d, y, *args), GUARD)[0]
     rule = op.vjps[k] if op.joint is None else op.joint
     if isinstance(d, tuple):
-        return where_reached(term, lambda: any(part is not None and np.any(part != 0) for part in d))
+        return where_reached(term, lambda: sum(np.any(part != 0) for part in d if part is not None) > 0)
     try:
         return op.guard(term, rule, k, d, y, args, settings or {})
     except LeakError:  # as in the sweep
