@@ -206,7 +206,7 @@ def watch(
     """Differentiate f as :func:`value_and_grad` does, and keep a few numbers of its flow every so many steps.
 
     A recorded step runs f once and sweeps once, as any other does, and gives the same bits. It keeps all values and δ
-    until it is over, and takes about twice as long; the others cost nothing more.
+    until it is over, and takes two to three times as long; the others cost nothing more.
 
     Parameters
     ----------

@@ -107,10 +107,11 @@ def watching(rounds: int) -> dict[int, float]:
     plain, watched = ad.value_and_grad(loss), {every: ad.watch(loss, every=every) for every in (1, 10)}
 
     def ten(step: Callable[..., Any]) -> float:
-        return min(timeit.repeat(lambda: [step(blocks, x) for _ in range(10)], number=1, repeat=3))
+        """Once, not the best of several: that a recorded step leaves the caches cold for the next is a part of it."""
+        return timeit.timeit(lambda: [step(blocks, x) for _ in range(10)], number=1)
 
     ratios: dict[int, list[float]] = {every: [] for every in watched}
-    for _ in range(max(9, 5 * rounds)):
+    for _ in range(max(25, 15 * rounds)):
         alone = ten(plain)
         for every, step in watched.items():
             ratios[every].append(ten(step) / alone - 1)

@@ -18,7 +18,7 @@ from autodiff.viz import picture
 from autodiff.viz.engine import EngineError, SlowError, engines, run
 from autodiff.viz.options import Options
 from tests.viz import nets
-from tests.viz.watching import DRAWS, HERE, check_svg, is_running, nothing_left, started
+from tests.viz.watching import DRAWS, HERE, check_svg, is_running, left, nothing_left, started
 
 pytestmark = pytest.mark.engine
 
@@ -154,10 +154,7 @@ def test_an_interrupted_draw_leaves_no_process_and_no_file(ending, fake_dot, tmp
         _, said = user.communicate(timeout=30)
     assert user.returncode == -getattr(signal, ending)
     assert (b"KeyboardInterrupt" in said) == (ending == "SIGINT")
-    until = time.monotonic() + 30
-    while started(mark) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert started(mark) == []
+    assert left(mark, patience=30.0) == []
     assert target.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["begun", "bin", "flow.svg"]
 

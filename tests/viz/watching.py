@@ -5,6 +5,7 @@ import math
 import os
 import re
 import tempfile
+import time
 import unicodedata
 import uuid
 import xml.etree.ElementTree as ET
@@ -179,6 +180,14 @@ def started(mark):
     return found
 
 
+def left(mark, patience=10.0):
+    """The processes with this mark that go on; what was killed takes a moment to go."""
+    until = time.monotonic() + patience
+    while (found := started(mark)) and time.monotonic() < until:
+        time.sleep(0.01)
+    return found
+
+
 @contextmanager
 def nothing_left(monkeypatch, capfd, folder):
     """Nothing on stdout or stderr, no process that goes on, no temporary file."""
@@ -188,6 +197,6 @@ def nothing_left(monkeypatch, capfd, folder):
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     capfd.readouterr()
     yield mark
-    assert started(mark) == []
+    assert left(mark) == []
     assert os.listdir(folder) == []
     assert capfd.readouterr() == ("", "")
