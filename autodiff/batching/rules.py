@@ -329,7 +329,7 @@ def array_equal(op: Op, args: Any, params: Any, count: int) -> Any:
 RULES: dict[str, BatchRule] = {
     **dict.fromkeys(
         ("copy", "astype", "round", "fix", "isclose", "iscomplex", "isreal", "isposinf", "isneginf", "stop_gradient",
-         "to_integers", "modf", "frexp", "cross"), pointwise),
+         "to_integers", "checked_positions", "modf", "frexp", "cross"), pointwise),
     **dict.fromkeys(
         ("sum", "mean", "prod", "max", "min", "nanmax", "nanmin", "var", "std", "any", "all", "count_nonzero",
          "logsumexp"), reducing()),
