@@ -15,6 +15,9 @@ from ..op import CONSTANTS, Op, Trace, Traced, literal, relate
 from .examples import Batched
 from .rules import carried_out
 
+TRACING_AGAIN = frozenset(("checkpoint",))
+"""Operations that trace a function of the user's when they are computed: it is given tensors of the batch."""
+
 
 class BatchTrace(Trace):
     """The trace of one call of a function on all examples of a batch at once.
@@ -50,6 +53,8 @@ class BatchTrace(Trace):
         """The operation on all examples at once, by its rule."""
         if self.closed:
             self.ops.append(op)  # raises
+        if op.name in TRACING_AGAIN:
+            return op.forward(*args, **params)
         op.admit((LITERAL,) * len(args), params)
         given = tuple(self._given(op, k, x) for k, x in enumerate(args))
         y = carried_out(op, given, params, self.count)

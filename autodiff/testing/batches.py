@@ -1,4 +1,4 @@
-"""The law of batches: an operation on all examples at once computes what it computes on one after the other."""
+"""Law 16, of batches: an operation on all examples at once computes what it computes on one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = 3
 
 
 def batched(case: Case) -> Counts:
-    """13. vmap(f) is the stack of f on each example, for each argument alone and all together; so are its derivatives.
+    """16. vmap(f) is the stack of f on each example, for each argument alone and all together; so are its derivatives.
 
     The vjp and the jvp are mapped with the argument, and with seeds of their own for each example.
     """

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import BatchError, ClosedTraceError, KeywordError, LeakError, ViewWriteError
+from autodiff.errors import (
+    BatchError,
+    ClosedTraceError,
+    KeywordError,
+    LeakError,
+    RuleError,
+    ViewWriteError,
+)
 
 RNG = np.random.default_rng(5)
 X, W = RNG.standard_normal((4, 3)), RNG.standard_normal((3, 2))
@@ -367,7 +374,29 @@ def test_the_compiled_batch_and_a_batch_of_what_is_compiled():
 
 
 def test_a_checkpoint_in_a_batch():
-    check(ad.grad(lambda x: np.sum(ad.checkpoint(lambda t: np.tanh(t) ** 2)(x))), X)
+    """Its code runs twice for all examples together, with the labels that each has for its own."""
+    runs, labels = [], np.array([0, 2, 1, 1])
+
+    @ad.checkpoint
+    def block(x, label):
+        runs.append(1)
+        return np.tanh(x) ** 2 * x[label]
+
+    slope = ad.grad(lambda x, label: np.sum(block(x, label)))
+    want = loop(slope, X, labels)
+    runs.clear()
+    np.testing.assert_allclose(ad.vmap(slope)(X, labels), want, rtol=1e-13)
+    assert runs == [1, 1]
+    np.testing.assert_allclose(ad.jit(ad.vmap(slope))(X, labels), want, rtol=1e-13)
+    check(ad.checkpoint(lambda x: np.sum(x) * W), X)
+    outside = ad.grad(lambda y: np.sum(ad.vmap(ad.grad(lambda x: np.sum(ad.checkpoint(lambda x: x**2 * y)(x))))(X)))
+    np.testing.assert_allclose(outside(X[0]), 2 * np.sum(X, axis=0))
+
+
+def test_a_checkpoint_that_computes_something_else_in_a_batch_is_found_out():
+    numbers = iter(range(9))
+    with pytest.raises(RuleError, match="the second time"):
+        ad.vmap(ad.grad(lambda x: np.sum(ad.checkpoint(lambda t: t * next(numbers))(x))))(X)
 
 
 def test_tensors_of_an_outer_function_come_in_through_the_closure():

@@ -11,7 +11,7 @@ COUNTING = ("adjoint", "oracle", "second")
 
 ALSO = {
     "dtypes": "7 dtypes", "purity": "7 pure", "layouts": "8 layouts", "sizes": "8 sizes", "replay": "12 replay",
-    "compiled": "12 compiled", "batched": "13 batched",
+    "compiled": "12 compiled", "batched": "16 batched",
 }  # fmt: skip
 """Laws that are counted as well, by operation and argument, each in a column of its own."""
 
