@@ -48,6 +48,8 @@ class Batched:
         return np.broadcast_to(np.zeros((), self.dtype), self.shape)[()]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs:
+            return NotImplemented
         return Batched(ufunc(*aligned(args)))
 
 
