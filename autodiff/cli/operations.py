@@ -140,8 +140,8 @@ def as_json(word: str = "") -> str:
 
 def _those_that_loop() -> str:
     """The registered operations without a rule for batches."""
-    looping = [op.name for op in OPERATIONS.values() if op.kind not in ("input", "constant") and op is not ITEM]
-    return ", ".join(_code(name) for name in sorted(looping) if loops(OPERATIONS[name]))
+    own = (op for op in OPERATIONS.values() if op.kind not in ("input", "constant") and op is not ITEM and not op.user)
+    return ", ".join(_code(op.name) for op in sorted(own, key=lambda op: op.name) if loops(op))
 
 
 def as_markdown(word: str = "") -> str:
