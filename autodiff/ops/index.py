@@ -180,7 +180,7 @@ gather: Op = op(
 scatter_at: Op = op(
     lambda v, *places, index, shape: _scatter(v, index=_filled(index, places), shape=shape),
     joint=lambda d, y, v, *places, index, shape, wanted: (
-        gather(d, *places, index=index), *(None for _ in places)
+        unbroadcast(gather(d, *places, index=index), v.shape), *(None for _ in places)
     ),
     jvps=(lambda t, y, v, *places, index, shape: scatter_at(t, *places, index=index, shape=shape),),
     name="scatter_at",
