@@ -95,7 +95,7 @@ class Program:
                 if (
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
-                    and not (op.name in RESHAPES and not self._in_order(inputs[0]))
+                    and not (op.name in RESHAPES and not self.lies_in_order(inputs[0]))
                     and not (op.name == "getitem" and not draft.shapes[i])  # a number, read anew in each run
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
@@ -237,7 +237,7 @@ class Program:
             return
         self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
 
-    def _in_order(self, v: int) -> bool:
+    def lies_in_order(self, v: int) -> bool:
         """Whether a node's elements lie in C order, without gaps: it may be reshaped without a copy."""
         while self.root[v] != v:
             if self.draft.ops[v].name not in RESHAPES:

@@ -286,7 +286,7 @@ class Tile:
     def __init__(self, program: Any, found: list[int], number: int) -> None:
         self.program, self.draft = program, program.draft
         self.found, self.members = found, set(found)
-        self.flat = is_flat(self.draft, found)
+        self.flat = is_flat(self.draft, found) and all(map(self._lies_flat, found))
         first = next(i for i in found if self.draft.ops[i].kind in ("elementwise", "flat"))
         self.rows = math.prod(self.draft.shapes[first]) if self.flat else self.draft.shapes[first][0]
         shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in ("elementwise", "flat")]
@@ -315,6 +315,14 @@ class Tile:
             self.dying.setdefault(i, []).append(v)
         for i in found:
             self._emit(i)
+
+    def _lies_flat(self, i: int) -> bool:
+        """Whether what node i reads from outside may be looked at as one row, without a copy; arguments mostly may."""
+        return all(
+            v == LITERAL or v in self.members or not self.draft.shapes[v] or self.draft.ops[v] is INPUT
+            or self.program.lies_in_order(v)
+            for v in self.draft.inputs[i]
+        )  # fmt: skip
 
     def outside(self, i: int) -> bool:
         """Whether anything outside of the group reads node i."""

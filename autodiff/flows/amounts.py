@@ -79,6 +79,11 @@ def _wide(x: Any) -> Any:
     return x.astype(np.result_type(x.dtype, np.float64), copy=False)
 
 
+def _along(x: Any, y: Any) -> float:
+    """Re⟨x, y⟩ of two vectors."""
+    return float(np.vdot(x, y)) if x.dtype is DOUBLE and y.dtype is DOUBLE else float(np.vdot(x, y).real)
+
+
 def _scale(x: Any) -> float:
     largest = float(np.max(np.abs(x), initial=0.0))
     return largest if math.isfinite(largest) and largest > 0 else 1.0
@@ -138,10 +143,10 @@ def divide(terms: Sequence[Any], total: Any) -> dict[str, Any]:
 
 def divide_in_two(a: Any, b: Any, total: Any) -> tuple[float, float, float, float, float]:
     """The projection shares of two terms of a total, their lengths, and the cosine of the angle between them."""
-    x, y, g = (_wide(part) for part in (a, b, total))
-    xx, yy, gg = (float(np.vdot(part, part).real) for part in (x, y, g))
-    if x.size == y.size == g.size and all(FAINT < square < math.inf for square in (xx, yy, gg)):
-        along, across, between = (float(np.vdot(p, q).real) for p, q in ((g, x), (g, y), (y, x)))
+    x, y, g = _wide(a), _wide(b), _wide(total)
+    xx, yy, gg = _along(x, x), _along(y, y), _along(g, g)
+    if FAINT < xx < math.inf and FAINT < yy < math.inf and FAINT < gg < math.inf and x.size == y.size == g.size:
+        along, across, between = _along(g, x), _along(g, y), _along(y, x)
         lengths = math.sqrt(xx), math.sqrt(yy)
         return along / gg, across / gg, *lengths, min(max(between / lengths[1] / lengths[0], -1.0), 1.0)
     first, second = (term["projection"] for term in divide([a, b], total)["terms"])

@@ -88,6 +88,8 @@ def join_rows(swept: Swept, outline: Outline) -> Rows:
 
 def _sum(way: Senders, sent: Mapping[Edge, Any], arrived: Mapping[Edge, Any]) -> Any:
     """What comes along a way, in the order of a sweep; None where nothing does."""
+    if len(way.edges) == 1 and not way.stretches:  # nearly always
+        return sent.get(way.edges[0])
     pairs = [(edge, sent) for edge in way.edges] + [(pair, arrived) for pair in way.stretches]
     total = None
     for pair, table in sorted(pairs, key=lambda one: (-one[0][0], one[0][1])):
