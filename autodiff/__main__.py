@@ -13,6 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from . import __version__
 from .cli import check, diff, doctor, draw, explore, flow, operations, source
@@ -84,6 +85,14 @@ def _arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--random-seed", type=_natural, default=0, metavar="N", help="of the random arguments [%(default)s]")
 
 
+def _on_target(p: argparse.ArgumentParser, room: Any) -> None:
+    """A command on one function or one saved flow, with the options of its own room."""
+    _target(p)
+    source.options(p)
+    room.options(p)
+    p.set_defaults(run=room.run)
+
+
 def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = _command(
         commands, "draw", "draw the graph of a function with its δ on every node and every edge",
@@ -91,10 +100,7 @@ def _draw(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "draw model.py:loss                    # arguments from model.example_args()",
         "draw run.json --prune 0.98 -o run.png # a flow that was saved, along the edges that carry it",
     )  # fmt: skip
-    _target(p)
-    source.options(p)
-    draw.options(p)
-    p.set_defaults(run=draw.run)
+    _on_target(p, draw)
 
 
 def _explore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,10 +108,7 @@ def _explore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         commands, "explore", "write a page on which the graph and its δ can be explored in a browser",
         "explore model.py:loss --args 2.0 3.0", "explore model.py:loss --args 'f8[3,4]' 'f8[4]' -o page.html",
     )  # fmt: skip
-    _target(p)
-    source.options(p)
-    explore.options(p)
-    p.set_defaults(run=explore.run)
+    _on_target(p, explore)
 
 
 def _flow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -114,10 +117,7 @@ def _flow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "flow model.py:loss --args 'f8[3,4]' 'f8[4]'", "flow model.py:loss --paths x    # by residual branches",
         "flow model.py:loss --table scopes --csv", "flow model.py:loss --save before.json", "flow before.json --json",
     )  # fmt: skip
-    _target(p)
-    source.options(p)
-    flow.options(p)
-    p.set_defaults(run=flow.run)
+    _on_target(p, flow)
 
 
 def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

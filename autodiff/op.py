@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -107,31 +107,26 @@ def plain(x: Any) -> Any:
     return x
 
 
+def _recorders(x: Any) -> Iterator[Trace]:
+    """The traces that a tensor belongs to, from the innermost one outwards."""
+    while isinstance(x, Traced):
+        yield x.recorder
+        x = x.value.array if x.recorder.batching else x.value
+
+
 def is_unknown(x: Any) -> bool:
     """Whether a tensor has no one value: only the running of a compiled program will tell it, or it is many."""
-    while isinstance(x, Traced):
-        if x.recorder.compiling or x.recorder.batching:
-            return True
-        x = x.value
-    return False
+    return any(trace.compiling or trace.batching for trace in _recorders(x))
 
 
 def is_compiled(x: Any) -> bool:
     """Whether a tensor's value is one that only the running of a compiled program will tell."""
-    while isinstance(x, Traced):
-        if x.recorder.compiling:
-            return True
-        x = x.value.array if x.recorder.batching else x.value
-    return False
+    return any(trace.compiling for trace in _recorders(x))
 
 
 def is_batched(x: Any) -> bool:
     """Whether a tensor stands for one array of each example of a batch."""
-    while isinstance(x, Traced):
-        if x.recorder.batching:
-            return True
-        x = x.value
-    return False
+    return any(trace.batching for trace in _recorders(x))
 
 
 def every(x: Any) -> Any:

@@ -234,9 +234,13 @@ class Jit:
             raise self._unhashable(given_args, given_kwargs) from None
         return found, arrays
 
+    def _static(self, count: int) -> set[int]:
+        """The places of the static ones among so many positional arguments."""
+        return {n if n >= 0 else count + n for n in self._argnums}
+
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
         """The arguments without the static ones, and those as a part of the signature."""
-        static = {n if n >= 0 else len(args) + n for n in self._argnums}
+        static = self._static(len(args))
         fixed = tuple((type(x), x) for n, x in enumerate(args) if n in static)
         named = tuple((name, type(x), x) for name, x in sorted(kwargs.items()) if name in self._argnames)
         return (
@@ -268,7 +272,7 @@ class Jit:
 
     def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | None:
         trace = Recorder()
-        static = {n if n >= 0 else len(args) + n for n in self._argnums}
+        static = self._static(len(args))
         named = {name: x for name, x in kwargs.items() if name not in self._argnames}
         free: Any = (tuple(x for n, x in enumerate(args) if n not in static), named)
         given, settings = optree.tree_map(lambda x: _leaf(trace, x), free, namespace="autodiff")

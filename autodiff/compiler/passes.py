@@ -28,6 +28,7 @@ from ..graph import LITERAL, OPERATIONS
 from ..op import CONSTANT, INPUT, ITEM
 from ..sweep import GUARD, RULE
 from .draft import Draft, Known, nbytes, reordered, rewritten
+from .texts import RESHAPES
 
 ENDS = (INPUT, CONSTANT)
 
@@ -68,9 +69,7 @@ def trust(draft: Draft) -> Draft:
             guards[-2 - i] = inputs[0]
             place[i] = -2 - i  # no node of the new draft: only its item reads it
             return place[i]
-        place[i] = (
-            new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
-        )  # fmt: skip
+        place[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
         return place[i]
 
     new = rewritten(draft, change)
@@ -214,9 +213,6 @@ def _same_as(new: Draft, v: int, old: Draft, i: int) -> bool:
     return bool(new.shapes[v] == old.shapes[i] and new.dtypes[v] == old.dtypes[i])
 
 
-VIEWS = frozenset(("reshape", "expand_dims", "squeeze"))
-
-
 def simplify(draft: Draft) -> Draft:
     """Identities, inverse pairs, and steps that change nothing; only what keeps every bit."""
     ops = OPERATIONS
@@ -258,7 +254,7 @@ def simplify(draft: Draft) -> Draft:
         if name == "negative" and new.ops[first] is op and new.inputs[first][0] != LITERAL:
             return new.inputs[first][0]
         if op.kind == "linear" and len(inputs) == 1:
-            if name in VIEWS:
+            if name in RESHAPES:
                 if (params or {}).get("order", "C") != "C":
                     return None
                 if new.ops[first] is ops["reshape"] and (new.params[first] or {}).get("order", "C") == "C":
@@ -295,8 +291,6 @@ def _swapaxes(n: int, axis1: int, axis2: int) -> tuple[int, ...]:
     order = list(range(n))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return tuple(order)
-
-
 
 
 def _moved(n: int, source: Any, destination: Any) -> list[int]:

@@ -133,7 +133,7 @@ class Program:
             ufunc = REDUCTIONS[self.draft.ops[i].name]
             reduce = self.function(ufunc.reduce, f"{ufunc.__name__}_reduce")
             keep = f".reshape({self.draft.shapes[i]})" if params.get("keepdims") and self.draft.shapes[i] else ""
-            self.name[i] = self._variable(i)
+            self.name[i] = self._variable()
             self.owned.add(i)
             self.line(f"{self.name[i]} = {reduce}({name}_{number}, 0){keep}", i)
 
@@ -167,7 +167,7 @@ class Program:
             self.constants[found] = f
         return found
 
-    def _variable(self, i: int) -> str:
+    def _variable(self) -> str:
         if self.slots:
             return self.slots.pop()
         self.slot_count += 1
@@ -208,7 +208,7 @@ class Program:
             self._ufunc(i, op)
         elif op.name == "getitem" and not draft.shapes[i] and is_basic(params["index"]):
             text = f"{self.argument(i, 0)}[{index_text(params['index'], self)}]"
-            self.name[i] = self._variable(i)
+            self.name[i] = self._variable()
             self.line(f"{self.name[i]} = {text}", i)
         elif op.name in REDUCTIONS and params.keys() <= {"axis", "keepdims"}:
             self._reduce(i, op, params)
@@ -232,7 +232,7 @@ class Program:
         v = self.draft.inputs[i][0]
         text, function = view(name, params, self.draft.shapes[i], self)
         if self.part[v] < 0:
-            self.name[i] = variable = self._variable(i)
+            self.name[i] = variable = self._variable()
             self.line(f"{variable} = {text.format(self.name[v])}", i)
             return
         self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
@@ -250,7 +250,7 @@ class Program:
         if not self.fresh[i]:
             self.name[i] = self._buffer(i, reuse)
         else:
-            self.name[i] = self._variable(i)
+            self.name[i] = self._variable()
             self.owned.add(i)
             shape, dtype = self.draft.shapes[i], self.constant(self.draft.dtypes[i])
             self.line(f"{self.name[i]} = empty({shape}, {dtype})", i)
@@ -261,7 +261,7 @@ class Program:
         shape, inputs = draft.shapes[i], draft.inputs[i]
         if not shape:
             args = self.arguments(i)
-            self.name[i] = variable = self._variable(i)
+            self.name[i] = variable = self._variable()
             sign = ARITHMETIC.get(op.name)
             if sign is not None and all(v == LITERAL or draft.shapes[v] == () for v in inputs):
                 text = f"-{args[0]}" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
@@ -274,9 +274,9 @@ class Program:
             for k, v in enumerate(inputs)
         ]
         function = self.function(op.forward, op.forward.__name__)
-        whole = any(v != LITERAL and draft.shapes[v] == shape for v in inputs) or not self.fresh[i]
+        whole = any(v != LITERAL and draft.shapes[v] == shape for v in inputs)
         if self.fresh[i] and (whole or op.forward.signature is not None):
-            self.name[i] = variable = self._variable(i)
+            self.name[i] = variable = self._variable()
             self.owned.add(i)
             self.line(f"{variable} = {function}({', '.join(args)})", i)
             return
@@ -323,7 +323,7 @@ class Program:
         axis_text = repr(axis) if not isinstance(axis, np.integer) else str(int(axis))
         keep = bool(params.get("keepdims", False))
         if self.fresh[i] or not self.draft.shapes[i]:
-            self.name[i] = variable = self._variable(i)
+            self.name[i] = variable = self._variable()
             self.owned.add(i)
             rest = ", None, None, True" if keep else ""
             self.line(f"{variable} = {reduce}({x}, {axis_text}{rest})", i)
@@ -341,7 +341,7 @@ class Program:
             self.behind[i] = found
             for root in found:
                 self._outlive(root, i)
-        self.name[i] = variable = self._variable(i)
+        self.name[i] = variable = self._variable()
         if op is ITEM:
             self.line(f"{variable} = {args[0]}[{params['index']}]", i)
             return
@@ -368,10 +368,7 @@ class Program:
     def _finish(self) -> None:
         draft = self.draft
         used = {int(number) for line, _, _ in self.lines for number in _PART.findall(line)}
-        self.needed = sorted(used)
-        for i in draft.outputs:
-            if self.part[i] >= 0 and self.part[i] not in self.needed:
-                self.needed.append(self.part[i])
+        self.needed = sorted(used | {self.part[i] for i in draft.outputs if self.part[i] >= 0})
         heads = self.heads + [f"b{k}" for k in self.needed]
         heads += [f"w{k}" for k in range(len(self.tiles))]
         before = [line for tile in self.tiles for line in tile.text()]
@@ -403,7 +400,7 @@ class Program:
             root = self.root[i]
             op, text = draft.ops[root], self.name[i]
             weak = op is INPUT and draft.params[root] and root == i
-            if not weak and (op in (INPUT, CONSTANT) or root in taken) and draft.dtypes[i] is not tuple:
+            if not weak and (op in (INPUT, CONSTANT) or root in taken):
                 text = f"own({text})"
             elif draft.shapes[i] and root not in self.owned:
                 text = f"own_unless_new({text}{''.join(', ' + name for name in self.heads)})"

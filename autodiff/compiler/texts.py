@@ -80,10 +80,11 @@ def _scatter(program: Any, i: int, params: dict[str, Any]) -> None:
     _write(program, i, target, params["index"], value)
 
 
-def _write(program: Any, i: int, target: str, index: Any, value: str) -> None:
+def _write(program: Any, i: int, target: str, index: Any, value: str, sign: str = "=") -> None:
+    """Put a value into zeros, or with ``+=`` add it to what is there; positions that are named twice count twice."""
     text = index_text(index, program)
     if names_once(index):
-        program.line(f"{target}[{text}] = {value}", i)
+        program.line(f"{target}[{text}] {sign} {value}", i)
     else:
         program.line(f"add_at({target}, {text}, {value})", i)
 
@@ -101,12 +102,7 @@ def _onto(program: Any, i: int) -> str:
 
 def _scatter_add(program: Any, i: int, params: dict[str, Any]) -> None:
     value = program.argument(i, 1)
-    target, index = _onto(program, i), params["index"]
-    text = index_text(index, program)
-    if names_once(index):
-        program.line(f"{target}[{text}] += {value}", i)
-    else:
-        program.line(f"add_at({target}, {text}, {value})", i)
+    _write(program, i, _onto(program, i), params["index"], value, "+=")
 
 
 def _update(program: Any, i: int, params: dict[str, Any]) -> None:

@@ -171,13 +171,14 @@ def _delay(draft: Draft, stage: list[int], rows: list[int], ended: bytearray) ->
 
     The slope 1 − t² of t = tanh(x) is computed in the sweep, where it is read, rather than kept from the forward run.
     """
+    outputs = set(draft.outputs)
     until = list(stage)  # the last stage in which the memory of a node is read
     for i in range(len(stage) - 1, -1, -1):
         op, inputs = draft.ops[i], draft.inputs[i]
-        if i in draft.outputs:
+        if i in outputs:
             until[i] = 1 << 60
         readers = draft.consumers[i]
-        if rows[i] and not ended[i] and readers and i not in draft.outputs:
+        if rows[i] and not ended[i] and readers and i not in outputs:
             target = min(
                 stage[w] - (0 if rows[w] == rows[i] and _by_row(draft, w, k, rows[i]) else 1) for w, k in readers
             )
@@ -273,8 +274,6 @@ def is_flat(draft: Draft, found: list[int]) -> bool:
             if (draft.shapes[v] if v != LITERAL else np.shape(x)) not in (shape, ()):
                 return False
     return True
-
-
 
 
 # -- the text of a group -----------------------------------------------------------------------------------------------
