@@ -21,6 +21,8 @@ from .tensor import Tensor
 
 
 def _has_derivative(x: Any) -> bool:
+    if type(x) is np.ndarray:
+        return x.dtype.kind in "fc"
     if isinstance(x, (np.ndarray, np.generic)):
         return x.dtype.kind in "fc" and is_bare(x)
     return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.value.dtype.kind in "fc")
@@ -107,7 +109,7 @@ def owned(x: Any) -> Any:
     """An array that no one else can write into, or a tensor object that no one else can let stand for another node."""
     if isinstance(x, Traced):
         return still(x)
-    return x.copy(order="K") if isinstance(x, np.ndarray) else x
+    return x.copy("K") if isinstance(x, np.ndarray) else x
 
 
 def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -304,7 +306,7 @@ def scalar_seed(call: Call) -> list[Any]:
             )
         )
     y = call.out[0]
-    shape = np.shape(y)
+    shape = y.shape if hasattr(y, "shape") else np.shape(y)
     if shape != ():
         raise NotScalarError(
             message(
@@ -318,7 +320,8 @@ def scalar_seed(call: Call) -> list[Any]:
         raise NotScalarError(
             message(f"grad: {f} returned a {type(y).__name__}", "a gradient belongs to one real number", "return one")
         )
-    if np.iscomplexobj(y):
+    dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    if dtype.kind == "c":
         raise NotScalarError(
             message(
                 f"grad: {f} returned a complex number",
@@ -326,7 +329,7 @@ def scalar_seed(call: Call) -> list[Any]:
                 "take its real part: for a holomorphic f, grad(lambda z: np.real(f(z))) is f′(z)",
             )
         )
-    return [np.ones((), y.dtype)[()] if hasattr(y, "dtype") else 1.0]
+    return [dtype.type(1) if hasattr(y, "dtype") else 1.0]
 
 
 def seeds(call: Call, given: Any) -> list[Any]:

@@ -35,6 +35,7 @@ from .op import (
     leak,
     no_rule,
     plain,
+    reading_path,
 )
 from .rules import is_basic
 
@@ -109,13 +110,24 @@ def _index(index: Any) -> Any:
     return int(index) if isinstance(index, np.integer) else index
 
 
+def _handler(function: Any) -> Callable[..., Any]:
+    """What NumPy's protocols would lead to, called without the way through NumPy."""
+    return UFUNCS.get(function) or FUNCTIONS.get(function) or function
+
+
 def _method(function: Any, doc: str = "") -> Callable[..., Any]:
+    handler = _handler(function)
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        return handler(self, *args, **kwargs)
 
     method.__name__ = getattr(function, "__name__", "method")
     method.__doc__ = doc or f"See ``numpy.{method.__name__}``."
     return method
+
+
+_read = reading_path(OPERATIONS["getitem"], "index")
+_reshape, _transpose = _handler(np.reshape), _handler(np.transpose)
 
 
 def _bytes(name: str, instead: str) -> Callable[..., Any]:
@@ -147,7 +159,7 @@ def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any]
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
     through = _beside_sparse if name in ops.sparse.OPERATORS else apply
-    if op.kind == "elementwise":
+    if isinstance(op.forward, np.ufunc) and not op.flat:
         return binary_path(op, through)
 
     def call(a: Any, b: Any) -> Any:
@@ -282,7 +294,7 @@ class Tensor(Traced):
     @property
     def T(self) -> Any:
         """All axes reversed."""
-        return np.transpose(self)
+        return _transpose(self)
 
     @property
     def mT(self) -> Any:
@@ -450,11 +462,11 @@ class Tensor(Traced):
     # -- reading and writing ---------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        kind = type(index)
-        if kind is not int and kind is not slice:
-            if ops.index.is_own(index):
-                return ops.index.read_at(self, index)
-            index = _index(index)
+        if is_basic(index):
+            return _read(self, index)
+        if ops.index.is_own(index):
+            return ops.index.read_at(self, index)
+        index = _index(index)
         return apply(ops.index.getitem, (self,), {"index": index})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -598,7 +610,10 @@ class Tensor(Traced):
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
         if not shape:
             raise TypeError("reshape() takes exactly 1 argument (0 given)")
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
+        wanted = shape[0] if len(shape) == 1 else shape
+        if order == "C" and copy is None:
+            return _reshape(self, wanted)
+        return np.reshape(self, wanted, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""

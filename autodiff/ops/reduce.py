@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
 from ..op import Traced, apply, as_array, every
+from ..rules import stretched
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -22,7 +23,7 @@ def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     if keepdims or not shape:
         return d
     reduced = _reduced(len(shape), axis)
-    return np.reshape(d, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
+    return np.reshape(d, tuple([1 if i in reduced else n for i, n in enumerate(shape)]))
 
 
 def _reduced(ndim: int, axis: Any) -> set[int]:
@@ -109,9 +110,18 @@ def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
 
 # -- sums and means ----------------------------------------------------------------------------------------------------
 
+def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(x, axis, None, None, keepdims)  # type: ignore[call-overload]
+
+
+def _summed(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return stretched(d if axis is None else restored(d, x.shape, axis, keepdims), x.shape)
+
+
 sum = linear(
-    np.sum,
-    lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(restored(d, x.shape, axis, keepdims), x.shape),
+    _sum,
+    _summed,
+    name="sum",
     numpy=(np.sum,),
     examples=(at((3, 4)), at((3, 4), axis=-1), at((2, 3, 4), axis=(0, -1), keepdims=True), at(()), at((3, 0), axis=1)),
     formulas=("δx = δy, spread over the summed axes",),
@@ -120,7 +130,7 @@ sum = linear(
 mean = linear(
     np.mean,
     # 1/n before it meets δ: n itself may be more than a short float can hold
-    lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(
+    lambda d, y, x, *, axis=None, keepdims=False: stretched(
         restored(d * (1.0 / (count(x.shape, axis) or 1)), x.shape, axis, keepdims), x.shape
     ),
     numpy=(np.mean,),
@@ -307,7 +317,8 @@ def _accumulated(function: Any, simple: Any, neutral: float, combined: Any) -> N
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
         initial: Any = None, where: Any = True,
     ) -> Any:  # fmt: skip
-        refuse(simple.name, out=out)
+        if out is not None:
+            refuse(simple.name, out=out)
         y = apply(simple, (converted(selected(a, where, neutral), dtype),), given(axis=axis, keepdims=keepdims))
         return y if initial is None or initial is np._NoValue else combined(y, _number(initial, y.dtype))
 
