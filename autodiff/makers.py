@@ -92,7 +92,7 @@ def _accepted(rules: Iterable[Rule | None]) -> frozenset[str]:
 def _enter(op: Op) -> Op:
     """Register an operation, and let NumPy's functions lead to it."""
     register(op)
-    if isinstance(op.forward, np.ufunc) and not op.flat and not op.accepts and None not in op.vjps:
+    if op.kind in ("elementwise", "bilinear") and isinstance(op.forward, np.ufunc) and not (op.accepts or None in op.vjps):
         if op.arity == 1:
             op.call = unary_path(op)
         elif op.arity == 2:
@@ -112,11 +112,11 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
 def is_finite(x: Any) -> bool:
     """Whether no element is inf or nan; where a function is being compiled nobody knows, and it is not.
 
-    The square sum of the elements takes one call of BLAS; where it is finite every element is.
+    The sum of squares takes one call of BLAS, which warns of no overflow; where it is finite every element is.
     """
     if type(x) is np.ndarray:
         line = x.ravel("K")
-        return bool(abs(line.dot(line)) < np.inf) or bool(np.isfinite(x).all())
+        return bool(abs(np.vdot(line, line)) < np.inf) or bool(np.isfinite(x).all())
     return surely(np.isfinite(x).all())
 
 

@@ -103,7 +103,7 @@ class Compiled:
         memory = self._program.memory
         return Cost(operations, elements, moved, memory.arena + memory.results)
 
-    def run(self, arrays: list[Any]) -> Any:
+    def run(self, arrays: Sequence[Any]) -> Any:
         """The function's result for these arguments, in its own containers."""
         results = self._program(arrays)
         if self._proofs:
@@ -127,6 +127,14 @@ class Compiled:
         return f"<program {self._draft.title}: {cost.operations} operations, {cost.peak} bytes at its peak>"
 
 
+class _Recent(NamedTuple):
+    """The program of the last call whose arguments were all arrays, and what it was called with."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
+    program: Compiled
+
+
 class Jit:
     """A function that is compiled when it is first called with arguments of a new signature. Made by :func:`jit`."""
 
@@ -140,20 +148,30 @@ class Jit:
         self._count = 0
         self._lock = threading.Lock()
         self._surroundings: list[tuple[Any, str, Any]] = []
+        self._recent: _Recent | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
+        if self._surroundings and self._moved():
+            self.clear()
+        recent = self._recent  # no signature is made where the arguments are arrays like those of the last call
+        if recent is not None and len(args) == len(recent.shapes) and not kwargs:
+            for x, shape, dtype in zip(args, recent.shapes, recent.dtypes, strict=True):
+                if type(x) is not np.ndarray or x.shape != shape or x.dtype is not dtype:
+                    break
+            else:
+                return recent.program.run(args)
         key, arrays = self._signature(args, kwargs)
         if arrays is None:
             return self._f(*args, **kwargs)
-        if self._surroundings and self._moved():
-            self.clear()
         program = self._programs.get(key)
         if program is None:
             with self._lock:
                 program = self._programs.get(key) or self._compile(key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
+        if not kwargs and not self._argnums and all(type(x) is np.ndarray for x in args):
+            self._recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
         return program.run(arrays)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
@@ -179,6 +197,7 @@ class Jit:
 
     def clear(self) -> None:
         """Forget all programs, and the memory that they keep between runs."""
+        self._recent = None
         self._programs.clear()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -13,6 +13,7 @@ import keyword
 import linecache
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -417,7 +418,7 @@ class Program:
         ]
         return [made[k] for k in self.needed] + scratch
 
-    def __call__(self, arguments: list[Any]) -> list[Any]:
+    def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""
         try:
             arena = self.pools.pop()
