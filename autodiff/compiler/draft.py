@@ -79,13 +79,14 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
     new = Draft()
     new.title, new.tree, new.proofs = old.title, old.tree, old.proofs
     at: list[Any] = [None] * len(old.ops)
+    known = False  # whether any node is
     for i, op in enumerate(old.ops):
         if keep is not None and not keep[i]:
             continue
         inputs, literals, params = old.inputs[i], old.literals[i], old.params[i]
         if inputs:
             places = [v if v == LITERAL else at[v] for v in inputs]
-            if any(type(place) is Known for place in places):
+            if known and any(type(place) is Known for place in places):
                 literals = tuple(
                     place.value if type(place) is Known else x for place, x in zip(places, literals, strict=True)
                 )
@@ -94,6 +95,7 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
         place = change(new, op, inputs, literals, params, old, i)
         if place is None:
             place = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        known = known or type(place) is Known
         at[i] = place
         if i in old.names and type(place) is int:
             new.names.setdefault(place, old.names[i])

@@ -43,7 +43,7 @@ def dead(draft: Draft) -> Draft:
             for v in draft.inputs[i]:
                 if v != LITERAL:
                     live[v] = 1
-    return rewritten(draft, lambda *_: None, live)
+    return draft if all(live) else rewritten(draft, lambda *_: None, live)
 
 
 def trust(draft: Draft) -> Draft:
@@ -310,6 +310,8 @@ PERMUTATIONS: dict[str, Callable[..., tuple[int, ...]]] = {
 def gemm(draft: Draft) -> Draft:
     """One matrix product in place of a stack of products with one matrix, and of the sum of a stack of products."""
     matmul, reshape, transpose, total = (OPERATIONS[name] for name in ("matmul", "reshape", "transpose", "sum"))
+    if matmul not in draft.ops:
+        return draft
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
