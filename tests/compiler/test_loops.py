@@ -1,4 +1,4 @@
-"""What repeats in a program is written once, and compiling takes as much work for each node in a long one as in a short."""
+"""What repeats in a program is written once, and the work for each node does not grow with the program."""
 
 import functools
 import re
