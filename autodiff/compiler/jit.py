@@ -18,11 +18,12 @@ import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, TRACING, Traced
+from ..op import CONSTANT, CONSTANTS, TRACING, Traced
 from .arena import Memory
 from .draft import Draft, Recorder, nbytes
 from .passes import ENDS, PASSES
 from .program import Program
+from .surroundings import Place, moved, random_state, surroundings
 from .texts import VIEWS
 
 KEPT = 64
@@ -139,14 +140,14 @@ class Jit:
         self._programs: OrderedDict[Any, Compiled] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
-        self._surroundings: list[tuple[Any, str, Any]] = []
+        self._surroundings: list[Place] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
         key, arrays = self._signature(args, kwargs)
         if arrays is None:
             return self._f(*args, **kwargs)
-        if self._surroundings and self._moved():
+        if self._surroundings and moved(self._surroundings):
             self.clear()
         program = self._programs.get(key)
         if program is None:
@@ -180,6 +181,7 @@ class Jit:
     def clear(self) -> None:
         """Forget all programs, and the memory that they keep between runs."""
         self._programs.clear()
+        self._surroundings.clear()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -281,7 +283,7 @@ class Jit:
         settings = {**{name: x for name, x in kwargs.items() if name in self._argnames}, **settings}
         draft = trace.graph
         assert isinstance(draft, Draft)
-        drawn = _random_state(self._f)
+        drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
             out = self._f(*given, **settings)
@@ -292,14 +294,16 @@ class Jit:
             trace.close()
         if trace.foreign:
             return None
-        if _random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
+        if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
             warn(
                 CompileWarning,
                 f"jit: {self.__name__} draws random numbers",
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
-        self._surroundings = _surroundings(self._f)
+        opaque = [x for x in optree.tree_leaves(free, namespace="autodiff") if not _is_given(x)]
+        watched = {(id(where), key) for where, key, _ in self._surroundings}
+        self._surroundings += [x for x in surroundings(self._f, opaque) if (id(x.where), x.key) not in watched]
         draft.title = self.__name__
         self._name_arguments(draft, args, kwargs, static)
         single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
@@ -333,14 +337,6 @@ class Jit:
         for i, name in zip(draft.arguments, called, strict=False):
             draft.names.setdefault(i, name)
 
-    def _moved(self) -> bool:
-        """Whether an array or a number that the function closes over is another one now: it was built in."""
-        for where, name, was in self._surroundings:
-            now = where.get(name) if isinstance(where, dict) else _cell(where)
-            if now is not was:
-                return True
-        return False
-
 
 def _leaf(trace: Recorder, x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
@@ -364,8 +360,8 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     if isinstance(y, Traced) and y.recorder is trace:
         draft.outputs.append(y.index if y.index >= 0 else trace.place(y))
         return _RESULT
-    value = y.value if isinstance(y, Traced) else y
-    if isinstance(value, Traced):
+    value = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
+    if isinstance(value, Traced):  # of a trace around this one: what it holds is not all that it says
         trace.foreign = True
         return None
     if not isinstance(value, (np.ndarray, np.generic)):
@@ -374,41 +370,6 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, ((), None, True))
     draft.outputs.append(i)
     return _RESULT
-
-
-def _cell(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # empty
-        return None
-
-
-def _surroundings(f: Any) -> list[tuple[Any, str, Any]]:
-    """The arrays and numbers that a function reads from outside, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return []
-    found: list[tuple[Any, str, Any]] = []
-    for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=False):
-        if isinstance(_cell(cell), (np.ndarray, np.generic, float, int)):
-            found.append((cell, name, _cell(cell)))
-    for name in code.co_names:
-        value = f.__globals__.get(name)
-        if isinstance(value, (np.ndarray, np.generic, float, int)):
-            found.append((f.__globals__, name, value))
-    return found
-
-
-def _random_state(f: Any) -> Any:
-    """The state of every generator that a function may draw from, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    code = getattr(f, "__code__", None)
-    found = [str(np.random.get_state()[1:3])]  # type: ignore[index]  # noqa: NPY002 - it is only looked at
-    if code is not None:
-        near = [_cell(cell) for cell in f.__closure__ or ()] + [f.__globals__.get(name) for name in code.co_names]
-        found += [str(x.bit_generator.state) for x in near if isinstance(x, np.random.Generator)]
-    return found
 
 
 def jit(
