@@ -107,7 +107,7 @@ def plain(x: Any) -> Any:
     return x
 
 
-def _recorders(x: Any) -> Iterator[Trace]:
+def recorders(x: Any) -> Iterator[Trace]:
     """The traces that a tensor belongs to, from the innermost one outwards."""
     while isinstance(x, Traced):
         yield x.recorder
@@ -116,17 +116,17 @@ def _recorders(x: Any) -> Iterator[Trace]:
 
 def is_unknown(x: Any) -> bool:
     """Whether a tensor has no one value: only the running of a compiled program will tell it, or it is many."""
-    return any(trace.compiling or trace.batching for trace in _recorders(x))
+    return any(trace.compiling or trace.batching for trace in recorders(x))
 
 
 def is_compiled(x: Any) -> bool:
     """Whether a tensor's value is one that only the running of a compiled program will tell."""
-    return any(trace.compiling for trace in _recorders(x))
+    return any(trace.compiling for trace in recorders(x))
 
 
 def is_batched(x: Any) -> bool:
     """Whether a tensor stands for one array of each example of a batch."""
-    return any(trace.batching for trace in _recorders(x))
+    return any(trace.batching for trace in recorders(x))
 
 
 def every(x: Any) -> Any:

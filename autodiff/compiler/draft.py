@@ -142,6 +142,20 @@ ARITHMETIC = {
 NUMBERS = frozenset((float, int, complex))
 
 
+def weak_nodes(draft: Draft) -> bytearray:
+    """Which nodes are numbers of Python's, which widen no dtype."""
+    found = bytearray(len(draft.ops))
+    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
+        if op is INPUT:
+            found[i] = bool(draft.params[i])
+        elif op.name in ARITHMETIC and not draft.shapes[i]:
+            found[i] = all(
+                type(x) in NUMBERS if v == LITERAL else found[v]
+                for v, x in zip(inputs, draft.literals[i], strict=True)
+            )
+    return found
+
+
 class Weak:
     """A number of Python's as the value of a tensor: it does not widen the dtype of what it meets."""
 

@@ -18,8 +18,9 @@ import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, CONSTANTS, TRACING, Traced
+from ..op import CONSTANT, CONSTANTS, TRACING, Traced, held
 from .arena import Memory
+from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Recorder, nbytes
 from .passes import ENDS, PASSES
 from .program import Program
@@ -137,16 +138,16 @@ class Jit:
         functools.update_wrapper(self, f, updated=())
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self._f, self._argnums, self._argnames, self._passes = f, argnums, argnames, passes
-        self._programs: OrderedDict[Any, Compiled] = OrderedDict()
+        self._programs: OrderedDict[Any, Any] = OrderedDict()
         self._count = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a function may call itself
         self._surroundings: list[Place] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
         key, arrays = self._signature(args, kwargs)
         if arrays is None:
-            return self._f(*args, **kwargs)
+            return self._inside(args, kwargs)
         if self._surroundings and moved(self._surroundings):
             self.clear()
         program = self._programs.get(key)
@@ -176,6 +177,7 @@ class Jit:
                     "call lower outside, with arrays",
                 )
             )
+        assert isinstance(program, Compiled)
         return program
 
     def clear(self) -> None:
@@ -233,6 +235,9 @@ class Jit:
         try:
             hash(found)
         except TypeError:
+            everything: Any = (given_args, given_kwargs)
+            if any(isinstance(x, Traced) for x in optree.tree_leaves(everything, namespace="autodiff")):
+                return None, None
             raise self._unhashable(given_args, given_kwargs) from None
         return found, arrays
 
@@ -272,23 +277,30 @@ class Jit:
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
-    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | None:
+    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()) -> Any:
+        """The program for arguments like these; with `wanted`, those of a function that is being differentiated.
+
+        None where a tensor of another trace comes in through a closure.
+        """
         trace = Recorder()
-        static = self._static(len(args))
-        named = {name: x for name, x in kwargs.items() if name not in self._argnames}
-        free: Any = (tuple(x for n, x in enumerate(args) if n not in static), named)
-        given, settings = optree.tree_map(lambda x: _leaf(trace, x), free, namespace="autodiff")
-        places = iter(given)
-        given = tuple(x if n in static else next(places) for n, x in enumerate(args))
-        settings = {**{name: x for name, x in kwargs.items() if name in self._argnames}, **settings}
+        call, given, opaque = self._caller(args, kwargs)
+        tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
+        swept, seeds = None, list[Any]()
         drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            out = self._f(*given, **settings)
-            flat, tree = optree.tree_flatten(out, namespace="autodiff")
+            if wanted:
+                swept = called(call, tensors, wanted)
+                flat, tree = swept.flat, swept.tree
+            else:
+                flat, tree = optree.tree_flatten(call(tensors), namespace="autodiff")
             fixed = [_result(trace, draft, y) for y in flat]
+            if swept is not None:
+                seeds = seeded(trace, swept)
+                for term in pulled(swept, tensors, wanted, seeds):
+                    _result(trace, draft, term)
         finally:
             TRACING.reset(depth)
             trace.close()
@@ -301,13 +313,16 @@ class Jit:
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
-        opaque = [x for x in optree.tree_leaves(free, namespace="autodiff") if not _is_given(x)]
         watched = {(id(where), key) for where, key, _ in self._surroundings}
         self._surroundings += [x for x in surroundings(self._f, opaque) if (id(x.where), x.key) not in watched]
         draft.title = self.__name__
-        self._name_arguments(draft, args, kwargs, static)
-        single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
-        program = Compiled(draft, None if single else tree, fixed, self._passes)
+        self._name_arguments(draft, args, kwargs, self._static(len(args)))
+        program: Any
+        if swept is not None:
+            program = self._pair(draft, swept, fixed, wanted, call, len(seeds))
+        else:
+            single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
+            program = Compiled(draft, None if single else tree, fixed, self._passes)
         self._programs[key] = program
         while len(self._programs) > KEPT:
             self._programs.popitem(last=False)
@@ -320,6 +335,89 @@ class Jit:
                 "pass what changes from call to call as an array or a number, and pad arrays to a few shapes",
             )
         return program
+
+    def _caller(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[[Sequence[Any]], Any], list[Any], list[Any]]:
+        """The function as one of a list of arrays and numbers, that list, and what else is among the arguments."""
+        static = self._static(len(args))
+        held_args = {n: x for n, x in enumerate(args) if n in static}
+        held_settings = {name: x for name, x in kwargs.items() if name in self._argnames}
+        free: Any = (
+            tuple(x for n, x in enumerate(args) if n not in static),
+            {name: x for name, x in kwargs.items() if name not in self._argnames},
+        )
+        leaves, tree = optree.tree_flatten(free, namespace="autodiff")
+        template = [_RESULT if _is_given(x) else x for x in leaves]
+
+        def call(given: Sequence[Any]) -> Any:
+            rest = iter(given)
+            filled = [next(rest) if x is _RESULT else x for x in template]
+            unflattened: Any = optree.tree_unflatten(tree, filled)
+            positional, settings = unflattened
+            places = iter(positional)
+            every = [held_args[n] if n in held_args else next(places) for n in range(len(args))]
+            return self._f(*every, **held_settings, **settings)
+
+        return call, [x for x in leaves if _is_given(x)], [x for x in leaves if not _is_given(x)]
+
+    # -- inside of another trace -----------------------------------------------------------------------------------
+
+    def _inside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result where tensors are among the arguments.
+
+        Where nothing but a reverse sweep is wanted of them it is one node, computed and swept by programs. Elsewhere
+        the function runs as it is, so that a picture shows what is inside, and a program takes it in.
+        """
+        if self._argnums or self._argnames:
+            free, settings, _ = self._split(args, kwargs)
+        else:
+            free, settings = args, kwargs
+        given: Any = (free, settings)
+        leaves = optree.tree_leaves(given, namespace="autodiff")
+        leaves = [x.value if isinstance(x, Traced) and x.recorder is CONSTANTS else x for x in leaves]
+        arrays = [x for x in leaves if isinstance(x, Traced) or _is_given(x)]
+        wanted = tuple(k for k, x in enumerate(arrays) if isinstance(x, Traced))
+        key = values = None
+        if wanted and all(is_swept(arrays[k]) and held(arrays[k]).dtype.kind in "fc" for k in wanted):
+            outside: Any = (args, kwargs)
+            plain: Any = optree.tree_map(held, outside, namespace="autodiff")
+            key, values = self._signature(*plain)
+        if values is None:
+            return self._f(*args, **kwargs)
+        if moved(self._surroundings):
+            self.clear()
+        key = ("swept", wanted, key)
+        with self._lock:
+            pair = self._programs.get(key) or self._compile(key, plain[0], plain[1], wanted)
+        return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
+
+    def _pair(
+        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int
+    ) -> Pair:
+        """The two programs of a function that is being differentiated, from its record with its sweep."""
+        arity = len(draft.arguments) - seeds
+        results = [k for k, x in enumerate(fixed) if x is _RESULT]
+        dependent = [n for n, k in enumerate(results) if swept.nodes[k] is not None]
+        halves = cut(draft, len(results), seeds)
+
+        def program(half: Draft) -> Any:
+            tree = optree.tree_structure((0,) * len(half.outputs), namespace="autodiff")  # type: ignore[arg-type]
+            return Compiled(half, tree, [_RESULT] * len(half.outputs), self._passes).run
+
+        @functools.wraps(self._f, updated=())  # so that what surrounds the function is found
+        def sweep(given: list[Any], seeds: list[Any]) -> Any:
+            return tuple(pulled(called(call, given, wanted), given, wanted, seeds))
+
+        def rebuilt(found: Sequence[Any]) -> Any:
+            rest = iter(found)
+            return optree.tree_unflatten(swept_tree, [next(rest) if x is _RESULT else x for x in fixed])
+
+        swept_tree = swept.tree
+        return Pair(
+            f"jit({self.__name__})", arity, program(halves.forward), program(halves.reverse),
+            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, rebuilt,
+        )  # fmt: skip
 
     def _name_arguments(self, draft: Draft, args: Any, kwargs: Any, static: set[int]) -> None:
         """Every argument's name and its path in it, for the picture: params['w']."""
@@ -380,8 +478,9 @@ def jit(
 ) -> Jit:
     """The same function, compiled: traced once for each signature, shortened, and run as straight-line NumPy.
 
-    Nothing but NumPy is needed. ``jit(grad(f))`` compiles value, gradient and all; inside of another trace, as in
-    ``grad(jit(f))``, the function runs as it is, so put `jit` outside.
+    Nothing but NumPy is needed. ``jit(grad(f))`` compiles value, gradient and all, and is the fastest; ``grad(jit(f))``
+    runs two programs, one forward and one for the sweep. In a picture, a forward sweep, a batch or another compiled
+    function f runs as it is, node by node.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, is_basic
 from ..sweep import GUARD, RULE
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
-from .draft import ARITHMETIC, NUMBERS, Draft, nbytes
+from .draft import ARITHMETIC, Draft, nbytes, weak_nodes
 from .loops import Loop, rolled, written
 from .passes import key_of, uniform
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
@@ -51,7 +51,7 @@ class Program:
         self.name: list[str] = [""] * n
         self.root = list(range(n))  # the node that owns the memory that a node looks at
         self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
-        self.weak = _weak(draft)
+        self.weak = weak_nodes(draft)
         self.results = set(draft.outputs)
         self.units = units(draft)
         self.at = [0] * n  # the unit that a node stands in
@@ -453,17 +453,3 @@ class Program:
         """What one run takes."""
         results = sum(nbytes(self.draft, i) for i in set(self.draft.outputs))
         return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
-
-
-def _weak(draft: Draft) -> bytearray:
-    """Which nodes are numbers of Python's, which widen no dtype."""
-    found = bytearray(len(draft.ops))
-    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
-        if op is INPUT:
-            found[i] = bool(draft.params[i])
-        elif op.name in ARITHMETIC and not draft.shapes[i]:
-            found[i] = all(
-                type(x) in NUMBERS if v == LITERAL else found[v]
-                for v, x in zip(inputs, draft.literals[i], strict=True)
-            )
-    return found
