@@ -22,7 +22,7 @@ from ..op import CONSTANT, CONSTANTS, TRACING, Traced, held
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Recorder, nbytes
-from .passes import ENDS, PASSES
+from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
 from .surroundings import Place, moved, random_state, surroundings
 from .texts import VIEWS
@@ -36,6 +36,10 @@ MANY = 16
 
 DRAWING = frozenset(("logm",))
 """Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
+
+
+KNOWN = {**PASSES, **ASKED_FOR}
+"""All passes by their names."""
 
 
 class Cost(NamedTuple):
@@ -61,7 +65,7 @@ class Compiled:
         self._recorded, self._tree, self._fixed, self.passes = recorded, tree, fixed, passes
         self._draft = recorded
         for name in passes:
-            self._draft = PASSES[name](self._draft)
+            self._draft = KNOWN[name](self._draft)
         self._program = Program(self._draft)
         self._proofs = self._draft.proofs
         self._careful: Compiled | None = None
@@ -77,7 +81,7 @@ class Compiled:
         draft = self._recorded
         found: list[tuple[str, Graph]] = [("record", draft)]
         for name in self.passes:
-            draft = PASSES[name](draft)
+            draft = KNOWN[name](draft)
             found.append((name, draft))
         return found
 
@@ -491,7 +495,9 @@ def jit(
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
     passes : sequence of str
-        The passes to run, in order; all of them by default. See :mod:`autodiff.compiler.passes`.
+        The passes to run, in order; by default all that keep results to rounding. With ``("reassociate",
+        *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may be lost. See
+        :mod:`autodiff.compiler.passes`.
 
     Returns
     -------
@@ -527,10 +533,10 @@ def jit(
     <BLANKLINE>
     """
     for name in passes:
-        if name not in PASSES:
-            near = ", ".join(nearest(str(name), PASSES)) or "none"
+        if name not in KNOWN:
+            near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
-                message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(PASSES)}")
+                message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
     argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)

@@ -23,8 +23,9 @@ from ..rules import add_at, is_basic
 from ..sweep import GUARD, RULE
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
 from .draft import ARITHMETIC, Draft, nbytes, weak_nodes
+from .facts import uniform
 from .loops import Loop, rolled, written
-from .passes import key_of, uniform
+from .passes import key_of
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
 from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
 
