@@ -1,5 +1,6 @@
 """The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
 
+import math
 import pickle
 import sys
 import threading
@@ -204,6 +205,14 @@ def test_a_pass_that_does_not_exist():
     (lambda x: np.nonzero(x)[0], "value"),
     (lambda x: range(np.argmax(x)), "index"),
     (lambda x: x.tolist(), "tolist"),
+    (lambda x: np.zeros(np.argmax(x)), "index"), (lambda x: np.ones((2, np.argmax(x))), "index"),
+    (lambda x: ad.numpy.zeros(np.argmax(x)), "index"), (lambda x: np.full(np.argmax(x), 2.0), "index"),
+    (lambda x: np.empty(np.argmax(x)), "index"), (lambda x: np.eye(np.argmax(x)), "index"),
+    (lambda x: np.linspace(0, 1, np.argmax(x)), "index"), (lambda x: np.reshape(x, np.argmax(x)), "index"),
+    (lambda x: np.reshape(np.ones(3), (np.argmax(x), 1)), "index"), (lambda x: np.sum(x, axis=np.argmax(x)), "index"),
+    (lambda x: np.arange(np.argmax(x)), "np.asarray"),
+    (lambda x: hash(x.item()), "item"), (lambda x: math.sin(x[0]), "float(x)"),
+    (lambda x: np.random.rand(np.argmax(x)), "index"),
 ], ids=lambda x: x if isinstance(x, str) else "")  # fmt: skip
 def test_what_depends_on_a_value_is_refused(f, word):
     with pytest.raises(LeakError) as caught:
