@@ -216,6 +216,8 @@ class Recorder(Trace):
         """Append one node, without its value."""
         draft = self.graph
         assert isinstance(draft, Draft)
+        if self.ops is not draft.ops:  # closed: this says so
+            self.ops.append(op)
         literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
         self.foreign = self.foreign or any(isinstance(x, Traced) for x in literals)
         frame = user_frame()

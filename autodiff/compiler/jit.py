@@ -10,7 +10,7 @@ import functools
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -288,9 +288,13 @@ class Jit:
         """
         trace = Recorder()
         call, given, opaque = self._caller(args, kwargs)
+        for x in opaque:
+            if isinstance(x, Iterator):
+                raise _used_up(f"an argument of {self.__name__} is a {type(x).__name__}")
         tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
+        draft.title = self.__name__
         swept, seeds = None, list[Any]()
         drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
@@ -317,9 +321,17 @@ class Jit:
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
+        around = surroundings(self._f, opaque)
+        stored = {repr(place.key) for place in around if _is_of(place.value, trace)}
+        if stored:
+            warn(
+                CompileWarning,
+                f"jit: {self.__name__} stores a tensor outside of itself, in {', '.join(sorted(stored))}",
+                "its code runs once, while it is compiled: no later run stores anything, and that tensor has no value",
+                "return what is to be kept",
+            )
         watched = {(id(where), key) for where, key, _ in self._surroundings}
-        self._surroundings += [x for x in surroundings(self._f, opaque) if (id(x.where), x.key) not in watched]
-        draft.title = self.__name__
+        self._surroundings += [x for x in around if (id(x.where), x.key) not in watched and not _is_of(x.value, trace)]
         self._name_arguments(draft, args, kwargs, self._static(len(args)))
         program: Any
         if swept is not None:
@@ -448,6 +460,20 @@ def _leaf(trace: Recorder, x: Any) -> Any:
     return x
 
 
+def _is_of(x: Any, trace: Recorder) -> bool:
+    return isinstance(x, Traced) and x.recorder is trace
+
+
+def _used_up(what: str) -> SettingError:
+    return SettingError(
+        message(
+            f"jit: {what}",
+            "it gives what it has once, and the program runs many times; or nothing of it has been computed yet",
+            "pass, or return, a list",
+        )
+    )
+
+
 def _is_given(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) or type(x) in (float, int, complex)
 
@@ -466,7 +492,19 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     if isinstance(value, Traced):  # of a trace around this one: what it holds is not all that it says
         trace.foreign = True
         return None
+    if isinstance(y, (Iterator, Awaitable, AsyncIterator)):
+        raise _used_up(f"{draft.title} returned a {type(y).__name__}")
     if not isinstance(value, (np.ndarray, np.generic)):
+        inside = getattr(y, "__dict__", {})
+        for name in inside if isinstance(inside, dict) else ():
+            if _is_of(inside[name], trace):
+                raise SettingError(
+                    message(
+                        f"jit: {draft.title} returned a {type(y).__name__} whose {name} is a tensor",
+                        "the program's results are the leaves of containers that are known; this one it cannot fill",
+                        "return a tuple or a dict, or register the class: optree.register_pytree_node_class",
+                    )
+                )
         return y
     value = np.array(value)[()]
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, ((), None, True))
@@ -532,12 +570,41 @@ def jit(
         return [v1]
     <BLANKLINE>
     """
+    if not callable(f):
+        raise SettingError(
+            message(f"jit: {f!r} is not a function", "it is called to be compiled", "ad.jit(f), then call the result")
+        )
+    passes = (passes,) if isinstance(passes, str) else tuple(passes)
     for name in passes:
         if name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
                 message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
-    argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
     argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)
-    return Jit(f, argnums, argnames, tuple(passes))
+    _check_static(f, argnums, argnames)
+    return Jit(f, argnums, argnames, passes)
+
+
+def _check_static(f: Callable[..., Any], argnums: tuple[Any, ...], argnames: frozenset[str]) -> None:
+    """Refuse static arguments that the function does not have."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # some builtins do not tell
+        parameters = ()  # type: ignore[assignment]
+    kinds = {p.kind for p in parameters}
+    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    bad: list[Any] = [n for n in argnums if type(n) is not int]
+    if parameters and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        bad += [n for n in argnums if type(n) is int and not -count <= n < count]
+    if parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
+        bad += sorted(argnames - {p.name for p in parameters})
+    if bad:
+        raise SettingError(
+            message(
+                f"jit: {getattr(f, '__name__', type(f).__name__)} has no argument {bad[0]!r} that could be static",
+                "its arguments: " + (", ".join(p.name for p in parameters) or "not known"),
+                "static_argnums takes whole numbers, static_argnames names",
+            )
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import sys
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ MOST = 256
 
 
 class Place(NamedTuple):
-    """A place that may hold another value one day: a key of a dict, an index of a list, or a cell of a closure."""
+    """A place that may hold another value one day: a key of a dict or class, an index of a list, a closure's cell."""
 
     where: Any
     key: Any
@@ -39,6 +40,9 @@ def moved(places: Sequence[Place]) -> bool:
                 return True
         elif type(where) is list:
             if len(where) <= key or where[key] is not value:
+                return True
+        elif isinstance(where, type):
+            if vars(where).get(key) is not value:
                 return True
         elif _cell(where) is not value:
             return True
@@ -74,7 +78,7 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
 
 
 _NUMBERS = frozenset((float, int, complex, bool))
-_IDLE = (type, types.BuiltinFunctionType, np.ufunc, str, bytes, type(None))
+_IDLE = (types.BuiltinFunctionType, np.ufunc, str, bytes, type(None))
 """What stays as it is, and leads nowhere."""
 
 
@@ -87,6 +91,14 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
             yield from _named(x, names)
     elif isinstance(x, types.MethodType):
         yield from ((None, None, part) for part in (x.__func__, x.__self__))
+    elif isinstance(x, (staticmethod, classmethod)):
+        yield None, None, x.__func__
+    elif isinstance(x, property):
+        yield None, None, x.fget
+    elif isinstance(x, type):
+        if not is_inside(getattr(sys.modules.get(x.__module__), "__file__", None) or "<frozen "):  # NumPy's, Python's
+            for one in x.__mro__[:-1]:
+                yield from ((one, key, vars(one)[key]) for key in names & vars(one).keys())
     elif isinstance(x, functools.partial):
         yield from ((None, None, part) for part in (*x.args, *x.keywords.values(), x.func))
     elif type(x) is dict:
@@ -98,7 +110,7 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     elif isinstance(getattr(x, "__dict__", None), dict) and not is_inside(str(getattr(x, "__file__", ""))):
         inside = vars(x)
         call = inspect.getattr_static(type(x), "__call__", None)
-        yield from ((None, None, part) for part in (inside.get("__wrapped__"), call))
+        yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
 
 

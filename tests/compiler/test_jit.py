@@ -212,7 +212,6 @@ def test_a_pass_that_does_not_exist():
     (lambda x: np.reshape(np.ones(3), (np.argmax(x), 1)), "index"), (lambda x: np.sum(x, axis=np.argmax(x)), "index"),
     (lambda x: np.arange(np.argmax(x)), "np.asarray"),
     (lambda x: hash(x.item()), "item"), (lambda x: math.sin(x[0]), "float(x)"),
-    (lambda x: np.random.rand(np.argmax(x)), "index"),
 ], ids=lambda x: x if isinstance(x, str) else "")  # fmt: skip
 def test_what_depends_on_a_value_is_refused(f, word):
     with pytest.raises(LeakError) as caught:
