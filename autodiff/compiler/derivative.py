@@ -56,14 +56,16 @@ def called(call: Callable[[Sequence[Any]], Any], given: Sequence[Any], wanted: C
     return Swept(trace, nodes, values, tree)
 
 
-def pulled(swept: Swept, given: Sequence[Any], wanted: Sequence[int], seeds: Sequence[Any]) -> list[Any]:
-    """The δ of the wanted arguments for these δ of the results that depend on them."""
+def pulled(
+    swept: Swept, given: Sequence[Any], wanted: Sequence[int], seeds: Sequence[Any], masked: bool = True
+) -> list[Any]:
+    """The δ of the wanted arguments for these δ of the results that depend on them, which may hold exact zeros."""
     start: dict[int, Any] = {}
     places = (node for node in swept.nodes if node is not None)
     for node, seed in zip(places, seeds, strict=True):
         start[node] = start[node] + seed if node in start else seed
     graph = swept.trace.graph
-    found = deltas(graph, swept.trace.values, start, release=True, masked=True)
+    found = deltas(graph, swept.trace.values, start, release=True, masked=masked)
     terms = [found[node] if 0 <= node < len(found) else None for node in graph.arguments]
     return [
         np.zeros(given[k].shape, given[k].dtype)[()] if term is None else term
@@ -167,6 +169,9 @@ class Pair:
         Where the arguments of the reverse program come from; see :class:`Halves`.
     swept, wanted : sequence of int
         The results that depend on the tensors, and the arguments that are tensors.
+    masked : bool
+        Whether the reverse program is right for δ with exact zeros, which must stay zeros whatever was saved. It takes
+        proofs that cost time, so a function of numbers does without, and a δ of 0 takes the long way.
     rebuilt : callable
         Puts the results into the function's own containers.
     """
@@ -181,6 +186,7 @@ class Pair:
         reads: Sequence[tuple[str, int]],
         swept: Sequence[int],
         wanted: Sequence[int],
+        masked: bool,
         rebuilt: Callable[[Sequence[Any]], Any],
     ) -> None:
         self._swept, self._rebuilt = frozenset(swept), rebuilt
@@ -190,7 +196,8 @@ class Pair:
 
         def joint(d: Any, y: Any, *args: Any) -> Any:
             seeds = [np.zeros(y[k].shape, y[k].dtype)[()] if d[k] is None else d[k] for k in swept]
-            if any(isinstance(x, Traced) for x in (*seeds, *y, *args)):
+            traced = any(isinstance(x, Traced) for x in (*seeds, *y, *args))
+            if traced or not (masked or all(seeds)):
                 terms = again(list(args), seeds)
             else:
                 given = {"x": args, "y": y, "d": seeds}

@@ -18,7 +18,7 @@ import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, CONSTANTS, TRACING, Traced, held
+from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Recorder, nbytes
@@ -56,6 +56,9 @@ class _Result:
 
 
 _RESULT = _Result()
+
+_SWEPT = "swept"
+"""Begins the signature of a function that is being differentiated: another one than where it is run."""
 
 
 class Compiled:
@@ -295,7 +298,7 @@ class Jit:
         draft = trace.graph
         assert isinstance(draft, Draft)
         draft.title = self.__name__
-        swept, seeds = None, list[Any]()
+        swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
@@ -307,7 +310,8 @@ class Jit:
             fixed = [_result(trace, draft, y) for y in flat]
             if swept is not None:
                 seeds = seeded(trace, swept)
-                for term in pulled(swept, tensors, wanted, seeds):
+                masked = any(y.shape for y in seeds)
+                for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
         finally:
             TRACING.reset(depth)
@@ -335,7 +339,7 @@ class Jit:
         self._name_arguments(draft, args, kwargs, self._static(len(args)))
         program: Any
         if swept is not None:
-            program = self._pair(draft, swept, fixed, wanted, call, len(seeds))
+            program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked)
         else:
             single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
             program = Compiled(draft, None if single else tree, fixed, self._passes)
@@ -385,31 +389,46 @@ class Jit:
         Where nothing but a reverse sweep is wanted of them it is one node, computed and swept by programs. Elsewhere
         the function runs as it is, so that a picture shows what is inside, and a program takes it in.
         """
-        if self._argnums or self._argnames:
-            free, settings, _ = self._split(args, kwargs)
-        else:
-            free, settings = args, kwargs
+        free, settings, fixed = self._split(args, kwargs) if self._argnums or self._argnames else (args, kwargs, ())
         given: Any = (free, settings)
-        leaves = optree.tree_leaves(given, namespace="autodiff")
-        leaves = [x.value if isinstance(x, Traced) and x.recorder is CONSTANTS else x for x in leaves]
-        arrays = [x for x in leaves if isinstance(x, Traced) or _is_given(x)]
-        wanted = tuple(k for k, x in enumerate(arrays) if isinstance(x, Traced))
-        key = values = None
-        if wanted and all(is_swept(arrays[k]) and held(arrays[k]).dtype.kind in "fc" for k in wanted):
-            outside: Any = (args, kwargs)
-            plain: Any = optree.tree_map(held, outside, namespace="autodiff")
-            key, values = self._signature(*plain)
-        if values is None:
+        leaves, tree = optree.tree_flatten(given, namespace="autodiff")
+        entries: list[Any] = [_SWEPT, tree, fixed]
+        arrays: list[Any] = []
+        wanted: list[int] = []
+        for x in leaves:
+            if isinstance(x, Traced) and x.recorder is CONSTANTS:
+                x = x.value
+            value = held(x)
+            if value is not x:
+                wanted.append(len(arrays))
+            if type(value) is np.ndarray or isinstance(value, np.generic):
+                kinds = NUMBERS if value is x else "fc"
+                if value.dtype.kind not in kinds or not is_swept(x):
+                    return self._f(*args, **kwargs)
+                entries.append((value is x, value.shape, value.dtype))
+                arrays.append(x)
+            elif isinstance(value, np.ndarray):
+                return self._f(*args, **kwargs)  # what the function itself says of it
+            elif type(value) in (float, int, complex):
+                entries.append(type(value))
+                arrays.append(x)
+            else:
+                entries.append((type(value), value))
+        key = tuple(entries)
+        if not wanted or not _is_hashable(key):
             return self._f(*args, **kwargs)
         if moved(self._surroundings):
             self.clear()
-        key = ("swept", wanted, key)
         with self._lock:
-            pair = self._programs.get(key) or self._compile(key, plain[0], plain[1], wanted)
+            pair = self._programs.get(key)
+            if pair is None:
+                outside: Any = (args, kwargs)
+                plain: Any = optree.tree_map(held, outside, namespace="autodiff")
+                pair = self._compile(key, plain[0], plain[1], wanted)
         return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
 
     def _pair(
-        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int
+        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int, masked: bool
     ) -> Pair:
         """The two programs of a function that is being differentiated, from its record with its sweep."""
         arity = len(draft.arguments) - seeds
@@ -432,7 +451,7 @@ class Jit:
         swept_tree = swept.tree
         return Pair(
             f"jit({self.__name__})", arity, program(halves.forward), program(halves.reverse),
-            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, rebuilt,
+            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, rebuilt,
         )  # fmt: skip
 
     def _name_arguments(self, draft: Draft, args: Any, kwargs: Any, static: set[int]) -> None:
@@ -472,6 +491,14 @@ def _used_up(what: str) -> SettingError:
             "pass, or return, a list",
         )
     )
+
+
+def _is_hashable(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_given(x: Any) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 import sys
+import sysconfig
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +32,16 @@ class Place(NamedTuple):
     where: Any
     key: Any
     value: Any
+
+
+_INSTALLED = tuple({
+    os.path.join(sysconfig.get_path(kind), "") for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+})  # fmt: skip
+"""Where the code of Python and of installed packages lies: its state is its own affair."""
+
+
+def _is_users(filename: str | None) -> bool:
+    return filename is not None and not is_inside(filename) and not filename.startswith(_INSTALLED)
 
 
 def moved(places: Sequence[Place]) -> bool:
@@ -87,7 +99,7 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     if isinstance(x, types.FunctionType):
         x = inspect.unwrap(x)
     if isinstance(x, types.FunctionType):
-        if not is_inside(x.__code__.co_filename):
+        if _is_users(x.__code__.co_filename):
             yield from _named(x, names)
     elif isinstance(x, types.MethodType):
         yield from ((None, None, part) for part in (x.__func__, x.__self__))
@@ -96,7 +108,7 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     elif isinstance(x, property):
         yield None, None, x.fget
     elif isinstance(x, type):
-        if not is_inside(getattr(sys.modules.get(x.__module__), "__file__", None) or "<frozen "):  # NumPy's, Python's
+        if _is_users(getattr(sys.modules.get(x.__module__), "__file__", None)) or x.__module__ == "__main__":
             for one in x.__mro__[:-1]:
                 yield from ((one, key, vars(one)[key]) for key in names & vars(one).keys())
     elif isinstance(x, functools.partial):
@@ -107,7 +119,10 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
         yield from ((x, n, value) for n, value in enumerate(x))
     elif isinstance(x, (tuple, set, frozenset)):
         yield from ((None, None, part) for part in x)
-    elif isinstance(getattr(x, "__dict__", None), dict) and not is_inside(str(getattr(x, "__file__", ""))):
+    elif isinstance(x, types.ModuleType):
+        inside = vars(x) if _is_users(getattr(x, "__file__", None)) else {}
+        yield from ((inside, key, inside[key]) for key in names & inside.keys())
+    elif isinstance(getattr(x, "__dict__", None), dict):
         inside = vars(x)
         call = inspect.getattr_static(type(x), "__call__", None)
         yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))

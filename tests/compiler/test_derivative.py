@@ -193,6 +193,20 @@ def test_true_zeros_and_what_is_not_finite():
             np.testing.assert_allclose(ad.grad(f)(x), ad.grad(eager)(x), rtol=1e-14, equal_nan=True)
 
 
+def test_a_zero_delta_of_a_number_stays_one_whatever_was_saved():
+    def f(x):
+        return np.sum(np.log(x) * x)
+
+    x = np.array([0.0, 1.0, 2.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_array_equal(ad.vjp(ad.jit(f), x)[1](0.0)[0], ad.vjp(f, x)[1](0.0)[0])
+        np.testing.assert_array_equal(ad.vjp(ad.jit(f), x[1:])[1](-2.0)[0], ad.vjp(f, x[1:])[1](-2.0)[0])
+        np.testing.assert_array_equal(ad.grad(ad.jit(f))(x), ad.grad(f)(x))
+        untaken, eager = (ad.grad(lambda x, g=g: np.where(np.sum(x) > 0, 0.0, g(x)))(x) for g in (ad.jit(f), f))
+        np.testing.assert_array_equal(untaken, eager)
+        np.testing.assert_array_equal(eager, np.zeros(3))
+
+
 def test_tensors_of_several_traces_and_of_the_surroundings():
     product = ad.jit(lambda a, b: np.sum(np.sin(a) * b))
 

@@ -1,7 +1,10 @@
 """The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
 
+import collections
+import logging
 import math
 import pickle
+import random
 import sys
 import threading
 import traceback
@@ -512,6 +515,23 @@ def test_what_stands_in_containers_objects_and_helpers_is_watched():
     np.testing.assert_array_equal(program(X), X * 3 + 5)
     model.layers = [{"w": 6.0}]
     np.testing.assert_array_equal(program(X), X * 3 + 6)
+
+
+def test_the_state_of_libraries_is_their_own_affair():
+    def f(x):
+        logging.getLogger("autodiff").debug("here")
+        warnings.warn("look", UserWarning, stacklevel=1)
+        return collections.deque([x, x], maxlen=1)[0] * random.Random(0).random()
+
+    run, calls = counted(f)
+    program = ad.jit(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k in range(3):
+            warnings.filterwarnings("ignore", message=f"{k}")
+            program(X)
+    assert len(calls) == 1
+    assert not any(place.value is logging.root for place in program._surroundings)
 
 
 def test_objects_among_the_arguments_are_watched():
