@@ -125,13 +125,15 @@ class ViewWriteError(AutodiffError, TypeError):
     """A write would, in NumPy, have shown through another live tensor (a view, or the base of one)."""
 
 
-class LeakError(AutodiffError, TypeError):
+class LeakError(AutodiffError, RuntimeError):
     """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
 
     Or a function of one example asked for it inside of `vmap`, where it has one value for each example.
 
     Wrong: ``jit(lambda x: x if x > 0 else -x)``. Right: ``jit(lambda x: np.where(x > 0, x, -x))``, or an argument that
     is static: ``jit(f, static_argnums=1)``; inside of `vmap` one that is left out: ``vmap(f, in_axes=(0, None))``.
+
+    No TypeError: where NumPy asks for a length or an axis it would put a message of its own in the place of one.
     """
 
 

@@ -108,7 +108,7 @@ def plain(x: Any) -> Any:
     return x
 
 
-def _recorders(x: Any) -> Iterator[Trace]:
+def recorders(x: Any) -> Iterator[Trace]:
     """The traces that a tensor belongs to, from the innermost one outwards."""
     while isinstance(x, Traced):
         yield x.recorder
@@ -117,17 +117,17 @@ def _recorders(x: Any) -> Iterator[Trace]:
 
 def is_unknown(x: Any) -> bool:
     """Whether a tensor has no one value: only the running of a compiled program will tell it, or it is many."""
-    return any(trace.compiling or trace.batching for trace in _recorders(x))
+    return any(trace.compiling or trace.batching for trace in recorders(x))
 
 
 def is_compiled(x: Any) -> bool:
     """Whether a tensor's value is one that only the running of a compiled program will tell."""
-    return any(trace.compiling for trace in _recorders(x))
+    return any(trace.compiling for trace in recorders(x))
 
 
 def is_batched(x: Any) -> bool:
     """Whether a tensor stands for one array of each example of a batch."""
-    return any(trace.batching for trace in _recorders(x))
+    return any(trace.batching for trace in recorders(x))
 
 
 def every(x: Any) -> Any:
@@ -210,13 +210,15 @@ class Op:
         Whether the result may share memory with the first argument, as NumPy's does.
     masks : bool
         Whether its vjp makes exact zeros where a branch was not taken; upstream rules then never form 0·inf.
+    inlined : bool
+        Whether a function that is being compiled takes in what it computes, node by node, instead of the operation.
     guard : callable or None
         ``guard(term, rule, k, d, y, args, params)``: the same term with a true zero where d is zero.
     """
 
     __slots__ = (
         "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard",
-        "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
+        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
         "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
@@ -245,13 +247,14 @@ class Op:
         numpy: tuple[Any, ...] = (),
         note: str = "",
         user: bool = False,
+        inlined: bool = False,
     ) -> None:
         self.name, self.kind, self.forward, self.arity = name, kind, forward, arity
         self.vjps, self.joint, self.jvps = vjps, joint, jvps
         self.accepts, self.signature, self.defaults = accepts, signature, defaults or {}
         self.results, self.view, self.masks, self.guard = results, view, masks, guard
         self.formulas, self.examples, self.smooth, self.edges = formulas, examples, smooth, edges
-        self.numpy, self.note, self.user = numpy, note, user
+        self.numpy, self.note, self.user, self.inlined = numpy, note, user, inlined
         self.flat = kind == "flat"
         self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
         self.readings = self._readings(reading)
@@ -705,6 +708,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return op.forward(*args, **params)
     if trace.batching:
         return trace.compute(op, args, params)
+    if op.inlined and trace.compiling:
+        return op.forward(*args, **params)
     inputs: list[int] = []
     values: list[Any] = []
     nested, pattern = False, 1

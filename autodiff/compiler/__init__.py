@@ -1,7 +1,7 @@
 """The compiler: passes (graph to graph), a plan of memory, and the Python text of the program."""
 
 from .jit import Compiled, Jit, jit
-from .passes import PASSES
+from .passes import ASKED_FOR, PASSES
 from .tiles import set_threads
 
-__all__ = ["PASSES", "Compiled", "Jit", "jit", "set_threads"]
+__all__ = ["ASKED_FOR", "PASSES", "Compiled", "Jit", "jit", "set_threads"]

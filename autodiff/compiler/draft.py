@@ -79,13 +79,14 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
     new = Draft()
     new.title, new.tree, new.proofs = old.title, old.tree, old.proofs
     at: list[Any] = [None] * len(old.ops)
+    known = False  # whether any node is
     for i, op in enumerate(old.ops):
         if keep is not None and not keep[i]:
             continue
         inputs, literals, params = old.inputs[i], old.literals[i], old.params[i]
         if inputs:
             places = [v if v == LITERAL else at[v] for v in inputs]
-            if any(type(place) is Known for place in places):
+            if known and any(type(place) is Known for place in places):
                 literals = tuple(
                     place.value if type(place) is Known else x for place, x in zip(places, literals, strict=True)
                 )
@@ -94,6 +95,7 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
         place = change(new, op, inputs, literals, params, old, i)
         if place is None:
             place = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        known = known or type(place) is Known
         at[i] = place
         if i in old.names and type(place) is int:
             new.names.setdefault(place, old.names[i])
@@ -138,6 +140,20 @@ ARITHMETIC = {
 
 
 NUMBERS = frozenset((float, int, complex))
+
+
+def weak_nodes(draft: Draft) -> bytearray:
+    """Which nodes are numbers of Python's, which widen no dtype."""
+    found = bytearray(len(draft.ops))
+    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
+        if op is INPUT:
+            found[i] = bool(draft.params[i])
+        elif op.name in ARITHMETIC and not draft.shapes[i]:
+            found[i] = all(
+                type(x) in NUMBERS if v == LITERAL else found[v]
+                for v, x in zip(inputs, draft.literals[i], strict=True)
+            )
+    return found
 
 
 class Weak:
@@ -200,6 +216,8 @@ class Recorder(Trace):
         """Append one node, without its value."""
         draft = self.graph
         assert isinstance(draft, Draft)
+        if self.ops is not draft.ops:  # closed: this says so
+            self.ops.append(op)
         literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
         self.foreign = self.foreign or any(isinstance(x, Traced) for x in literals)
         frame = user_frame()

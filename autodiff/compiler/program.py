@@ -23,8 +23,10 @@ from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, is_basic
 from ..sweep import GUARD, RULE
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
-from .draft import ARITHMETIC, NUMBERS, Draft, nbytes
-from .passes import key_of, uniform
+from .draft import ARITHMETIC, Draft, nbytes, weak_nodes
+from .facts import uniform
+from .loops import Loop, rolled, written
+from .passes import key_of
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
 from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
 
@@ -51,7 +53,7 @@ class Program:
         self.name: list[str] = [""] * n
         self.root = list(range(n))  # the node that owns the memory that a node looks at
         self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
-        self.weak = _weak(draft)
+        self.weak = weak_nodes(draft)
         self.results = set(draft.outputs)
         self.units = units(draft)
         self.at = [0] * n  # the unit that a node stands in
@@ -368,22 +370,19 @@ class Program:
 
     def _finish(self) -> None:
         draft = self.draft
-        used = {int(number) for line, _, _ in self.lines for number in _PART.findall(line)}
+        items = rolled(self.lines)
+        self.loops = [item for item in items if isinstance(item, Loop)]
+        plain = [line for item in items for line in (item.lines if isinstance(item, Loop) else (item,))]
+        used = {int(number) for line, _, _ in plain for number in _PART.findall(line)}
         self.needed = sorted(used | {self.part[i] for i in draft.outputs if self.part[i] >= 0})
         heads = self.heads + [f"b{k}" for k in self.needed]
         heads += [f"w{k}" for k in range(len(self.tiles))]
+        heads += [f"rounds{k}" for k, loop in enumerate(self.loops) if loop.names]
         before = [line for tile in self.tiles for line in tile.text()]
         text = [*(line for line, _ in before), f"def program({', '.join(heads)}):"]
         places: list[Any] = [*(place for _, place in before), None]
-        quiet = False
-        for line, hushed, place in self.lines:
-            if hushed and not quiet and not line.endswith("= None"):
-                text.append('    with errstate(divide="ignore", invalid="ignore"):')
-                places.append(place)
-                quiet = True
-            elif not hushed:
-                quiet = False
-            text.append(("        " if quiet else "    ") + line)
+        for line, place in written(items):
+            text.append(line)
             places.append(place)
         text.append(f"    return [{', '.join(self._results())}]")
         self.source = "\n".join(text) + "\n"
@@ -416,7 +415,15 @@ class Program:
             [tuple(np.empty((tile.step, *row), dtype) for row, dtype in tile.scratch) for _ in range(threads())]
             for tile in self.tiles
         ]
-        return [made[k] for k in self.needed] + scratch
+        rounds = [
+            list(zip(*([self._named(name, made) for name in names] for names in loop.names), strict=True))
+            for loop in self.loops if loop.names
+        ]  # fmt: skip
+        return [made[k] for k in self.needed] + scratch + rounds
+
+    def _named(self, name: str, made: list[Any]) -> Any:
+        """What a variable of a loop stands for in one round: a part of the arena, or a constant."""
+        return made[int(name[1:])] if name[0] == "b" else self.constants[name]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""
@@ -448,17 +455,3 @@ class Program:
         """What one run takes."""
         results = sum(nbytes(self.draft, i) for i in set(self.draft.outputs))
         return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
-
-
-def _weak(draft: Draft) -> bytearray:
-    """Which nodes are numbers of Python's, which widen no dtype."""
-    found = bytearray(len(draft.ops))
-    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
-        if op is INPUT:
-            found[i] = bool(draft.params[i])
-        elif op.name in ARITHMETIC and not draft.shapes[i]:
-            found[i] = all(
-                type(x) in NUMBERS if v == LITERAL else found[v]
-                for v, x in zip(inputs, draft.literals[i], strict=True)
-            )
-    return found

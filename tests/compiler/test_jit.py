@@ -1,6 +1,10 @@
 """The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
 
+import collections
+import logging
+import math
 import pickle
+import random
 import sys
 import threading
 import traceback
@@ -204,6 +208,13 @@ def test_a_pass_that_does_not_exist():
     (lambda x: np.nonzero(x)[0], "value"),
     (lambda x: range(np.argmax(x)), "index"),
     (lambda x: x.tolist(), "tolist"),
+    (lambda x: np.zeros(np.argmax(x)), "index"), (lambda x: np.ones((2, np.argmax(x))), "index"),
+    (lambda x: ad.numpy.zeros(np.argmax(x)), "index"), (lambda x: np.full(np.argmax(x), 2.0), "index"),
+    (lambda x: np.empty(np.argmax(x)), "index"), (lambda x: np.eye(np.argmax(x)), "index"),
+    (lambda x: np.linspace(0, 1, np.argmax(x)), "index"), (lambda x: np.reshape(x, np.argmax(x)), "index"),
+    (lambda x: np.reshape(np.ones(3), (np.argmax(x), 1)), "index"), (lambda x: np.sum(x, axis=np.argmax(x)), "index"),
+    (lambda x: np.arange(np.argmax(x)), "np.asarray"),
+    (lambda x: hash(x.item()), "item"), (lambda x: math.sin(x[0]), "float(x)"),
 ], ids=lambda x: x if isinstance(x, str) else "")  # fmt: skip
 def test_what_depends_on_a_value_is_refused(f, word):
     with pytest.raises(LeakError) as caught:
@@ -466,3 +477,98 @@ def test_labels_that_are_arguments():
         program(w, x, y * 0 + 4)
     with pytest.raises(ad.errors.LabelError, match="label -1"):
         program(w, x, y * 0 - 1)
+
+
+# -- what surrounds a function -----------------------------------------------------------------------------------------
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale, self.layers, self.uses = scale, [{"w": scale}], 0
+
+    def __call__(self, x):
+        return x * self.scale + self.layers[0]["w"]
+
+
+SETTING = {"scale": np.array(2.0), "power": 2}
+
+
+def helped(x):
+    return helper(x) + 1.0
+
+
+def helper(x):
+    return x ** SETTING["power"] * SETTING["scale"]
+
+
+def test_what_stands_in_containers_objects_and_helpers_is_watched():
+    program = ad.jit(helped)
+    for change in ({}, {"scale": np.array(3.0)}, {"power": 3}):
+        SETTING.update(change)
+        np.testing.assert_array_equal(program(X), helped(X))
+    model = Scaled(2.0)
+    program = ad.jit(model)
+    np.testing.assert_array_equal(program(X), X * 2 + 2)
+    model.scale = 3.0
+    np.testing.assert_array_equal(program(X), X * 3 + 2)
+    model.layers[0]["w"] = 5.0
+    np.testing.assert_array_equal(program(X), X * 3 + 5)
+    model.layers = [{"w": 6.0}]
+    np.testing.assert_array_equal(program(X), X * 3 + 6)
+
+
+def test_the_state_of_libraries_is_their_own_affair():
+    def f(x):
+        logging.getLogger("autodiff").debug("here")
+        warnings.warn("look", UserWarning, stacklevel=1)
+        return collections.deque([x, x], maxlen=1)[0] * random.Random(0).random()
+
+    run, calls = counted(f)
+    program = ad.jit(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k in range(3):
+            warnings.filterwarnings("ignore", message=f"{k}")
+            program(X)
+    assert len(calls) == 1
+    assert not any(place.value is logging.root for place in program._surroundings)
+
+
+def test_objects_among_the_arguments_are_watched():
+    run, calls = counted(lambda model, x: x * model.scale)
+    program = ad.jit(run)
+    models = Scaled(2.0), Scaled(4.0)
+    for model in (*models, *models):
+        np.testing.assert_array_equal(program(model, X), X * model.scale)
+    assert len(calls) == 2
+    models[0].scale = 3.0
+    np.testing.assert_array_equal(program(models[0], X), X * 3)
+    models[0].uses += 1  # which the function does not read
+    before = len(calls)
+    np.testing.assert_array_equal(program(models[0], X), X * 3)
+    assert len(calls) == before
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, w: np.sum(w**2), lambda x, w: {"x": x, "w": w * 1.0}["w"], lambda x, w: np.sum(x * w), lambda x, w: w,
+    lambda x, w: (x * 2.0) @ w,
+])  # fmt: skip
+def test_a_tensor_around_the_function_never_loses_its_history(f):
+    def eager(w):
+        return np.sum(f(X, w) * 3.0)
+
+    def closed_over(w):
+        return np.sum(ad.jit(lambda x: f(x, w))(X) * 3.0)
+
+    np.testing.assert_allclose(ad.grad(closed_over)(X + 5), ad.grad(eager)(X + 5), rtol=1e-15)
+    held = {"w": X}
+    program = ad.jit(lambda x: f(x, held["w"]))
+    program(X)  # compiled with an array in the place where the tensor will stand
+
+    def swapped(w):
+        held["w"] = w
+        return np.sum(program(X) * 3.0)
+
+    np.testing.assert_allclose(ad.grad(swapped)(X + 5), ad.grad(eager)(X + 5), rtol=1e-15)
+    held["w"] = X - 1
+    np.testing.assert_array_equal(program(X), f(X, X - 1))

@@ -1,0 +1,162 @@
+"""What a compiled function reads from around it: arrays and numbers that are built into its program.
+
+They are looked for where the function's own code can name them: in its closure, in globals, in the containers and
+objects that stand there, and in the same way around the functions that it calls. When another one stands in such a
+place, the program is another one too.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import is_inside
+from ..op import Traced
+
+MOST = 256
+"""How many places are watched: each is looked at in every call."""
+
+
+class Place(NamedTuple):
+    """A place that may hold another value one day: a key of a dict or class, an index of a list, a closure's cell."""
+
+    where: Any
+    key: Any
+    value: Any
+
+
+_INSTALLED = tuple({
+    os.path.join(sysconfig.get_path(kind), "") for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+})  # fmt: skip
+"""Where the code of Python and of installed packages lies: its state is its own affair."""
+
+
+def _is_users(filename: str | None) -> bool:
+    return filename is not None and not is_inside(filename) and not filename.startswith(_INSTALLED)
+
+
+def moved(places: Sequence[Place]) -> bool:
+    """Whether another object stands in one of these places now."""
+    for where, key, value in places:
+        if type(where) is dict:
+            if where.get(key) is not value:
+                return True
+        elif type(where) is list:
+            if len(where) <= key or where[key] is not value:
+                return True
+        elif isinstance(where, type):
+            if vars(where).get(key) is not value:
+                return True
+        elif _cell(where) is not value:
+            return True
+    return False
+
+
+def surroundings(f: Any, given: Sequence[Any] = ()) -> list[Place]:
+    """The arrays and numbers around a function, and in the objects that it is given as arguments."""
+    names: set[Any] = set()
+    _walk(f, given, names)  # to know all names before objects are looked into
+    return _walk(f, given, names)
+
+
+def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
+    """The places; `names` gets what the code names: variables, attributes, keys."""
+    found: dict[tuple[int, Any], Place] = {}
+    waiting: list[Any] = [*reversed(given), f]
+    seen: set[int] = set()
+    while waiting and len(found) < MOST:
+        x = waiting.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        for where, key, value in itertools.islice(_around(x, names), MOST):
+            if isinstance(value, _IDLE):
+                continue
+            module = isinstance(value, types.ModuleType)
+            if where is not None and not module and (type(value) not in _NUMBERS or key in names):
+                found.setdefault((id(where), key), Place(where, key, value))
+            if not isinstance(value, (np.ndarray, np.generic, Traced)) and type(value) not in _NUMBERS:
+                waiting.append(value)
+    return list(found.values())[:MOST]
+
+
+_NUMBERS = frozenset((float, int, complex, bool))
+_IDLE = (types.BuiltinFunctionType, np.ufunc, str, bytes, type(None))
+"""What stays as it is, and leads nowhere."""
+
+
+def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """What can be reached from an object in one step: (where it stands, or None where that is for good, key, what)."""
+    if isinstance(x, types.FunctionType):
+        x = inspect.unwrap(x)
+    if isinstance(x, types.FunctionType):
+        if _is_users(x.__code__.co_filename):
+            yield from _named(x, names)
+    elif isinstance(x, types.MethodType):
+        yield from ((None, None, part) for part in (x.__func__, x.__self__))
+    elif isinstance(x, (staticmethod, classmethod)):
+        yield None, None, x.__func__
+    elif isinstance(x, property):
+        yield None, None, x.fget
+    elif isinstance(x, type):
+        if _is_users(getattr(sys.modules.get(x.__module__), "__file__", None)) or x.__module__ == "__main__":
+            for one in x.__mro__[:-1]:
+                yield from ((one, key, vars(one)[key]) for key in names & vars(one).keys())
+    elif isinstance(x, functools.partial):
+        yield from ((None, None, part) for part in (*x.args, *x.keywords.values(), x.func))
+    elif type(x) is dict:
+        yield from ((x, key, value) for key, value in x.items())
+    elif type(x) is list:
+        yield from ((x, n, value) for n, value in enumerate(x))
+    elif isinstance(x, (tuple, set, frozenset)):
+        yield from ((None, None, part) for part in x)
+    elif isinstance(x, types.ModuleType):
+        inside = vars(x) if _is_users(getattr(x, "__file__", None)) else {}
+        yield from ((inside, key, inside[key]) for key in names & inside.keys())
+    elif isinstance(getattr(x, "__dict__", None), dict):
+        inside = vars(x)
+        call = inspect.getattr_static(type(x), "__call__", None)
+        yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
+        yield from ((inside, key, inside[key]) for key in names & inside.keys())
+
+
+def _named(f: types.FunctionType, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """What a function's code names: free variables, globals, the defaults of its arguments."""
+    codes = [f.__code__]
+    for code in codes:  # and that of the functions that are made inside of it
+        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+        names.update(code.co_names)
+        names.update(code.co_freevars)
+        names.update(part for part in code.co_consts if isinstance(part, str))
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=False):
+        yield cell, name, _cell(cell)
+    for name in dict.fromkeys(name for code in codes for name in code.co_names):
+        if name in f.__globals__:
+            yield f.__globals__, name, f.__globals__[name]
+    yield from ((None, None, value) for value in f.__defaults__ or ())
+
+
+def _cell(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty
+        return None
+
+
+def random_state(f: Any) -> list[str]:
+    """The state of every generator that a function may draw from, as far as its own code names them."""
+    f = inspect.unwrap(f)
+    found = [str(np.random.get_state()[1:3])]  # type: ignore[index]  # noqa: NPY002 - it is only looked at
+    if isinstance(f, types.FunctionType):
+        near = [value for _, _, value in _named(f, set())]
+        found += [str(x.bit_generator.state) for x in near if isinstance(x, np.random.Generator)]
+    return found
