@@ -10,19 +10,16 @@ How the work is cut depends on shapes alone, never on the number of threads; so 
 
 from __future__ import annotations
 
-import contextvars
 import heapq
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, message
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT
+from ..threads import WORTH, spread
 from .draft import Draft
 from .texts import into
 
@@ -32,70 +29,8 @@ SMALLEST = 1 << 15
 TILE = 1 << 13
 """Elements in a tile. Half and twice as many were measured too: the slope there is flat."""
 
-WORTH_A_THREAD = 1 << 17
-"""Elements times operations from which a second thread is worth its start."""
-
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 """Reductions that are one ufunc's, and that may be taken of parts first."""
-
-# -- threads -----------------------------------------------------------------------------------------------------------
-
-_pool: ThreadPoolExecutor | None = None
-_threads = 0
-
-
-def set_threads(count: int | None) -> None:
-    """How many threads compiled programs may use for large pointwise work; None for one a core.
-
-    The results are the same, bit for bit, for any number. NumPy's own products (BLAS) have threads of their own.
-
-    Raises
-    ------
-    SettingError
-        Where the count is not a whole number above 0.
-
-    Examples
-    --------
-    >>> import autodiff as ad
-    >>> ad.set_threads(1)
-    >>> ad.set_threads(None)
-    """
-    global _pool, _threads
-    if count is not None and (type(count) is not int or count < 1):
-        raise SettingError(
-            message(
-                f"set_threads({count!r})",
-                "a program runs on one thread at least",
-                "ad.set_threads(2), or None for one a core",
-            )
-        )
-    _threads, _pool = count or 0, None
-
-
-def threads() -> int:
-    """How many threads may work at once."""
-    if _threads:
-        return _threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _workers() -> ThreadPoolExecutor:
-    global _pool
-    pool = _pool
-    if pool is None:
-        pool = _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="autodiff")
-    return pool
-
-
-def _forget() -> None:
-    """After a fork the threads of the pool are gone."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
 
 def run_tiles(
     tile: Callable[..., None],
@@ -106,26 +41,14 @@ def run_tiles(
     arrays: tuple[Any, ...],
 ) -> None:
     """Call ``tile(number, start, stop, *arrays, *scratch)`` for every tile, on as many threads as are worth it."""
-    count = -(-rows // step)
-    numbers = iter(range(count))  # shared: each tile goes to the thread that is free
 
-    def loop(mine: tuple[Any, ...]) -> None:
-        for t in numbers:
-            start = t * step
-            stop = min(start + step, rows)
-            tile(t, start, stop, *arrays, *(mine if stop - start == step else [s[: stop - start] for s in mine]))
+    def part(t: int, thread: int) -> None:
+        start = t * step
+        stop = min(start + step, rows)
+        mine = scratch[thread]
+        tile(t, start, stop, *arrays, *(mine if stop - start == step else [s[: stop - start] for s in mine]))
 
-    helpers = min(len(scratch), threads(), count) - 1 if work >= WORTH_A_THREAD else 0
-    if helpers <= 0:
-        loop(scratch[0])
-        return
-    pool = _workers()
-    futures = [pool.submit(contextvars.copy_context().run, loop, scratch[k + 1]) for k in range(helpers)]
-    try:
-        loop(scratch[0])
-    finally:
-        for future in futures:
-            future.result()
+    spread(part, -(-rows // step), work, len(scratch))
 
 
 # -- groups ------------------------------------------------------------------------------------------------------------
@@ -158,7 +81,7 @@ def units(draft: Draft) -> list[tuple[list[int], bool]]:
     members: dict[int, list[int]] = {}
     for found in groups.values():
         largest = max(math.prod(draft.shapes[i]) for i in found)
-        alone = len(found) == 1 and (draft.ops[found[0]].kind != "elementwise" or largest < WORTH_A_THREAD)
+        alone = len(found) == 1 and (draft.ops[found[0]].kind != "elementwise" or largest < WORTH)
         if largest >= SMALLEST and not alone and any(draft.ops[i].kind == "elementwise" for i in found):
             for i in found:
                 unit[i] = found[0]

@@ -11,11 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from ..threads import spread
+
 POINTS = 1 << 15
 """Elements of a formula, each of whose few steps makes an array of its own."""
 
 ROWS = 1 << 17
 """Elements of rows along which sums are taken, with few arrays beside them."""
+
+
+PASSES = 4
+"""How often a rule in blocks looks at each element, at least: whether a second thread is worth its start."""
 
 
 def in_blocks(f: Any) -> Any:
@@ -55,6 +61,18 @@ def cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, .
     step = max(1, ROWS * shape[free] // max(1, math.prod(shape)))
     for start in range(0, shape[free], step):
         yield (*(slice(None),) * free, slice(start, start + step))
+
+
+def each_block(part: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """Each of these cuts with what ``part(cut)`` returns, in order; large arrays on several threads."""
+    found = list(cuts(shape, axis))
+    results: list[Any] = [None] * len(found)
+
+    def run(number: int, _: int) -> None:
+        results[number] = part(found[number])
+
+    spread(run, len(found), PASSES * math.prod(shape))
+    return list(zip(found, results, strict=True))
 
 
 def beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:
