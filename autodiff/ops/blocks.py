@@ -75,6 +75,32 @@ def each_block(part: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> list
     return list(zip(found, results, strict=True))
 
 
+def by_images(f: Any) -> Any:
+    """The same function of arrays (n, channels, …) of which no image needs another; large ones a few at a time.
+
+    Its settings are a window's, whose ``kernel`` tells how many axes at the end it slides along.
+    """
+
+    def parted(*xs: Any, kernel: Any, **settings: Any) -> Any:
+        lead = xs[0].ndim - len(kernel)
+        if lead < 1 or max(x.size for x in xs) <= POINTS or any(x.shape[:lead] != xs[0].shape[:lead] for x in xs):
+            return f(*xs, kernel=kernel, **settings)
+        shape = outer = xs[0].shape[:lead]
+        if all(x.flags.c_contiguous for x in xs):
+            xs = tuple(np.reshape(x, (math.prod(outer), *x.shape[lead:])) for x in xs)
+            outer = ()
+        first = f(*(x[:1] for x in xs), kernel=kernel, **settings)
+        y = np.empty_like(first, shape=(len(xs[0]), *first.shape[1:]))
+
+        def part(cut: Any) -> None:
+            y[cut] = f(*(x[cut] for x in xs), kernel=kernel, **settings)
+
+        each_block(part, max((x.shape for x in xs), key=math.prod), ())
+        return y if outer else np.reshape(y, (*shape, *y.shape[1:]))
+
+    return parted
+
+
 def shared(accumulate: Any) -> Any:
     """The same running sum or product, bit for bit; of large arrays block by block on the threads."""
 

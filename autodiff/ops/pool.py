@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, linear, op
 from ..op import Op, apply, as_array
+from .blocks import by_images
 from .index import along
 from .precision import floating, wide, widened
 from .window import around, each, lengths
@@ -76,7 +77,7 @@ _SLIDES: Any = (
 )  # fmt: skip
 
 window_sum: Op = linear(
-    _window_sum,
+    by_images(_window_sum),
     lambda d, y, x, *, kernel, stride, padding: apply(
         window_spread, (d,), {"size": x.shape[x.ndim - len(kernel) :], **_slide(kernel, stride, padding)}
     ),
@@ -86,7 +87,7 @@ window_sum: Op = linear(
 )
 
 window_spread: Op = linear(
-    _window_spread,
+    by_images(_window_spread),
     lambda d, y, x, *, size, kernel, stride, padding: apply(window_sum, (d,), _slide(kernel, stride, padding)),
     name="window_spread",
     examples=tuple(
@@ -204,7 +205,7 @@ _BOTH: Any = tuple((at(shape, kernel=k, stride=s, padding=p), at(shape, shape, k
                    for shape, k, s, p in _SLIDES)  # fmt: skip
 
 window_max: Op = op(
-    _window_max,
+    by_images(_window_max),
     lambda d, y, x, *, kernel, stride, padding: apply(window_drop, (d, x), _slide(kernel, stride, padding)),
     name="max_pool",
     jvps=(lambda t, y, x, *, kernel, stride, padding: apply(window_pick, (t, x), _slide(kernel, stride, padding)),),
@@ -216,7 +217,7 @@ window_max: Op = op(
 )
 
 window_pick: Op = op(
-    _window_pick,
+    by_images(_window_pick),
     lambda d, y, t, x, *, kernel, stride, padding: apply(window_drop, (d, x), _slide(kernel, stride, padding)),
     _nothing,
     name="window_pick",
@@ -232,7 +233,7 @@ window_pick: Op = op(
 )
 
 window_drop: Op = op(
-    _window_drop,
+    by_images(_window_drop),
     lambda t, y, d, x, *, kernel, stride, padding: apply(window_pick, (t, x), _slide(kernel, stride, padding)),
     _nothing,
     name="window_drop",
