@@ -201,7 +201,12 @@ def _reverse_in_blocks(
             if total is not None:
                 place = beside(total, cut, flat.ndim)
                 place += term
-    return [dx, *(s if s is None else np.reshape(s if n else np.sum(s), n) for s, n in zip(sums, shapes, strict=False))]
+    return [dx, *(s if s is None or s.shape == n else _fitted(s, n) for s, n in zip(sums, shapes, strict=False))]
+
+
+def _fitted(s: Any, shape: tuple[int, ...]) -> Any:
+    """The δ of a parameter that was laid along the axes, or that was one number, in its shape."""
+    return np.reshape(s if shape else np.sum(s), shape)
 
 
 # -- the operations ----------------------------------------------------------------------------------------------------
