@@ -9,6 +9,7 @@ simplify   identities, inverse pairs, steps that change nothing                 
 gemm       one product in place of a stack of products with one and the same matrix                       to rounding
 share      one node for all that compute the same (common subexpressions, by structure)                   same bits
 dead       leaves out what leads to no result                                                            same bits
+together   one node for two operations that share most of their work                                     same bits
 schedule   computes early what frees memory                                                              same bits
 =========  ============================================================================================  ============
 
@@ -17,7 +18,6 @@ Each is one walk over the list of nodes, so its time is linear in their number.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,8 +27,9 @@ import numpy as np
 from ..graph import LITERAL, OPERATIONS
 from ..op import CONSTANT, INPUT, ITEM
 from ..sweep import GUARD, RULE
-from .draft import Draft, Known, nbytes, reordered, rewritten
+from .draft import Draft, Known, key_of, nbytes, reordered, rewritten
 from .texts import RESHAPES
+from .together import together
 
 ENDS = (INPUT, CONSTANT)
 
@@ -129,28 +130,6 @@ def fold(draft: Draft) -> Draft:
 
 
 # -- share -------------------------------------------------------------------------------------------------------------
-
-
-def key_of(x: Any) -> Any:
-    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
-    kind = type(x)
-    if kind is float or kind is complex or isinstance(x, np.generic):
-        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
-    if kind is np.ndarray:
-        if x.size and not any(x.strides) and x.ndim:
-            return "splat", x.shape, key_of(x[(0,) * x.ndim])
-        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
-    if kind is tuple or kind is list:
-        return kind, tuple(map(key_of, x))
-    if kind is slice:
-        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
-    if kind is dict:
-        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
-    try:
-        hash(x)
-    except TypeError:
-        return "object", id(x)
-    return kind, x
 
 
 def share(draft: Draft) -> Draft:
@@ -417,6 +396,6 @@ def schedule(draft: Draft) -> Draft:
 
 PASSES: dict[str, Callable[[Draft], Draft]] = {
     "trust": trust, "fold": fold, "simplify": simplify, "gemm": gemm, "share": share, "dead": dead,
-    "schedule": schedule,
+    "together": together, "schedule": schedule,
 }  # fmt: skip
 """In the order in which they run."""

@@ -23,8 +23,8 @@ from ..rules import add_at, is_basic
 from ..sweep import GUARD, RULE
 from ..threads import threads
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
-from .draft import ARITHMETIC, NUMBERS, Draft, nbytes
-from .passes import key_of, uniform
+from .draft import ARITHMETIC, NUMBERS, Draft, key_of, nbytes
+from .passes import uniform
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
 from .tiles import REDUCTIONS, Tile, run_tiles, units
 

@@ -45,35 +45,44 @@ def _exponentials(x: Any, labels: Any, e: Any) -> tuple[Any, Any, Any]:
     return e @ np.ones(e.shape[1], e.dtype), hit, top - x[here]  # BLAS sums faster than NumPy
 
 
-def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
+def _from_exponentials(x: Any, w: Any, labels: Any, axis: int, wanted: tuple[bool, bool]) -> tuple[Any, Any]:
+    """The losses, and their gradient (softmax(x) − onehot(label))·w; those of them that are wanted."""
     refuse_complex("cross_entropy", x)
-    y = np.zeros(labels.size, wide(x.dtype))
+    moved = np.moveaxis(x, axis, -1)
+    dtype = wide(x.dtype) if w is None else np.result_type(wide(x.dtype), w)
+    y = np.zeros(labels.size, dtype) if wanted[0] else None
+    dx = np.empty(moved.shape, dtype) if wanted[1] else None
+    table, w = (None, None) if dx is None else (np.reshape(dx, (labels.size, x.shape[axis])), np.ravel(w))
 
     def part(rows: Any, scores: Any, given: Any) -> None:
         with np.errstate(invalid="ignore", divide="ignore"):  # a row of nothing but −inf has no softmax
-            rest, hit, gap = _exponentials(scores, given, np.empty(scores.shape, y.dtype))
-            y[rows] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
+            e = np.empty(scores.shape, dtype) if table is None else table[rows]
+            rest, hit, gap = _exponentials(scores, given, e)
+            if y is not None:
+                y[rows] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
+            if table is not None:
+                scale = w[rows] / (rest + hit)
+                e *= scale[:, None]
+                e[np.arange(len(given)), given] = -rest * scale
 
     _each_rows(part, x, labels, axis)
-    return np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
+    losses = None if y is None else np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
+    if dx is not None:
+        dx = (dx if axis == -1 else np.moveaxis(dx, -1, axis)).astype(np.result_type(x, w, np.float16), copy=False)
+    return losses, dx
+
+
+def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
+    return _from_exponentials(x, None, labels, axis, (True, False))[0]
 
 
 def _delta_of(x: Any, w: Any, labels: Any, *, axis: int = -1) -> Any:
-    moved = np.moveaxis(x, axis, -1)
-    y, w = np.empty(moved.shape, np.result_type(wide(x.dtype), w)), np.ravel(w)
-    table = np.reshape(y, (labels.size, moved.shape[-1]))
+    return _from_exponentials(x, w, labels, axis, (False, True))[1]
 
-    def part(rows: Any, scores: Any, given: Any) -> None:
-        with np.errstate(invalid="ignore"):
-            e = table[rows]
-            rest, hit, _ = _exponentials(scores, given, e)
-            scale = w[rows] / (rest + hit)
-            e *= scale[:, None]
-            e[np.arange(len(given)), given] = -rest * scale
 
-    _each_rows(part, x, labels, axis)
-    y = y if axis == -1 else np.moveaxis(y, -1, axis)
-    return y.astype(np.result_type(x, w, np.float16), copy=False)
+def cross_entropy_with_delta(x: Any, w: Any, labels: Any, *, axis: int = -1) -> tuple[Any, Any]:
+    """What `cross_entropy` and `cross_entropy_delta` are, of the same exponentials."""
+    return _from_exponentials(x, w, labels, axis, (True, True))
 
 
 def _slope(x: Any, labels: Any, axis: int) -> Any:

@@ -199,3 +199,33 @@ def test_every_subset_of_passes():
         for passes in itertools.combinations(PASSES, n):
             for a, b in zip(ad.jit(ad.grad(f, (0, 1)), passes=passes)(x, w), want, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+
+
+def test_losses_and_their_gradient_come_from_the_same_exponentials(monkeypatch):
+    """Counted: how often exponentials are taken of the scores."""
+    from autodiff.ops import losses
+
+    x = np.random.default_rng(0).standard_normal((30, 7))
+    labels = np.arange(30) % 7
+    taken = []
+    exponentials = losses._exponentials
+    monkeypatch.setattr(losses, "_exponentials", lambda *args: taken.append(1) or exponentials(*args))
+
+    def mean(x, labels):
+        return ad.nn.cross_entropy(x, labels)
+
+    def of_a_function(x, labels):
+        return np.sum(np.tanh(ad.nn.cross_entropy(x, labels, reduction="none")))
+
+    for f, count in ((mean, 1), (of_a_function, 2)):
+        want = ad.value_and_grad(f)(x, labels)
+        run = ad.jit(ad.value_and_grad(f))
+        run(x, labels)
+        taken.clear()
+        got = run(x, labels)
+        assert len(taken) == count
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert "cross_entropy_with_delta" in ad.jit(ad.value_and_grad(mean)).lower(x, labels).source
+    for k in (0, 1):  # one of the two alone is computed alone
+        assert "with_delta" not in ad.jit(lambda x, k=k: ad.value_and_grad(mean)(x, labels)[k]).lower(x).source
