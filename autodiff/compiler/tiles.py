@@ -51,6 +51,15 @@ def run_tiles(
     spread(part, -(-rows // step), work, len(scratch))
 
 
+def within(places: Any, n: int) -> Any:
+    """The places of rows, if all of them are places in a table of n rows."""
+    if places.size:
+        first, last = int(places.min()), int(places.max())
+        if first < -n or last >= n:
+            raise IndexError(f"index {last if last >= n else first} is out of bounds for axis 0 with size {n}")
+    return places
+
+
 # -- groups ------------------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +162,8 @@ def _rows(draft: Draft, i: int) -> tuple[int, bool]:
         if isinstance(op.forward, np.ufunc) and params:
             return 0, False
         return (shape[0], False) if _many(shape) else (0, False)
+    if op.name == "gather":
+        return (shape[0], False) if _of_whole_rows(draft, i) and _many(shape) else (0, False)
     if inputs[0] == LITERAL:
         return 0, False
     given = draft.shapes[inputs[0]]
@@ -161,6 +172,15 @@ def _rows(draft: Draft, i: int) -> tuple[int, bool]:
     if op.name == "reshape" and params.get("order", "C") == "C" and _many(shape) and given and shape[0] == given[0]:
         return shape[0], False
     return 0, False
+
+
+def _of_whole_rows(draft: Draft, i: int) -> bool:
+    """Whether a gather reads whole rows of a table: row r of it needs one place, and all of the table."""
+    places = draft.inputs[i][1]
+    return bool(
+        (draft.params[i] or {})["index"] == ("place",) and places != LITERAL and len(draft.shapes[places]) == 1
+        and np.can_cast(draft.dtypes[places], np.intp)
+    )  # fmt: skip
 
 
 def _many(shape: Any) -> bool:
@@ -178,6 +198,8 @@ def axes_of(axis: Any, n: int) -> tuple[int, ...]:
 def _by_row(draft: Draft, i: int, k: int, count: int) -> bool:
     """Whether row r of node i needs no more of its argument k than row r."""
     given, shape = draft.shapes[draft.inputs[i][k]], draft.shapes[i]
+    if draft.ops[i].name == "gather":
+        return k == 1
     if draft.ops[i].kind not in ("elementwise", "flat"):
         return True
     return len(given) == len(shape) and given[0] == count
@@ -191,7 +213,7 @@ def is_flat(draft: Draft, found: list[int]) -> bool:
         if op.name in REDUCTIONS:
             if len(axes_of((draft.params[i] or {}).get("axis"), len(shape))) < len(shape):
                 return False
-        elif op.name == "reshape" or draft.shapes[i] != shape:
+        elif op.name in ("reshape", "gather") or draft.shapes[i] != shape:
             return False
         for v, x in zip(draft.inputs[i], draft.literals[i], strict=True):
             if (draft.shapes[v] if v != LITERAL else np.shape(x)) not in (shape, ()):
@@ -275,6 +297,10 @@ class Tile:
             return self._name(f"{text}.reshape(-1)", True) if given else self._name(text, False)
         pointwise = op.kind in ("elementwise", "flat")
         rows = bool(given) and given[0] == self.rows and (not pointwise or len(given) == len(self.draft.shapes[i]))
+        if op.name == "gather":
+            if k == 0:
+                return self._name(text, False)  # the whole table
+            text = f"{self.program.function(within, 'within')}({text}, {self.draft.shapes[self.draft.inputs[i][0]][0]})"
         return self._name(text, rows)
 
     def _emit(self, i: int) -> None:
@@ -292,6 +318,9 @@ class Tile:
             target = self._target(i)
             self.lines.append((f"{function}({', '.join(args)}, {into(op.forward)}{target})", i))
             return
+        elif op.name == "gather":
+            mode = "raise" if draft.inputs[i][1] in self.members else "wrap"  # which is faster: `within` has looked
+            self.lines.append((f'{args[0]}.take({args[1]}, 0, {self._target(i)}, "{mode}")', i))
         elif op.name == "where":
             target = self._target(i)
             self.lines.append((f"copyto({target}, {args[2]})", i))  # not where an argument lay: see _bury
