@@ -10,6 +10,7 @@ gemm       one product in place of a stack of products with one and the same mat
 share      one node for all that compute the same (common subexpressions, by structure)                   same bits
 dead       leaves out what leads to no result                                                            same bits
 together   one node for two operations that share most of their work                                     same bits
+factor     solves by the inverse of a Cholesky factor that is there                                      to rounding
 schedule   computes early what frees memory                                                              same bits
 =========  ============================================================================================  ============
 
@@ -29,7 +30,7 @@ from ..op import CONSTANT, INPUT, ITEM
 from ..sweep import GUARD, RULE
 from .draft import Draft, Known, key_of, nbytes, reordered, rewritten
 from .texts import RESHAPES
-from .together import together
+from .together import factor, together
 
 ENDS = (INPUT, CONSTANT)
 
@@ -396,6 +397,6 @@ def schedule(draft: Draft) -> Draft:
 
 PASSES: dict[str, Callable[[Draft], Draft]] = {
     "trust": trust, "fold": fold, "simplify": simplify, "gemm": gemm, "share": share, "dead": dead,
-    "together": together, "schedule": schedule,
+    "together": together, "factor": factor, "schedule": schedule,
 }  # fmt: skip
 """In the order in which they run."""

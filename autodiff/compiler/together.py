@@ -1,7 +1,7 @@
-"""What two operations would compute twice, computed once: a pass.
+"""What two operations would compute twice, computed once: two passes.
 
 Eagerly a rule sees the result of its operation and the arguments, nothing that was found on the way. In a program both
-stand side by side, so one node can do the work of two. The bits are the same.
+stand side by side, so one node can do the work of two.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from typing import Any
 
 from ..graph import LITERAL, OPERATIONS
 from ..op import ITEM, Op
+from ..ops.linalg import solve_by_factor
 from ..ops.losses import cross_entropy_with_delta
 from .draft import Draft, key_of, rewritten
 
 CROSS_ENTROPY = Op(
     "cross_entropy_with_delta", "op", cross_entropy_with_delta, arity=3, accepts=frozenset(("axis",)), results=True
 )
-"""Not registered: no trace records it, and nothing differentiates a program."""
+SOLVE = Op("solve_by_factor", "op", solve_by_factor, arity=3)
+"""Not registered: no trace records them, and nothing differentiates a program."""
 
 
 def together(draft: Draft) -> Draft:
@@ -54,5 +56,51 @@ def together(draft: Draft) -> Draft:
             for k, n in enumerate((i, j))
         )
         return losses
+
+    return rewritten(draft, change)
+
+
+def factor(draft: Draft) -> Draft:
+    """Solve with a matrix by the inverse of its Cholesky factor, where that is in the program already.
+
+    The rule of cholesky has it; a Gaussian likelihood, which asks for a determinant and a solution, needs no other
+    factorisation then.
+    """
+    solve, cholesky, inverse = (OPERATIONS[name] for name in ("solve", "cholesky", "inverse_of_lower"))
+    wanted = {draft.inputs[i][0] for i, op in enumerate(draft.ops) if op is inverse}  # the factors that are inverted
+    factors = {
+        draft.inputs[c][0]: c for c in wanted
+        if c != LITERAL and draft.ops[c] is cholesky and not draft.params[c] and len(draft.shapes[c]) == 2
+        and draft.dtypes[c].kind == "f"
+    }  # fmt: skip
+    if solve not in draft.ops or not factors:
+        return draft
+    place: dict[int, int] = {}  # of each such factor in the new draft
+    inverted: dict[int, int] = {}  # the new node of a factor: that of its inverse
+
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        if op is cholesky and factors.get(old.inputs[i][0]) == i:
+            place[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+            return place[i]
+        if op is inverse and inputs[0] in place.values():
+            return _inverse(new, inputs[0], old.origin(i))
+        if op is not solve or inputs[0] == LITERAL:
+            return None
+        a = old.inputs[i][0]
+        if old.ops[a].name in ("transpose", "swapaxes"):
+            a = old.inputs[a][0]
+        c = place.get(factors.get(a, LITERAL))
+        columns = old.shapes[i][1:]
+        if c is None or len(old.shapes[i]) > 2 or (columns and 4 * columns[0] > old.shapes[i][0]):
+            return None
+        arguments = inputs[0], inputs[1], _inverse(new, c, old.origin(i))
+        return new.add(SOLVE, arguments, (*literals, None), None, old.shapes[i], old.dtypes[i], old.origin(i))
+
+    def _inverse(new: Draft, c: int, like: Any) -> int:
+        if c not in inverted:
+            inverted[c] = new.add(inverse, (c,), (None,), None, new.shapes[c], new.dtypes[c], like)
+        return inverted[c]
 
     return rewritten(draft, change)

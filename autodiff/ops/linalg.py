@@ -174,6 +174,11 @@ solve = op(
 )  # fmt: skip
 
 
+def solve_by_factor(a: Any, b: Any, inverse: Any) -> Any:
+    """A⁻¹·B by the inverse of A's Cholesky factor; the factor knows one triangle of A, so the other is compared."""
+    return inverse.T @ (inverse @ b) if np.array_equal(a, a.T) else np.linalg.solve(a, b)
+
+
 @composite(np.linalg.tensorinv)
 def _tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
