@@ -143,7 +143,10 @@ class _Attained:
 
     def __init__(self, x: Any, kernel: Any, stride: Any, padding: Any) -> None:
         stages = _stages(x, kernel, stride, padding)
-        self.stages = [(part, y, [(*pair, _equal(part, y, *pair)) for pair in pairs]) for part, y, pairs in stages]
+        nan = x.dtype.kind in "fc" and bool(np.isnan(stages[-1][1]).any())
+        self.stages = [
+            (part, y, [(*pair, _equal(part[pair[1]], y[pair[0]], nan)) for pair in pairs]) for part, y, pairs in stages
+        ]
         single = all(sum(np.count_nonzero(m) for _, _, m in terms) == y.size for _, y, terms in self.stages)
         self.ties = 1 if single else self.summed(np.ones_like(x, np.int64))
 
@@ -166,11 +169,10 @@ class _Attained:
         return d
 
 
-def _equal(x: Any, y: Any, windows: Any, under: Any) -> Any:
+def _equal(part: Any, top: Any, nan: bool) -> Any:
     """Which elements are the maximum of their window; a nan is attained by every nan."""
-    part, top = x[under], y[windows]
     same = part == top
-    return same | ((part != part) & (top != top)) if x.dtype.kind in "fc" and np.isnan(y).any() else same
+    return same | ((part != part) & (top != top)) if nan else same
 
 
 def _chooser(x: Any) -> Any:
