@@ -92,7 +92,8 @@ def _accepted(rules: Iterable[Rule | None]) -> frozenset[str]:
 def _enter(op: Op) -> Op:
     """Register an operation, and let NumPy's functions lead to it."""
     register(op)
-    if op.kind in ("elementwise", "bilinear") and isinstance(op.forward, np.ufunc) and not (op.accepts or None in op.vjps):
+    short = op.kind in ("elementwise", "bilinear") and not op.accepts and None not in op.vjps
+    if short and isinstance(op.forward, np.ufunc):
         if op.arity == 1:
             op.call = unary_path(op)
         elif op.arity == 2:

@@ -2,6 +2,5 @@
 
 from .jit import Compiled, Jit, jit
 from .passes import ASKED_FOR, PASSES
-from .tiles import set_threads
 
-__all__ = ["ASKED_FOR", "PASSES", "Compiled", "Jit", "jit", "set_threads"]
+__all__ = ["ASKED_FOR", "PASSES", "Compiled", "Jit", "jit"]

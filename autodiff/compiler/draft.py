@@ -6,6 +6,7 @@ pass is a function from draft to draft; :func:`rewritten` is the loop that all o
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -130,6 +131,28 @@ def nbytes(draft: Graph, i: int) -> int:
     if isinstance(dtype, tuple):
         return sum(math.prod(s) * d.itemsize for s, d in zip(shape, dtype, strict=True))
     return int(math.prod(shape) * dtype.itemsize)
+
+
+def key_of(x: Any) -> Any:
+    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
+    kind = type(x)
+    if kind is float or kind is complex or isinstance(x, np.generic):
+        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
+    if kind is np.ndarray:
+        if x.size and not any(x.strides) and x.ndim:
+            return "splat", x.shape, key_of(x[(0,) * x.ndim])
+        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
+    if kind is tuple or kind is list:
+        return kind, tuple(map(key_of, x))
+    if kind is slice:
+        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
+    if kind is dict:
+        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
+    try:
+        hash(x)
+    except TypeError:
+        return "object", id(x)
+    return kind, x
 
 
 ARITHMETIC = {

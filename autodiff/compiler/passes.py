@@ -10,6 +10,8 @@ sums       a product in place of a sum of equal numbers                         
 gemm       one product in place of a stack of products with one and the same matrix                       to rounding
 share      one node for all that compute the same (common subexpressions, by structure)                   same bits
 dead       leaves out what leads to no result                                                            same bits
+together   one node for two operations that share most of their work                                     same bits
+factor     solves by the inverse of a Cholesky factor that is there                                      to rounding
 schedule   computes early what frees memory                                                              same bits
 =========  ============================================================================================  ============
 
@@ -19,7 +21,6 @@ it is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +30,10 @@ import numpy as np
 from ..graph import LITERAL, OPERATIONS
 from ..op import CONSTANT, INPUT, ITEM
 from ..sweep import GUARD, RULE
-from .draft import Draft, Known, nbytes, reordered, rewritten
+from .draft import Draft, Known, key_of, nbytes, reordered, rewritten
 from .facts import FACTS, SETTINGS, Site, axes_of, reshaped_to, stretched_axes, stretched_to
 from .reassociate import reassociate
+from .together import factor, together
 
 ENDS = (INPUT, CONSTANT)
 
@@ -132,28 +134,6 @@ def fold(draft: Draft) -> Draft:
 
 
 # -- share -------------------------------------------------------------------------------------------------------------
-
-
-def key_of(x: Any) -> Any:
-    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
-    kind = type(x)
-    if kind is float or kind is complex or isinstance(x, np.generic):
-        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
-    if kind is np.ndarray:
-        if x.size and not any(x.strides) and x.ndim:
-            return "splat", x.shape, key_of(x[(0,) * x.ndim])
-        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
-    if kind is tuple or kind is list:
-        return kind, tuple(map(key_of, x))
-    if kind is slice:
-        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
-    if kind is dict:
-        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
-    try:
-        hash(x)
-    except TypeError:
-        return "object", id(x)
-    return kind, x
 
 
 def share(draft: Draft) -> Draft:
@@ -346,7 +326,7 @@ def schedule(draft: Draft) -> Draft:
 
 PASSES: dict[str, Callable[[Draft], Draft]] = {
     "trust": trust, "fold": fold, "simplify": simplify, "sums": sums, "gemm": gemm, "share": share, "dead": dead,
-    "schedule": schedule,
+    "together": together, "factor": factor, "schedule": schedule,
 }  # fmt: skip
 """In the order in which they run."""
 

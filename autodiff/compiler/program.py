@@ -22,13 +22,13 @@ from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, is_basic
 from ..sweep import GUARD, RULE
+from ..threads import threads
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
-from .draft import ARITHMETIC, Draft, nbytes, weak_nodes
+from .draft import ARITHMETIC, Draft, key_of, nbytes, weak_nodes
 from .facts import uniform
 from .loops import Loop, rolled, written
-from .passes import key_of
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
-from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
+from .tiles import REDUCTIONS, Tile, run_tiles, units
 
 _PART = re.compile(r"\bb(\d+)\b")
 _serial = itertools.count(1)

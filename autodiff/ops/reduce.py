@@ -14,8 +14,9 @@ import numpy as np
 
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
-from ..op import Traced, apply, as_array, every
+from ..op import Traced, apply, as_array, every, is_compiled, leak
 from ..rules import stretched
+from .blocks import each_block, shared
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -139,8 +140,9 @@ mean = linear(
 )
 
 cumsum = linear(
-    np.cumsum,
+    shared(np.cumsum),
     lambda d, y, x, *, axis=None: np.reshape(np.flip(np.cumsum(np.flip(d, axis), axis=axis), axis), x.shape),
+    name="cumsum",
     numpy=(np.cumsum,),
     examples=(at((4,)), at((3, 4)), at((3, 4), axis=0), at((2, 3, 4), axis=-2), at(()), at((0,))),
     formulas=("δxⱼ = Σ over i ≥ j of δyᵢ",),
@@ -170,31 +172,49 @@ def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -
 
 def _may_divide(y: Any) -> bool:
     """Whether these running products are all so far from 0 and infinity that a division by any factor is harmless."""
-    if type(y) is not np.ndarray or not y.size:  # of a tensor the answer would hold for these values only
-        return False
     size, small = np.abs(y), np.finfo(y.dtype).tiny ** 0.25
-    return bool(np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
+    return bool(y.size and np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
 
 
 def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division.
+    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division."""
+    if is_compiled(y):
+        raise leak("whether a running product may be divided by its factors", y)
+    one_row = axis is None or x.ndim < 2
 
-    Then it is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁. The recurrence is solved by doubling: after
-    each step sⱼ covers twice as many terms, so log₂ n steps do.
+    def rows(a: Any) -> Any:
+        return np.reshape(a, (1, -1)) if one_row else np.moveaxis(a, axis, -1)
+
+    if any(type(a) is not np.ndarray for a in (d, y, x)):  # of a tensor the answer would hold for these values only
+        found = _following_products(rows(d), rows(y), rows(x))
+        return np.reshape(found, x.shape) if one_row else np.moveaxis(found, -1, axis)
+    dx = np.empty(x.shape, d.dtype)
+    parts = [rows(a) for a in (d, y, x, dx)]
+    each_block(lambda cut: _following(*(a[cut] for a in parts)), parts[0].shape, (parts[0].ndim - 1,))
+    return dx
+
+
+def _following(d: Any, y: Any, x: Any, out: Any) -> None:
+    """The same of plain rows, into `out`."""
+    if not _may_divide(y):
+        out[...] = _following_products(d, y, x)
+        return
+    np.multiply(d, y, out=out)
+    np.cumsum(out[..., ::-1], axis=-1, out=out[..., ::-1])
+    out /= x
+
+
+def _following_products(s: Any, y: Any, x: Any) -> Any:
+    """The product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁.
+
+    The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
     """
-    shape = x.shape
-    if axis is None or x.ndim == 0:
-        x, y, d, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), np.reshape(d, (-1,)), 0
-    if _may_divide(y):
-        return np.reshape(np.flip(np.cumsum(np.flip(d * y, axis), axis=axis), axis) / x, shape)
-    x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
     n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
     while step < n:
         s = np.concatenate([s[..., : n - step] + factor * s[..., step:], s[..., n - step :]], axis=-1)
         factor = factor[..., :-step] * factor[..., step:]
         step *= 2
-    terms = _shifted(y[..., :-1], x.shape, x.dtype) * s
-    return np.reshape(np.moveaxis(terms, -1, axis), shape)
+    return _shifted(y[..., :-1], x.shape, x.dtype) * s
 
 
 def _with_zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -214,8 +234,9 @@ prod = op(
 )  # fmt: skip
 
 cumprod = op(
-    np.cumprod,
+    shared(np.cumprod),
     _cumprod,
+    name="cumprod",
     numpy=(np.cumprod,),
     guard=guard_following,
     examples=(

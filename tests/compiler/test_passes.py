@@ -14,7 +14,7 @@ from autodiff.sweep import evaluate
 from tests.laws.graphs import programs
 from tests.laws.test_random_graphs import many
 
-EXACT = [name for name in PASSES if name not in ("sums", "gemm")]
+EXACT = [name for name in PASSES if name not in ("sums", "gemm", "factor")]
 
 
 def lowered(f, args, passes=tuple(PASSES)):
@@ -328,3 +328,63 @@ def test_numbers_stay_where_moving_them_would_cost_more():
 def test_a_name_that_is_nearly_right_is_told_of_every_pass():
     with pytest.raises(ad.errors.SettingError, match="nearest: reassociate"):
         ad.jit(np.sin, passes=("reassociat",))
+
+
+def test_losses_and_their_gradient_come_from_the_same_exponentials(monkeypatch):
+    """Counted: how often exponentials are taken of the scores."""
+    from autodiff.ops import losses
+
+    x = np.random.default_rng(0).standard_normal((30, 7))
+    labels = np.arange(30) % 7
+    taken = []
+    exponentials = losses._exponentials
+    monkeypatch.setattr(losses, "_exponentials", lambda *args: taken.append(1) or exponentials(*args))
+
+    def mean(x, labels):
+        return ad.nn.cross_entropy(x, labels)
+
+    def of_a_function(x, labels):
+        return np.sum(np.tanh(ad.nn.cross_entropy(x, labels, reduction="none")))
+
+    for f, count in ((mean, 1), (of_a_function, 2)):
+        want = ad.value_and_grad(f)(x, labels)
+        run = ad.jit(ad.value_and_grad(f))
+        run(x, labels)
+        taken.clear()
+        got = run(x, labels)
+        assert len(taken) == count
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert "cross_entropy_with_delta" in ad.jit(ad.value_and_grad(mean)).lower(x, labels).source
+    for k in (0, 1):  # one of the two alone is computed alone
+        assert "with_delta" not in ad.jit(lambda x, k=k: ad.value_and_grad(mean)(x, labels)[k]).lower(x).source
+
+
+def gaussian(a, y):
+    return np.sum(y * np.linalg.solve(a, y)) + np.sum(np.log(np.diagonal(np.linalg.cholesky(a))))
+
+
+def gaussian_with_the_factor_first(a, y):
+    factor = np.linalg.cholesky(a)
+    return np.sum(y * np.linalg.solve(a, y)) + np.sum(np.log(np.diagonal(factor)))
+
+
+@pytest.mark.parametrize("n", [3, 150])
+@pytest.mark.parametrize("columns", [(), (1,), (40,)])
+@pytest.mark.parametrize("f", [gaussian, gaussian_with_the_factor_first])
+def test_one_factorisation_of_a_matrix(f, columns, n):
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((n, n))
+    a, y = a @ a.T + n * np.eye(n), rng.standard_normal((n, *columns))
+    run = ad.jit(ad.value_and_grad(f, (0, 1)))
+    if n == 150:
+        source = run.lower(a, y).source
+        few = columns != (40,)
+        assert source.count("solve_by_factor(") == (2 if f is not gaussian else 1) * few
+        assert source.count("inverse_of_lower(") == 1
+    skew = a + np.triu(rng.standard_normal((n, n)), 1)  # cholesky does not see it, solve does
+    for matrix in (a, skew):
+        (value, got), (wanted, want) = run(matrix, y), ad.value_and_grad(f, (0, 1))(matrix, y)
+        np.testing.assert_allclose(value, wanted, rtol=1e-10)
+        for g, w in zip(got, want, strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-9)

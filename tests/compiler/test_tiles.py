@@ -156,3 +156,52 @@ def test_cross_entropy_keeps_to_the_rows_of_its_batch():
     want, got = g(w, x, labels), ad.jit(g)(w, x, labels)
     assert got[0] == pytest.approx(want[0], rel=1e-13)
     np.testing.assert_allclose(got[1], want[1], rtol=1e-11, atol=1e-14)
+
+
+PLACES = np.random.default_rng(2).integers(-50, 50, 40_000)
+
+
+@pytest.mark.parametrize("rest", [(), (8,), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.int32])
+@pytest.mark.parametrize("table_rows", [50, 40_000])
+def test_rows_of_a_table_are_read_within_the_tiles(rest, dtype, table_rows):
+    table = np.random.default_rng(0).standard_normal((table_rows, *rest))
+    weights = np.random.default_rng(1).standard_normal((40_000, *rest))
+
+    def f(table, places, weights):
+        return np.sum(np.tanh(table[places]) * weights)
+
+    want = ad.value_and_grad(f, (0, 2))(table, PLACES.astype(dtype), weights)
+    run = ad.jit(ad.value_and_grad(f, (0, 2)))
+    assert "take(" in run.lower(table, PLACES.astype(dtype), weights).source
+    found = []
+    for count in (1, 2, 3):
+        ad.set_threads(count)
+        found.append(run(table, PLACES.astype(dtype), weights))
+    for got in found:
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-12)
+        for a, b, c in zip(got[1], want[1], found[0][1], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+            np.testing.assert_array_equal(a, c)
+
+
+@pytest.mark.parametrize("place", [50, -51])
+def test_a_place_outside_of_the_table_is_an_error(place):
+    table, places = np.ones((50, 8)), PLACES.copy()
+    places[-3] = place
+
+    def f(table, places):
+        return np.sum(np.exp(table[places]))
+
+    for run in (f, ad.jit(f)):
+        with pytest.raises(IndexError, match=f"index {place} is out of bounds for axis 0 with size 50"):
+            run(table, places)
+
+
+def test_places_that_are_computed_in_the_group():
+    table = np.random.default_rng(0).standard_normal((64, 8))
+
+    def f(table, places):
+        return np.sum(np.exp(table[np.bitwise_and(places, 63)]))
+
+    np.testing.assert_allclose(ad.jit(f)(table, PLACES), f(table, PLACES), rtol=1e-12)
