@@ -22,7 +22,7 @@ from pathlib import Path
 from . import compare, curves, pictures, plots
 from .engines import OURS, installed
 from .figures import figures
-from .memory import ROWS, probe_all
+from .memory import ROWS, Probes, probe_all
 from .page import Findings, markdown, memory_cells, page, score, time_cells
 from .timing import Row, measure
 from .workloads import Workload
@@ -42,7 +42,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--engines", default="", help="comma-separated; all installed by default")
     parser.add_argument("--only", default="", help=f"comma-separated, of {', '.join(PARTS)}")
     parser.add_argument("--patience", type=float, default=12.0, help="seconds that the first call of a row may take")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page, its plots into images/ beside it")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page, its plots into images/ there")
     parser.add_argument("--quick", action="store_true", help="ours and by hand only, against the baseline")
     parser.add_argument("--baseline", type=Path, metavar="FILE", default=compare.BASELINE, help="that of a quick look")
     parser.add_argument("--save", action="store_true", help="make a quick look the baseline")
@@ -86,9 +86,7 @@ def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequen
         env = {"TORCHINDUCTOR_CACHE_DIR": cache}  # begun empty, so that first calls compile; the rows find it filled
         os.environ.update(env)
         if "memory" in only:
-            found = found._replace(probes={e: probe_all(e, rows, given.patience, env) for e in engines})
-            for work in rows:
-                print(" | ".join(memory_cells(found, work.name)), flush=True)
+            found = found._replace(probes=probed(engines, rows, given.patience, env))
         if "rows" in only:
             found = found._replace(rows=timed(found, rows, rounds))
         if "curves" in only:
@@ -104,6 +102,19 @@ def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequen
         found = found._replace(pictures=pictures.rows(rounds))
         print(markdown(found.pictures))
     return found
+
+
+def probed(engines: Sequence[str], rows: Sequence[Workload], patience: float, env: dict[str, str]) -> Probes:
+    """First calls and memory of every row, an engine after the other."""
+    probes: Probes = {}
+    for engine in engines:
+        print(f"first calls and memory: {engine}", flush=True)
+        probes[engine] = probe_all(engine, rows, patience, env)
+    found = Findings(engines, probes=probes)
+    print(" | ".join(("MiB", *engines)))
+    for work in rows:
+        print(" | ".join(memory_cells(found, work.name)), flush=True)
+    return probes
 
 
 def timed(found: Findings, rows: Sequence[Workload], rounds: int) -> list[Row]:

@@ -64,7 +64,7 @@ class Change(NamedTuple):
 
 
 def changes(rows: Sequence[Row], before: Times) -> list[Change]:
-    """What both runs have. Where the rounds of the two overlap, or the ratio is near one, none is seen."""
+    """What both runs have; a word where their rounds do not overlap and the ratio is not near one."""
     found = []
     for row in rows:
         for engine, now in row.times.items():
@@ -84,7 +84,8 @@ def told(found: Sequence[Change], commit: str) -> list[str]:
     by_hand = [change.ratio for change in found if change.engine == "numpy by hand"]
     lines = [f"against the baseline of {commit}:"]
     if by_hand:
-        lines.append(f"  NumPy by hand takes {statistics.median(by_hand):.2f} × its time then: so much is the machine's")
+        machine = statistics.median(by_hand)
+        lines.append(f"  NumPy by hand takes {machine:.2f} × its time then: so much is the machine's")
     for change in found:
         if change.word and change.engine in OURS:
             lines.append(f"  {change.row}, {change.engine}: {change.ratio:.2f} × ({change.word})")
@@ -114,8 +115,8 @@ class Verdict(NamedTuple):
 def outermost(count: int, confidence: float = CONFIDENCE) -> int:
     """How many of the ratios at either end may be left out of an interval; -1 where even all of them are too few.
 
-    The median lies outside of the k-th smallest and k-th largest of n with the probability that fewer than k of n tosses
-    of a coin are heads, twice.
+    The median lies outside of the k-th smallest and k-th largest of n with the probability that fewer than k of n
+    tosses of a coin are heads, twice.
     """
     missed, k = 0.0, 0
     while True:
@@ -175,6 +176,7 @@ class Side:
         )  # fmt: skip
         imported = self.answer()
         if not Path(imported).is_relative_to(place.resolve()):
+            self.end()
             raise SystemExit(f"{imported} was imported in place of {place}")
 
     def answer(self) -> Any:
@@ -192,11 +194,15 @@ class Side:
         self.process.stdin.flush()
         return self.answer()
 
+    def end(self) -> None:
+        """Let it end, by the end of its input."""
+        self.process.communicate()
+
     def __enter__(self) -> Side:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.process.communicate()
+        self.end()
 
 
 def pairs(

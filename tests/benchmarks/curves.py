@@ -46,7 +46,8 @@ def _decades(first: int, last: int) -> tuple[int, ...]:
 def nodes(n: int) -> Workload:
     """A chain of n operations on one number."""
     steps = max(1, n // 4)
-    return Workload("nodes", lambda rng: (np.array(0.5), np.array(0.9)), lambda xp, x, w: chain(xp, x, w, steps), (0, 1))
+    pair = np.array(0.5), np.array(0.9)
+    return Workload("nodes", lambda rng: pair, lambda xp, x, w: chain(xp, x, w, steps), (0, 1))
 
 
 def width(n: int) -> Workload:
@@ -142,7 +143,8 @@ def all_points(engines: Sequence[str], env: dict[str, str]) -> list[Point]:
                 continue
             here = environment(**(HONEST if memory else {}), **env)
             options = ["--memory"] if memory else []
-            found += [Point(*point) for point in points("curves", [engine, *options], GIVEN_UP * (1 + 2 * (engine in OURS)), here)]
+            patience = 3 * GIVEN_UP if engine in OURS else GIVEN_UP
+            found += [Point(*point) for point in points("curves", [engine, *options], patience, here)]
     return found
 
 

@@ -17,6 +17,10 @@ from .workloads import Workload
 Run = Callable[[], tuple[Any, tuple[Any, ...]]]
 
 
+OURS = ("autodiff", "autodiff jit")
+UNWRITTEN = "the row is not written for it"
+
+
 class UnableError(Exception):
     """Why an engine does not run a workload."""
 
@@ -33,7 +37,7 @@ def numpy_by_hand(work: Workload, args: tuple[Any, ...]) -> Run:
     """What a patient person would write."""
     by_hand = work.by_hand
     if by_hand is None:
-        raise UnableError("nobody writes this one by hand")
+        raise UnableError(UNWRITTEN)
     return lambda: by_hand(*args)
 
 
@@ -151,7 +155,6 @@ def jax(work: Workload, args: tuple[Any, ...]) -> Run:
     return lambda: jx.block_until_ready(run(*arrays))
 
 
-OURS = ("autodiff", "autodiff jit")
 
 ENGINES: dict[str, Engine] = {
     "numpy by hand": Engine(numpy_by_hand),
@@ -174,7 +177,7 @@ def runner(engine: str, work: Workload, args: tuple[Any, ...]) -> Run:
         Where the engine cannot run it.
     """
     if work.engines is not None and engine.removesuffix(" jit").removesuffix(" compiled") not in work.engines:
-        raise UnableError("it lacks the function")
+        raise UnableError(UNWRITTEN)
     return ENGINES[engine].make(work, args)
 
 

@@ -31,8 +31,13 @@ from .workloads import WORKLOADS, Workload
 
 ROWS: tuple[Workload, ...] = (*WORKLOADS, *RULES)
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-HONEST = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
-"""Surroundings in which nothing that was freed is kept."""
+HONEST = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+"""Surroundings in which nothing that was freed is kept; and threads that wait leave the processor to others."""
+
+Probe = dict[str, Any]
+"""Of a row: seconds of the ``first`` call and bytes at the ``peak`` of a later one, or why they are ``missing``."""
+Probes = dict[str, dict[str, Probe]]
+"""By engine and row."""
 
 
 def resident(mark: str) -> int:
@@ -73,7 +78,7 @@ def peak(run: Callable[[], Any], times: int = 3) -> int:
     return round(statistics.median(rise(run) for _ in range(times))) + (run.kept() if isinstance(run, Program) else 0)
 
 
-def probe(engine: str, number: int) -> dict[str, Any]:
+def probe(engine: str, number: int) -> Probe:
     """First call and peak of one row, or why the engine does not run it."""
     work = ROWS[number]
     args = work.arguments(np.random.default_rng(0))
@@ -94,11 +99,9 @@ def warm(engine: str) -> None:
     first_result(engine, runner(engine, work, work.arguments(np.random.default_rng(0))))
 
 
-def probe_all(
-    engine: str, rows: Sequence[Workload], patience: float, env: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def probe_all(engine: str, rows: Sequence[Workload], patience: float, env: Mapping[str, str]) -> dict[str, Probe]:
     """Each row of an engine in its own process, which is begun anew behind a row that takes too long."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Probe] = {}
     left = [ROWS.index(work) for work in rows]
     while left:
         with Worker("memory", engine, *map(str, left), env=environment(**HONEST, **env)) as worker:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import reasons
-from .engines import ENGINES, OURS
+from .engines import ENGINES, OURS, UNWRITTEN
 from .timing import Row
 
 LEVEL = 1.03
@@ -105,13 +105,13 @@ def _limit(name: str, ahead: tuple[str, float], what: str, why: Mapping[str, str
 
 
 def absences(found: Findings) -> list[str]:
-    """Why engines do not run rows, one line an engine and reason; a function that is lacking needs no line."""
+    """Why engines do not run rows, one line an engine and reason; what is not written for them needs no line."""
     lines = []
     for engine in found.engines:
         by_reason: dict[str, list[str]] = {}
         for row in found.rows:
             reason = row.missing.get(engine)
-            if reason and reason not in ("it lacks the function", "nobody writes this one by hand"):
+            if reason and reason != UNWRITTEN:
                 by_reason.setdefault(reason, []).append(row.name)
         lines += [f"- {engine}: {reason} ({'; '.join(names)})." for reason, names in by_reason.items()]
     return lines
@@ -147,16 +147,15 @@ def page(found: Findings) -> str:
     parts = _head(found)
     if found.rows:
         parts.append(markdown([["workload", *found.engines], *(time_cells(found, row) for row in found.rows)]))
-        parts.append("–: it lacks the function, or nobody writes it by hand, or it does not run it:")
-        parts.append("\n".join(absences(found)) or "- every engine runs the rest.")
+        parts += ["–: the row is not written for the engine, or:", "\n".join(absences(found))]
         slower, larger = limits(found)
         parts += ["### What limits the rows without first place", score(found), "\n".join(slower)]
     if found.rows and any(peaks(found, row.name) for row in found.rows):
         parts += [
             "## Peak memory",
             "MiB by which one call raises the resident memory of its process at the peak: values, δ, results, the "
-            "recording. Every engine in a process of its own, after its first call; what a compiled program of ours keeps "
-            "from call to call (its arena) is added.",
+            "recording. Every engine in a process of its own, after its first call; what a compiled program of ours "
+            "keeps from call to call (its arena) is added.",
             markdown([["workload", *found.engines], *(memory_cells(found, row.name) for row in found.rows)]),
             "\n".join(larger) or "First place on every row.",
         ]
@@ -165,7 +164,7 @@ def page(found: Findings) -> str:
     if found.exponents:
         parts += [
             "The exponent p of n^p at the large end of each curve (its last three points); in parentheses its largest "
-            "size and what that took. A curve of a peer ends where its next point would take longer than a few seconds.",
+            "size and what that took. A peer's curve ends where its next point would take longer than a few seconds.",
             markdown(found.exponents),
         ]
     parts += [f"![{title}]({path})" for title, path in found.figures]

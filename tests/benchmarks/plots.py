@@ -76,6 +76,10 @@ def _scaled(curve: Curve, value: float) -> float:
     return value / 2**20 if curve.what == "memory" else value
 
 
+def _raised(power: float) -> str:
+    return f"{power:.2f}".translate(str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻"))
+
+
 def _line(ax: Any, curve: Curve, engine: str, points: Sequence[Point]) -> tuple[str, str, float, float]:
     """One engine's curve; its label, colour and last point."""
     x, y = [p.size for p in points], [_scaled(curve, p.value) for p in points]
@@ -84,7 +88,7 @@ def _line(ax: Any, curve: Curve, engine: str, points: Sequence[Point]) -> tuple[
         x, y, marker=MARKERS[engine], color=colour, linestyle="--" if compiled else "-", markersize=5,
         markerfacecolor="white" if compiled else colour, linewidth=2.2 if engine in OURS else 1.3, zorder=3,
     )  # fmt: skip
-    label = f"{engine}, n^{slope(points):.2f}" if len(points) > 1 else engine
+    label = f"{engine}, n{_raised(slope(points))}" if len(points) > 1 else engine
     return label, colour, x[-1], y[-1]
 
 

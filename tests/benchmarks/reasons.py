@@ -18,8 +18,7 @@ TIME: dict[str, str] = {
     "MLP 784-1024-1024-10, batch 256, float32":
         "Five large products in BLAS take nearly all of the time and are the same for all.",
     "Gaussian-process likelihood, n = 300":
-        "LAPACK through NumPy factors and solves with a general matrix where PyTorch calls triangular solves, which NumPy "
-        "does not offer.",
+        "NumPy has no triangular solve and keeps no factors: each solution factors a general matrix anew.",
     "gradients of each of 256 examples, net 2-4-4-3":
         "Arrays of a few kilobytes: a NumPy call costs about as much as its arithmetic, and native code has no calls.",
     "conv2d, 8×16×32×32 by 32 of 3×3, float32": _CONVOLUTION,
