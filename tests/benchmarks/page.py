@@ -150,12 +150,12 @@ def page(found: Findings) -> str:
         parts += ["–: the row is not written for the engine, or:", "\n".join(absences(found))]
         slower, larger = limits(found)
         parts += ["### What limits the rows without first place", score(found), "\n".join(slower)]
-    if found.rows and any(peaks(found, row.name) for row in found.rows):
+    if any(OURS[0] in peaks(found, row.name) for row in found.rows):
         parts += [
             "## Peak memory",
             "MiB by which one call raises the resident memory of its process at the peak: values, δ, results, the "
-            "recording. Every engine in a process of its own, after its first call; what a compiled program of ours "
-            "keeps from call to call (its arena) is added.",
+            "recording, in whole pages, of 2 MiB where NumPy asks for large ones. Every engine in its own process, "
+            "after its first call; what a compiled program of ours keeps from call to call (its arena) is added.",
             markdown([["workload", *found.engines], *(memory_cells(found, row.name) for row in found.rows)]),
             "\n".join(larger) or "First place on every row.",
         ]

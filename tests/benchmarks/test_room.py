@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.benchmarks import __main__ as command_line
 from tests.benchmarks import compare, curves, engines, memory, page, plots, reasons, timing, workers
 from tests.benchmarks.engines import ENGINES, OURS, Engine, UnableError
 from tests.benchmarks.page import Findings
@@ -344,6 +346,20 @@ def test_every_reason_is_one_of_a_row():
     assert set(reasons.TIME) <= names
     assert set(reasons.MEMORY) <= names
     assert len(names) == len(memory.ROWS)
+
+
+def test_peers_that_compile_are_tried_in_a_process_of_their_own_before_they_are_timed_here(monkeypatch):
+    def probe_all(engine: str, *rest: Any) -> dict[str, memory.Probe]:
+        assert engine == "jax"
+        return {"squares": {"missing": "its process ended"}}
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # put back afterwards
+    monkeypatch.setattr(command_line, "installed", lambda: ["autodiff", "autodiff jit", "jax"])
+    monkeypatch.setattr(command_line, "probe_all", probe_all)
+    given = argparse.Namespace(engines="", rounds=1, patience=1.0, markdown=None)
+    found = command_line.everything(given, [SQUARES], ["rows"])
+    assert found.rows[0].missing == {"jax": "its process ended"}
+    assert "## Peak memory" not in page.page(found)
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------
