@@ -44,5 +44,14 @@ TIME: dict[str, str] = {
 }  # fmt: skip
 """By the name of the row: why another engine takes less time."""
 
-MEMORY: dict[str, str] = {}
+_WINDOWS = (
+    "Windows along W are copied: as many images as a kernel is wide ([decision 7](decisions/0007-convolution.md))."
+)
+
+MEMORY: dict[str, str] = {
+    "conv2d, 8×16×32×32 by 32 of 3×3, float32": _WINDOWS,
+    "conv2d, 32×64×14×14 by 64 of 3×3, float32": _WINDOWS,
+    "conv2d, 32×64×14×14 by 64 of 3×3, float64": _WINDOWS,
+    "conv2d, 1×3×224×224 by 64 of 7×7, stride 2, float32": _WINDOWS,
+}
 """By the name of the row: why another engine takes less memory."""
