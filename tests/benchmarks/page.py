@@ -39,6 +39,11 @@ def markdown(body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(r) + " |" for r in (head, ["---"] * len(head), *rest))
 
 
+def milliseconds(seconds: float) -> str:
+    """Three figures, and never a power of ten."""
+    return f"{seconds * 1e3:.0f} ms" if seconds > 0.0999 else f"{seconds * 1e3:.3g} ms"
+
+
 def first_call(found: Findings, row: Row, engine: str) -> float:
     """Seconds of the first call: in a fresh process where that was measured, else in this one."""
     seconds = found.probes.get(engine, {}).get(row.name, {}).get("first", row.first[engine])
@@ -53,7 +58,7 @@ def time_cells(found: Findings, row: Row) -> list[str]:
             cells.append("–")
             continue
         seconds = row.seconds(engine)
-        text = f"{seconds * 1e3:.3g} ms" if engine == base else f"{seconds / row.seconds(base):.2f} ×"
+        text = milliseconds(seconds) if engine == base else f"{seconds / row.seconds(base):.2f} ×"
         cells.append(text + (f" ({first_call(found, row, engine):.1f} s)" if ENGINES[engine].compiles else ""))
     return cells
 
