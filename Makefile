@@ -26,8 +26,8 @@ lint:      ## ruff
 types:     ## mypy --strict
 	$(PYTHON) -m mypy
 
-bench:     ## the benchmarks, alone on the machine: no workers
-	$(PYTEST) tests/benchmarks --benchmark-only
+bench:     ## a quick look at the benchmarks, against a saved baseline; SAVE=1 makes it the baseline
+	$(PYTHON) -m tests.benchmarks --quick $(if $(SAVE),--save)
 
 demo:      ## the demo, into autodiff-demo/
 	$(PYTHON) -m autodiff demo
