@@ -29,7 +29,7 @@ from .errors import (
     user_frame,
 )
 from .graph import LITERAL, OPERATIONS, Graph, Values
-from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, reads
+from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, gives_number, reads
 
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
@@ -751,7 +751,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
 
 def _viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
     """The result of one call, related to the first argument where it may be a view of it."""
-    if op.view and isinstance(base, Traced):
+    if op.view and isinstance(base, Traced) and op.name != "gather":  # which has its index from its caller
         relate(tensor, base, params.get("index"))
     return tensor
 
@@ -765,14 +765,21 @@ def _related(op: Op, results: Any, base: Any) -> Any:
     return results
 
 
-def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
-    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
+def relate(tensor: Traced, base: Traced, index: Any = None, surely: bool = False) -> None:
+    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through.
+
+    They do where their arrays do, and where that is said to be sure: a program that is not yet running cannot show it.
+    """
     mine, others = tensor.value, base.value
+    if index is not None and not mine.shape and gives_number(index):
+        return  # though those of all examples of a batch are an array
     if type(mine) is not np.ndarray:
         mine, others = memory(tensor), memory(base)
-    if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
-        return  # a number, or an array of its own
-    if mine.base is others or np.may_share_memory(mine, others):
+    if not surely:
+        if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
+            return  # a number, or an array of its own
+        surely = mine.base is others or np.may_share_memory(mine, others)
+    if surely:
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]
         base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))

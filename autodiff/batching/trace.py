@@ -72,7 +72,7 @@ class BatchTrace(Trace):
         return literal(op, k, x)
 
     def _related(self, op: Op, tensor: Any, base: Any, index: Any) -> Any:
-        if op.view and isinstance(base, Traced):
+        if op.view and isinstance(base, Traced) and op.name != "gather":
             relate(tensor, base, index)
         return tensor
 

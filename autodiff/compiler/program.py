@@ -20,7 +20,7 @@ import numpy as np
 
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
-from ..rules import add_at, is_basic
+from ..rules import add_at, gives_number, is_basic
 from ..sweep import GUARD, RULE
 from ..threads import threads
 from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
@@ -99,7 +99,7 @@ class Program:
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
                     and not (op.name in RESHAPES and not self.lies_in_order(inputs[0]))
-                    and not (op.name == "getitem" and not draft.shapes[i])  # a number, read anew in each run
+                    and not _is_number(draft, i)  # which is read anew in each run
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
@@ -209,7 +209,7 @@ class Program:
             self._view(i, op.name, params)
         elif isinstance(op.forward, np.ufunc) and not params and not op.results:
             self._ufunc(i, op)
-        elif op.name == "getitem" and not draft.shapes[i] and is_basic(params["index"]):
+        elif _is_number(draft, i) and is_basic(params["index"]):
             text = f"{self.argument(i, 0)}[{index_text(params['index'], self)}]"
             self.name[i] = self._variable()
             self.line(f"{self.name[i]} = {text}", i)
@@ -455,3 +455,8 @@ class Program:
         """What one run takes."""
         results = sum(nbytes(self.draft, i) for i in set(self.draft.outputs))
         return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
+
+
+def _is_number(draft: Draft, i: int) -> bool:
+    """Whether a node is one element of an array, read as a number."""
+    return draft.ops[i].name == "getitem" and not draft.shapes[i] and gives_number((draft.params[i] or {})["index"])
