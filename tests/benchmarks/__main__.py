@@ -17,6 +17,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import compare, curves, pictures, plots
@@ -110,9 +111,16 @@ def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequen
 def probed(engines: Sequence[str], rows: Sequence[Workload], patience: float, env: dict[str, str]) -> Probes:
     """First calls and memory of every row, an engine after the other."""
     probes: Probes = {}
-    for engine in engines:
+
+    def look(engine: str) -> None:
         print(f"first calls and memory: {engine}", flush=True)
         probes[engine] = probe_all(engine, rows, patience, env)
+
+    with ThreadPoolExecutor(2) as two:  # of these no time is told
+        list(two.map(look, [e for e in engines if not ENGINES[e].compiles]))
+    for engine in engines:
+        if ENGINES[engine].compiles:
+            look(engine)
     found = Findings(engines, probes=probes)
     print(" | ".join(("MiB", *engines)))
     for work in rows if engines else ():
