@@ -19,7 +19,7 @@ Run = Callable[[], tuple[Any, tuple[Any, ...]]]
 
 OURS = ("autodiff", "autodiff jit")
 UNWRITTEN = "the row is not written for it"
-UNROLLED = "thousands of operations one by one, which it compiles in minutes and tens of gigabytes"
+UNROLLED = "thousands of operations one by one, which it does not compile in bearable time and memory"
 
 
 class UnableError(Exception):

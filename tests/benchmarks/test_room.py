@@ -89,7 +89,7 @@ def test_a_row_is_only_run_by_engines_that_have_its_function():
 
 @pytest.mark.parametrize("engine", [name for name in engines.installed() if name in ("jax", "torch compiled")])
 def test_peers_that_compile_are_kept_from_what_would_take_all_memory(engine):
-    with pytest.raises(UnableError, match="gigabytes"):
+    with pytest.raises(UnableError, match="one by one"):
         engines.runner(engine, SQUARES._replace(unrolled=True), (np.ones(2),))
 
 
@@ -329,7 +329,7 @@ def test_the_page_says_what_limits_a_row_only_where_it_is_missed(monkeypatch):
     assert engines.UNWRITTEN not in text
     assert "| missed | 3000 ms | 0.33 × | – |" in text
     assert "| unknown | 2000 ms | – | 0.50 × (1.2 s) |" in text
-    assert "Not installed here: numpy by hand, autodiff jit, autograd, torch compiled, mygrad." in text
+    assert "Not measured here: numpy by hand, autodiff jit, autograd, torch compiled, mygrad." in text
     assert "## Peak memory" not in text
 
 
