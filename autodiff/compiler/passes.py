@@ -193,16 +193,21 @@ def simplify(draft: Draft) -> Draft:
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
     ) -> Any:
         facts = FACTS.get(op.name)
-        if facts is None or not inputs or (params and op.name not in SETTINGS) or all(v == LITERAL for v in inputs):
+        if facts is None or (params and op.name not in SETTINGS) or inputs == (LITERAL,):
             return None
         site = Site(new, op, inputs, literals, params, old, i)
-        return next((place for fact in facts if (place := fact(site)) is not None), None)
+        for fact in facts:
+            if (place := fact(site)) is not None:
+                return place
+        return None
 
     return rewritten(draft, change)
 
 
 def sums(draft: Draft) -> Draft:
     """A product in place of the sum, or the mean, of a number that broadcasting repeats: rounded once, not n times."""
+    if OPERATIONS["broadcast_to"] not in draft.ops:
+        return draft
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
