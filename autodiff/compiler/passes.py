@@ -319,8 +319,10 @@ def schedule(draft: Draft) -> Draft:
     done = bytearray(n)
     order: list[int] = []
 
-    def frees(i: int) -> bool:
-        return sum(size[v] for v in distinct[i] if readers[v] == 1 and draft.ops[v] is not INPUT) >= size[i]
+    def pays(w: int, after: int) -> bool:
+        """Whether node w frees as much as it takes; more where NumPy's warnings would have to be turned off for it."""
+        freed = sum(size[v] for v in distinct[w] if readers[v] == 1 and draft.ops[v] is not INPUT)
+        return freed > size[w] or (freed == size[w] and (draft.quiet[after] or not draft.quiet[w]))
 
     for first in range(n):
         ready = [first]
@@ -344,7 +346,7 @@ def schedule(draft: Draft) -> Draft:
                     candidates.append(w)
             ready.extend(
                 w for w in reversed(candidates)
-                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and frees(w)
+                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and pays(w, i)
             )
     return reordered(draft, order)
 
