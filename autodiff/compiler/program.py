@@ -60,6 +60,7 @@ class Program:
         for number, (unit, _) in enumerate(self.units):
             for i in unit:
                 self.at[i] = number
+        self.read = list(self.at)  # for each node the last unit whose text names it
         self.last = self._last_uses()  # for each node that owns memory the last unit that reads it
         self.fresh = bytearray(n)
         self.owned: set[int] = set()  # results whose memory was made for them
@@ -74,8 +75,7 @@ class Program:
         self.tiles: list[Tile] = []
         self._dying: list[list[int]] = [[] for _ in range(len(self.units) + 1)]
         for v, number in enumerate(self.last):
-            if self.root[v] == v:
-                self._dying[number].append(v)
+            self._dying[number if self.root[v] == v else self.read[v]].append(v)
         for number, (unit, grouped) in enumerate(self.units):
             if grouped:
                 self._group(unit)
@@ -95,6 +95,7 @@ class Program:
                 for v in inputs:
                     if v != LITERAL:
                         last[self.root[v]] = max(last[self.root[v]], self.at[i])
+                        self.read[v] = max(self.read[v], self.at[i])
                 if (
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
@@ -103,13 +104,16 @@ class Program:
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
-            last[self.root[i]] = len(self.units)
+            last[self.root[i]] = self.read[i] = len(self.units)
         return last
 
     def _bury(self, number: int, i: int) -> None:
         """What nothing reads after this unit gives its memory back."""
         for v in self._dying[number]:
-            if self.part[v] >= 0:
+            if self.root[v] != v:  # a view: the name alone
+                if self.part[v] < 0 and self.name[v][:1] == "v":
+                    self.slots.append(self.name[v])
+            elif self.part[v] >= 0:
                 if self.parts[self.part[v]].block >= 0:
                     self.blocks.give(self.parts[self.part[v]].block)
             elif self.name[v][:1] == "v":
@@ -422,7 +426,9 @@ class Program:
         return [made[k] for k in self.needed] + scratch + rounds
 
     def _named(self, name: str, made: list[Any]) -> Any:
-        """What a variable of a loop stands for in one round: a part of the arena, or a constant."""
+        """What a variable of a loop stands for in one round: a part of the arena, a constant, a position."""
+        if name.isdigit():
+            return int(name)
         return made[int(name[1:])] if name[0] == "b" else self.constants[name]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
