@@ -150,7 +150,9 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
 def _each_cut(part: Any, x: Any, grid: Grid, kernel: Three, out: Three, width: int) -> list[Any]:
     """What ``part(rows of the result along H, their own grid)`` returns, in order; large ones share the threads."""
     size = math.prod(out) * x.shape[0] * grid.groups * width
-    step = -(-out[1] // max(1, min(out[1], math.isqrt(size // PIECE))))  # the more pieces, the more is copied twice
+    if size < PIECE:
+        return [part(slice(None), grid)]
+    step = -(-out[1] // min(out[1], math.isqrt(size // PIECE)))  # the more pieces, the more is copied twice
     starts = range(0, out[1], step)
     found: list[Any] = [None] * len(starts)
     before, stride, span = grid.padding[1][0], grid.stride[1], grid.dilation[1] * (kernel[1] - 1) + 1
