@@ -21,7 +21,7 @@ from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
-from .draft import Draft, Recorder, nbytes
+from .draft import Draft, Origin, Recorder, nbytes
 from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
 from .surroundings import Place, moved, random_state, surroundings
@@ -553,7 +553,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
-    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, ((), None, True))
+    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
     return _RESULT
 

@@ -80,7 +80,7 @@ def trust(draft: Draft) -> Draft:
     new = rewritten(draft, change)
     for i in _must_be_finite(draft):
         v, truth = place[i], np.dtype(bool)
-        like = (*draft.origin(i)[:2], True)
+        like = draft.origin(i)._replace(quiet=True, order=None)
         tests = new.add(finite[0], (v,), (None,), None, new.shapes[v], truth, like)
         new.outputs.append(new.add(finite[1], (tests, LITERAL), (None, True), None, (), truth, like))
         new.proofs += 1
