@@ -66,6 +66,7 @@ class Compiled:
 
     def __init__(self, recorded: Draft, tree: Any, fixed: list[Any], passes: tuple[str, ...]) -> None:
         self._recorded, self._tree, self._fixed, self.passes = recorded, tree, fixed, passes
+        self._whole = all(x is _RESULT for x in fixed)
         self._draft = recorded
         for name in passes:
             self._draft = KNOWN[name](self._draft)
@@ -121,8 +122,10 @@ class Compiled:
             del results[-self._proofs :]
         if self._tree is None:
             return results[0]
-        given = iter(results)
-        return optree.tree_unflatten(self._tree, [next(given) if x is _RESULT else x for x in self._fixed])
+        if not self._whole:
+            given = iter(results)
+            results = [next(given) if x is _RESULT else x for x in self._fixed]
+        return self._tree.unflatten(results)
 
     def _with_guards(self) -> Compiled:
         """The same without the pass that leaves out guards: for arguments at which something is not finite."""
