@@ -122,12 +122,12 @@ class Program:
         tile = Tile(self, unit, len(self.tiles))
         number = len(self.tiles)
         self.tiles.append(tile)
-        partial = {name: expression for expression, name in tile.given.items()}
+        partial = {name: expression for (expression, _), name in tile.given.items()}
         for i, name in tile.after:
             self.line(f"{name}_{number} = {partial[name].partition(' #')[0]}", i)
         given = [
             f"{name}_{number}" if any(name == part for _, part in tile.after) else expression
-            for expression, name in tile.given.items()
+            for (expression, _), name in tile.given.items()
         ]
         call = f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))"
         self.line(call, unit[-1], quiet=False)  # its lines say so themselves
