@@ -340,7 +340,7 @@ class Program:
             found: set[int] = set()
             for v in self.draft.inputs[i]:
                 if v != LITERAL:
-                    found |= {self.root[v]} | self.behind.get(self.root[v], set())
+                    found |= self._memory_of(v)
             self.behind[i] = found
             for root in found:
                 self._outlive(root, i)
@@ -403,10 +403,16 @@ class Program:
             if not weak and (op in (INPUT, CONSTANT) or root in taken):
                 text = f"own({text})"
             elif draft.shapes[i] and root not in self.owned:
-                text = f"own_unless_new({text}{''.join(', ' + name for name in self.heads)})"
+                behind = self.behind.get(root, set())
+                others = [self.name[j] for j in draft.outputs if j != i and self._memory_of(j) & behind]
+                text = f"own_unless_new({', '.join([text, *self.heads, *others])})"
             taken.add(root)
             texts.append(text)
         return texts
+
+    def _memory_of(self, i: int) -> set[int]:
+        """The nodes whose memory a node may look at."""
+        return {self.root[i]} | self.behind.get(self.root[i], set())
 
     def arena(self) -> list[Any]:
         """Memory for one run at a time: what the program takes after its arguments."""

@@ -333,7 +333,7 @@ class Tile:
             function = self.program.function(op.forward, op.name)
             settings = [f"{key}={self.program.constant(value)}" for key, value in params.items()]
             call = f"{function}({', '.join(args + settings)})"
-            if self.outside(i):
+            if self.outside(i) or op.view:  # a view would change when the memory of the argument is used again
                 self.lines.append((f"{self._target(i)}[...] = {call}", i))
             else:
                 self.at[i] = f"r{i}"

@@ -263,6 +263,9 @@ def test_another_array_in_the_surroundings_compiles_anew():
     lambda x: np.real(x), lambda x: (x * 2.0).T, lambda x: np.reshape((x * 2.0).T, (2, 3)), lambda x: np.tanh(x)[:, 1:],
     lambda x: np.diagonal(x), lambda x: np.flip(x + 1.0), lambda x: (lambda y: (y, y, y.T, y[0]))(x * 3.0),
     lambda x: np.zeros(3) + np.sum(x), lambda x: np.arange(3.0), lambda x: (x, x),
+    lambda x: (np.exp(x), np.real(np.exp(x))), lambda x: (np.real(np.exp(x)), np.exp(x)),
+    lambda x: (lambda y: (y.real, y.imag, y, y.real))(np.exp(1j * x)), lambda x: tuple(np.split(np.exp(x), 3, 1)),
+    lambda x: (lambda y: (y, np.real(np.real(y)), np.einsum("ij->ji", y)))(np.exp(x)),
 ])  # fmt: skip
 def test_results_share_memory_with_nothing(f):
     x = np.arange(6.0).reshape(2, 3)

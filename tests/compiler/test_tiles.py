@@ -51,6 +51,13 @@ CASES = {
         lambda x, y: np.tanh(x.T) + y, lambda: (RNG.standard_normal((300, 500)), RNG.standard_normal((500, 300)))
     ),
     "reversed": (lambda x: np.tanh(x[::-1]) * x, lambda: [RNG.standard_normal(N)]),
+    "its own real part": (
+        lambda x: (lambda w: np.where(x > 1, w, 0.0) * 2.0 + w)(np.real(x * x)), lambda: [RNG.standard_normal(N)]
+    ),
+    "parts of complex numbers": (
+        lambda x: (lambda z: np.abs(np.sin(z) * 2) * np.imag(z * z) + (z * z).real)(np.exp(1j * x)),
+        lambda: [RNG.standard_normal(N)],
+    ),
     "few rows": (lambda x: np.tanh(x) * x, lambda: [RNG.standard_normal((2, N))]),
 }
 
