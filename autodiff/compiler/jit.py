@@ -598,9 +598,15 @@ def jit(
 
     Notes
     -----
-    Results equal those of f to rounding; pointwise work keeps every bit. Arrays that f closes over are built in; when
-    another array stands there in a later call, the function is compiled again. Large pointwise work is cut into tiles
-    that stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+    Results equal those of f to rounding; pointwise work keeps every bit. Large pointwise work is cut into tiles that
+    stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+
+    What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
+    objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
+    another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
+    number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
+    after the first 256 places: pass such things as arguments, in dicts, lists, tuples or classes that are registered
+    as containers (``optree.register_pytree_node_class``).
 
     Examples
     --------

@@ -3,6 +3,7 @@
 import collections
 import logging
 import math
+import operator
 import pickle
 import random
 import sys
@@ -518,6 +519,59 @@ def test_what_stands_in_containers_objects_and_helpers_is_watched():
     np.testing.assert_array_equal(program(X), X * 3 + 5)
     model.layers = [{"w": 6.0}]
     np.testing.assert_array_equal(program(X), X * 3 + 6)
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self):
+        self.scale = np.ones(3)
+
+
+class Layer:
+    def __init__(self):
+        self.w, self.mode = np.ones(3), "sum"
+
+    @property
+    def twice(self):
+        return self.w * 2
+
+    def through_a_property(self, x):
+        return self.twice * x
+
+    def by_mode(self, x):
+        return x + self.w if self.mode == "sum" else x * self.w
+
+
+class Table(dict):
+    pass
+
+
+SLOTTED, LAYERS, DEQUE = Slotted(), [Layer(), Layer(), Layer()], collections.deque([np.ones(3)])
+TABLE, ORDERED = Table(w=np.ones(3)), collections.OrderedDict(w=2.0)
+ZEROS = np.zeros(3)
+
+
+def with_keyword(x, *, table=DEQUE):
+    return x * table[0]
+
+
+@pytest.mark.parametrize(("f", "change"), [
+    (lambda x: x * SLOTTED.scale, lambda: setattr(SLOTTED, "scale", ZEROS)),
+    (LAYERS[0].through_a_property, lambda: setattr(LAYERS[0], "w", ZEROS)),
+    (LAYERS[1].by_mode, lambda: setattr(LAYERS[1], "mode", "product")),
+    (LAYERS[2].by_mode, lambda: setattr(LAYERS[2], "mode", None)),
+    (lambda x: x * TABLE["w"], lambda: TABLE.update(w=ZEROS)),
+    (lambda x: x * ORDERED["w"], lambda: ORDERED.update(w=3.0)),
+    (with_keyword, lambda: operator.setitem(DEQUE, 0, ZEROS)),
+], ids=["slot", "property", "string", "None", "dict of one's own", "ordered dict", "keyword"])  # fmt: skip
+def test_places_of_every_kind_are_watched(f, change):
+    program = ad.jit(f)
+    x = np.arange(3.0)
+    before = program(x)
+    change()
+    np.testing.assert_array_equal(program(x), f(x))
+    assert not np.array_equal(before, f(x))
 
 
 def test_the_state_of_libraries_is_their_own_affair():

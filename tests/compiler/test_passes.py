@@ -164,7 +164,7 @@ def test_no_bit_is_lost_at_the_edges(f, x):
 @pytest.mark.parametrize("f", [
     lambda z: z * 1.0, lambda z: (1 + 0j) * z, lambda z: z / 1, lambda z: z**1, lambda z: z - 0, lambda z: z - 0j,
     lambda z: z - complex(0.0, -0.0), lambda z: z - np.complex128(-0.0), lambda z: z - np.zeros_like(z),
-    lambda z: -(-z), lambda z: (-z) * (-z[::-1]), lambda z: (-z) / (-z[::-1]), lambda z: z - (-z),
+    lambda z: np.negative(-z), lambda z: (-z) * (-z[::-1]), lambda z: (-z) / (-z[::-1]), lambda z: z - (-z),
     lambda z: -(2.5 * z), lambda z: 2.0 * (4.0 * z), lambda z: np.conj(np.conj(z)), lambda z: z.real * 1.0,
     lambda z: z.real - 0j,
 ])  # fmt: skip
