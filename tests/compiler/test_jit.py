@@ -548,7 +548,7 @@ class Table(dict):
 
 
 SLOTTED, LAYERS, DEQUE = Slotted(), [Layer(), Layer(), Layer()], collections.deque([np.ones(3)])
-TABLE, ORDERED = Table(w=np.ones(3)), collections.OrderedDict(w=2.0)
+OWN, ORDERED = Table(w=np.ones(3)), collections.OrderedDict(w=2.0)
 ZEROS = np.zeros(3)
 
 
@@ -561,7 +561,7 @@ def with_keyword(x, *, table=DEQUE):
     (LAYERS[0].through_a_property, lambda: setattr(LAYERS[0], "w", ZEROS)),
     (LAYERS[1].by_mode, lambda: setattr(LAYERS[1], "mode", "product")),
     (LAYERS[2].by_mode, lambda: setattr(LAYERS[2], "mode", None)),
-    (lambda x: x * TABLE["w"], lambda: TABLE.update(w=ZEROS)),
+    (lambda x: x * OWN["w"], lambda: OWN.update(w=ZEROS)),
     (lambda x: x * ORDERED["w"], lambda: ORDERED.update(w=3.0)),
     (with_keyword, lambda: operator.setitem(DEQUE, 0, ZEROS)),
 ], ids=["slot", "property", "string", "None", "dict of one's own", "ordered dict", "keyword"])  # fmt: skip
