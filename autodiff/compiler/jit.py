@@ -19,12 +19,13 @@ import optree
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
+from ..randomness import random_state
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Recorder, nbytes
 from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
-from .surroundings import Place, moved, random_state, surroundings
+from .surroundings import Place, moved, surroundings
 from .texts import VIEWS
 
 KEPT = 64

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import is_inside
 from ..op import Traced
+from ..randomness import codes_of
 
 MOST = 256
 """How many places are watched: each is looked at in every call."""
@@ -146,9 +147,8 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
 
 def _named(f: types.FunctionType, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     """What a function's code names: free variables, globals, the defaults of its arguments."""
-    codes = [f.__code__]
-    for code in codes:  # and that of the functions that are made inside of it
-        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    codes = codes_of(f)
+    for code in codes:
         names.update(code.co_names)
         names.update(code.co_freevars)
         names.update(part for part in code.co_consts if isinstance(part, str))
@@ -165,13 +165,3 @@ def _cell(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # empty
         return None
-
-
-def random_state(f: Any) -> list[str]:
-    """The state of every generator that a function may draw from, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    found = [str(np.random.get_state()[1:3])]  # type: ignore[index]  # noqa: NPY002 - it is only looked at
-    if isinstance(f, types.FunctionType):
-        near = [value for _, _, value in _named(f, set())]
-        found += [str(x.bit_generator.state) for x in near if isinstance(x, np.random.Generator)]
-    return found
