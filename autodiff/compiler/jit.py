@@ -237,7 +237,7 @@ class Jit:
         else:
             given: Any = (args, kwargs)
             leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key.append(tree)
+            key += (tree, *_orders(args), *_orders(kwargs))
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray and x.dtype.kind in "biufc":
@@ -412,7 +412,7 @@ class Jit:
         free, settings, fixed = self._split(args, kwargs) if self._argnums or self._argnames else (args, kwargs, ())
         given: Any = (free, settings)
         leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-        entries: list[Any] = [_SWEPT, tree, fixed]
+        entries: list[Any] = [_SWEPT, tree, *_orders(given), fixed]
         arrays: list[Any] = []
         wanted: list[int] = []
         for x in leaves:
@@ -497,6 +497,29 @@ def _leaf(trace: Recorder, x: Any) -> Any:
     if type(x) in (float, int, complex):
         return trace.start(x, type(x).__name__)
     return x
+
+
+_LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
+
+
+def _orders(x: Any) -> Iterator[tuple[Any, ...]]:
+    """The keys of every dict in a container as they stand there, which is how a loop over them meets them."""
+    kind = type(x)
+    if kind in _LEAVES or issubclass(kind, np.generic):
+        return
+    if issubclass(kind, dict):
+        yield tuple(x)
+        inside: Iterable[Any] = x.values()
+    elif issubclass(kind, (tuple, list)):
+        inside = x
+    else:
+        try:
+            inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
+        except ValueError:  # a leaf
+            return
+    for part in inside:
+        if type(part) not in _LEAVES:
+            yield from _orders(part)
 
 
 def _is_of(x: Any, trace: Recorder) -> bool:

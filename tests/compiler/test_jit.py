@@ -256,6 +256,22 @@ def test_another_array_in_the_surroundings_compiles_anew():
     np.testing.assert_array_equal(program(X), X * 5)
 
 
+@pytest.mark.parametrize(("wrap", "unwrap"), [
+    (lambda d: d, lambda x: x), (lambda d: [1.0, (d,)], lambda x: x[1][0]), (lambda d: {"in": d}, lambda x: x["in"]),
+])  # fmt: skip
+def test_dicts_keep_the_order_in_which_they_are_given(wrap, unwrap):
+    def f(x):
+        d = unwrap(x)
+        return sum((n + 1) * v for n, v in enumerate(d.values())), {key: v * 2 for key, v in d.items()}
+
+    program = ad.jit(f)
+    for d in ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, {"a": 5.0, "b": 7.0}, {"b": 3.0, "a": 4.0}):
+        (want, doubled), (got, found) = f(wrap(d)), program(wrap(d))
+        assert (got, list(found.items())) == (want, list(doubled.items()))
+        assert ad.grad(lambda x: program(x)[0])(wrap(d)) == ad.grad(lambda x: f(x)[0])(wrap(d))
+    assert repr(program) == "<jit f: 4 programs>"  # two orders, each run and differentiated
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
