@@ -6,6 +6,7 @@ every number, and the value of everything else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -237,7 +238,7 @@ class Jit:
         else:
             given: Any = (args, kwargs)
             leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key += (tree, *_orders(args), *_orders(kwargs))
+            key += (tree, *_orders(given))
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray and x.dtype.kind in "biufc":
@@ -502,24 +503,23 @@ def _leaf(trace: Recorder, x: Any) -> Any:
 _LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
 
 
-def _orders(x: Any) -> Iterator[tuple[Any, ...]]:
+def _orders(x: Any, found: list[Any] | None = None) -> list[Any]:
     """The keys of every dict in a container as they stand there, which is how a loop over them meets them."""
+    found = [] if found is None else found
     kind = type(x)
-    if kind in _LEAVES or issubclass(kind, np.generic):
-        return
-    if issubclass(kind, dict):
-        yield tuple(x)
-        inside: Iterable[Any] = x.values()
-    elif issubclass(kind, (tuple, list)):
+    inside: Iterable[Any] = ()
+    if kind is tuple or kind is list:
         inside = x
-    else:
-        try:
+    elif isinstance(x, dict):
+        found.append(tuple(x))
+        inside = x.values()
+    elif not isinstance(x, np.generic):
+        with contextlib.suppress(ValueError):  # a leaf
             inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
-        except ValueError:  # a leaf
-            return
     for part in inside:
         if type(part) not in _LEAVES:
-            yield from _orders(part)
+            _orders(part, found)
+    return found
 
 
 def _is_of(x: Any, trace: Recorder) -> bool:
