@@ -267,7 +267,7 @@ class Program:
             self.name[i] = variable = self._variable()
             sign = ARITHMETIC.get(op.name)
             if sign is not None and all(v == LITERAL or draft.shapes[v] == () for v in inputs):
-                text = f"-{args[0]}" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
+                text = f"{sign}({args[0]})" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
             else:
                 text = f"{self.function(op.forward, op.forward.__name__)}({', '.join(args)})"
             self.line(f"{variable} = {text}", i)
