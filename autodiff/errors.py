@@ -194,6 +194,13 @@ class DegenerateWarning(UserWarning):
     """
 
 
+class BatchWarning(UserWarning):
+    """A function of one example does what was probably not meant: it draws the same numbers for all of them.
+
+    Wrong: ``vmap(lambda x: x + np.random.rand())``. Right: ``vmap(lambda x, noise: x + noise)``.
+    """
+
+
 class CompileWarning(UserWarning):
     """A compiled function does what was probably not meant: it draws the same numbers in every run, or compiles anew.
 

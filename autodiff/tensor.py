@@ -176,6 +176,18 @@ def _is_number(x: Traced) -> bool:
     return isinstance(held(x), np.generic) and x.family is None
 
 
+def _power() -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """Powers; of a bool its square is np.square to NumPy too, which is a smaller number than np.power makes."""
+    call, reflected = _operator("power")
+
+    def power(a: Any, b: Any) -> Any:
+        if type(b) is int and b == 2 and a.dtype.kind == "b" and isinstance(held(a), np.ndarray):
+            return np.square(a)
+        return call(a, b)
+
+    return power, reflected
+
+
 def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """``x += y`` and its kind: the tensor stands for the sum from now on, of the shape and dtype that it had."""
 
@@ -438,7 +450,7 @@ class Tensor(Traced):
     __sub__, __rsub__ = _operator("subtract")
     __mul__, __rmul__ = _operator("multiply")
     __truediv__, __rtruediv__ = _operator("divide")
-    __pow__, __rpow__ = _operator("power")
+    __pow__, __rpow__ = _power()
     __mod__, __rmod__ = _operator("remainder")
     __floordiv__, __rfloordiv__ = _operator("floor_divide")
     __matmul__, __rmatmul__ = _operator("matmul")

@@ -7,6 +7,7 @@ function on its arguments, seed one end of the graph, sweep to the other.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, see
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
-from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled
+from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled, relate
 from .ops.flat import stop_gradient as _stop
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -685,6 +686,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
                 inlined=True)  # fmt: skip
         results = apply(op, tensors, {})
+        for part, x in itertools.product(results, tensors):
+            if part is not x and isinstance(part, Traced):
+                relate(part, x)  # f may hand out an argument, or a view of it
         return results[0] if found_tree[0] is None else optree.tree_unflatten(found_tree[0], results)
 
     return checkpointed

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import optree
 
-from ..errors import BatchError, message
+from ..errors import BatchError, BatchWarning, message, warn
 from ..op import CONSTANTS, NUMBERS, TRACING, Traced, held, is_bare, still
+from ..randomness import Draws
 from .trace import BatchTrace
 
 
@@ -76,6 +77,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             _unmapped(x) if axis is None else trace.tensor(_front(x, axis))
             for x, axis in zip(leaves, axes, strict=True)
         ]
+        draws = Draws(f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
             positional, named = optree.tree_unflatten(tree, mapped)
@@ -83,6 +85,13 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         finally:
             TRACING.reset(depth)
             trace.close()
+        if draws.seen():
+            warn(
+                BatchWarning,
+                f"vmap: {_name(f)} draws random numbers",
+                "they are drawn once, and are the same for all examples",
+                "draw outside, for each example, and pass them in as an argument",
+            )
         results, out_tree = _flatten(out)
         places = _prefix(out_axes, out, "out_axes", f"what {_name(f)} returned")
         taken = {id(x) for x in leaves}

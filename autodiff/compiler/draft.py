@@ -180,7 +180,7 @@ def key_of(x: Any) -> Any:
 
 ARITHMETIC = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "floor_divide": "//", "remainder": "%",
-    "negative": "-",
+    "negative": "-", "positive": "+", "absolute": "abs",
 }  # fmt: skip
 """What Python does to numbers of its own, which stay weak: 0.5 * rate times a float32 array is float32."""
 

@@ -98,15 +98,23 @@ NEUTRAL: dict[str, tuple[tuple[int, ...], float]] = {
 
 
 def _neutral(site: Site) -> int | None:
-    """1·x, x/1, x − 0, x¹ are x."""
+    """1·x, x/1, x − 0, x¹ are x; of complex numbers only x − 0, for (inf + i)·(1 + 0i) has 0·inf in it."""
     places, number = NEUTRAL[site.name]
+    difference = site.name == "subtract"
+    if site.old.dtypes[site.i].kind == "c" and not difference:
+        return None
     for k in places:
         v, x = site.inputs[1 - k], site.literals[k]
         if site.inputs[k] == LITERAL and site.fits(v):
             value = uniform(x)
-            if value is not None and value == number and not (site.name == "subtract" and np.signbit(value)):
+            if value is not None and value == number and not (difference and _has_sign(value)):
                 return v
     return None
+
+
+def _has_sign(x: Any) -> bool:
+    """Whether a number, or a part of a complex one, is negative or −0."""
+    return bool(np.signbit(np.real(x)) or np.signbit(np.imag(x)))
 
 
 def _square(site: Site) -> int | None:
@@ -129,7 +137,9 @@ def _signed_term(site: Site) -> int | None:
 
 
 def _signed_factors(site: Site) -> int | None:
-    """(−a)·(−b) = a·b, and the same for quotients."""
+    """(−a)·(−b) = a·b, and the same for quotients of real numbers."""
+    if site.name == "divide" and site.old.dtypes[site.i].kind == "c":
+        return None
     a, b = (site.inside(v, "negative") for v in site.inputs)
     return None if LITERAL in (a, b) else site.made(site.name, (a, b))
 
@@ -154,7 +164,7 @@ _REALS = _FLOATS | {int}
 def _sign_of_product(site: Site) -> int | None:
     """−(c·x) = (−c)·x: a sign does not change how a product is rounded."""
     c, x = site.number(site.inputs[0])
-    if type(c) not in _FLOATS:
+    if type(c) not in _FLOATS or site.old.dtypes[site.i].kind == "c":
         return None
     if c == -1 and site.fits(x):
         return x

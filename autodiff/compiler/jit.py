@@ -6,6 +6,7 @@ every number, and the value of everything else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -19,12 +20,13 @@ import optree
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
+from ..randomness import random_state
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Origin, Recorder, nbytes
 from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
-from .surroundings import Place, moved, random_state, surroundings
+from .surroundings import Place, moved, surroundings
 from .texts import VIEWS
 
 KEPT = 64
@@ -239,7 +241,7 @@ class Jit:
         else:
             given: Any = (args, kwargs)
             leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key.append(tree)
+            key += (tree, *_orders(given))
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray and x.dtype.kind in "biufc":
@@ -414,7 +416,7 @@ class Jit:
         free, settings, fixed = self._split(args, kwargs) if self._argnums or self._argnames else (args, kwargs, ())
         given: Any = (free, settings)
         leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-        entries: list[Any] = [_SWEPT, tree, fixed]
+        entries: list[Any] = [_SWEPT, tree, *_orders(given), fixed]
         arrays: list[Any] = []
         wanted: list[int] = []
         for x in leaves:
@@ -499,6 +501,28 @@ def _leaf(trace: Recorder, x: Any) -> Any:
     if type(x) in (float, int, complex):
         return trace.start(x, type(x).__name__)
     return x
+
+
+_LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
+
+
+def _orders(x: Any, found: list[Any] | None = None) -> list[Any]:
+    """The keys of every dict in a container as they stand there, which is how a loop over them meets them."""
+    found = [] if found is None else found
+    kind = type(x)
+    inside: Iterable[Any] = ()
+    if kind is tuple or kind is list:
+        inside = x
+    elif isinstance(x, dict):
+        found.append(tuple(x))
+        inside = x.values()
+    elif not isinstance(x, np.generic):
+        with contextlib.suppress(ValueError):  # a leaf
+            inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
+    for part in inside:
+        if type(part) not in _LEAVES:
+            _orders(part, found)
+    return found
 
 
 def _is_of(x: Any, trace: Recorder) -> bool:
@@ -601,9 +625,15 @@ def jit(
 
     Notes
     -----
-    Results equal those of f to rounding; pointwise work keeps every bit. Arrays that f closes over are built in; when
-    another array stands there in a later call, the function is compiled again. Large pointwise work is cut into tiles
-    that stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+    Results equal those of f to rounding; pointwise work keeps every bit. Large pointwise work is cut into tiles that
+    stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+
+    What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
+    objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
+    another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
+    number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
+    after the first 256 places: pass such things as arguments, in dicts, lists, tuples or classes that are registered
+    as containers (``optree.register_pytree_node_class``).
 
     Examples
     --------

@@ -127,12 +127,12 @@ class Program:
         tile = Tile(self, unit, len(self.tiles))
         number = len(self.tiles)
         self.tiles.append(tile)
-        partial = {name: expression for expression, name in tile.given.items()}
+        partial = {name: expression for (expression, _), name in tile.given.items()}
         for i, name in tile.after:
             self.line(f"{name}_{number} = {partial[name].partition(' #')[0]}", i)
         given = [
             f"{name}_{number}" if any(name == part for _, part in tile.after) else expression
-            for expression, name in tile.given.items()
+            for (expression, _), name in tile.given.items()
         ]
         call = f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))"
         self.line(call, unit[-1], quiet=False)  # its lines say so themselves
@@ -276,7 +276,7 @@ class Program:
             self.name[i] = variable = self._variable()
             sign = ARITHMETIC.get(op.name)
             if sign is not None and all(v == LITERAL or draft.shapes[v] == () for v in inputs):
-                text = f"-{args[0]}" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
+                text = f"{sign}({args[0]})" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
             else:
                 text = f"{self.function(op.forward, op.forward.__name__)}({', '.join(args)})"
             self.line(f"{variable} = {text}", i)
@@ -350,7 +350,7 @@ class Program:
             found: set[int] = set()
             for v in self.draft.inputs[i]:
                 if v != LITERAL:
-                    found |= {self.root[v]} | self.behind.get(self.root[v], set())
+                    found |= self._memory_of(v)
             self.behind[i] = found
             for root in found:
                 self._outlive(root, i)
@@ -413,10 +413,16 @@ class Program:
             if not weak and (op in (INPUT, CONSTANT) or root in taken):
                 text = f"own({text})"
             elif draft.shapes[i] and root not in self.owned:
-                text = f"own_unless_new({text}{''.join(', ' + name for name in self.heads)})"
+                behind = self.behind.get(root, set())
+                others = [self.name[j] for j in draft.outputs if j != i and self._memory_of(j) & behind]
+                text = f"own_unless_new({', '.join([text, *self.heads, *others])})"
             taken.add(root)
             texts.append(text)
         return texts
+
+    def _memory_of(self, i: int) -> set[int]:
+        """The nodes whose memory a node may look at."""
+        return {self.root[i]} | self.behind.get(self.root[i], set())
 
     def arena(self) -> list[Any]:
         """Memory for one run at a time: what the program takes after its arguments."""

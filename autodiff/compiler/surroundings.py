@@ -14,6 +14,7 @@ import os
 import sys
 import sysconfig
 import types
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -21,13 +22,14 @@ import numpy as np
 
 from ..errors import is_inside
 from ..op import Traced
+from ..randomness import codes_of
 
 MOST = 256
 """How many places are watched: each is looked at in every call."""
 
 
 class Place(NamedTuple):
-    """A place that may hold another value one day: a key of a dict or class, an index of a list, a closure's cell."""
+    """A place that may hold another value one day: a key of a dict or class, an index of a list, a cell, a slot."""
 
     where: Any
     key: Any
@@ -47,16 +49,16 @@ def _is_users(filename: str | None) -> bool:
 def moved(places: Sequence[Place]) -> bool:
     """Whether another object stands in one of these places now."""
     for where, key, value in places:
-        if type(where) is dict:
+        if isinstance(where, dict):
             if where.get(key) is not value:
                 return True
-        elif type(where) is list:
+        elif isinstance(where, (list, deque)):
             if len(where) <= key or where[key] is not value:
                 return True
         elif isinstance(where, type):
             if vars(where).get(key) is not value:
                 return True
-        elif _cell(where) is not value:
+        elif (_cell(where) if type(where) is types.CellType else getattr(where, key, None)) is not value:
             return True
     return False
 
@@ -64,8 +66,11 @@ def moved(places: Sequence[Place]) -> bool:
 def surroundings(f: Any, given: Sequence[Any] = ()) -> list[Place]:
     """The arrays and numbers around a function, and in the objects that it is given as arguments."""
     names: set[Any] = set()
-    _walk(f, given, names)  # to know all names before objects are looked into
-    return _walk(f, given, names)
+    known = -1
+    while len(names) > known:  # to know all names before objects are looked into
+        known = len(names)
+        found = _walk(f, given, names)
+    return found
 
 
 def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
@@ -82,16 +87,23 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
             if isinstance(value, _IDLE):
                 continue
             module = isinstance(value, types.ModuleType)
-            if where is not None and not module and (type(value) not in _NUMBERS or key in names):
+            plain = type(value) in _PLAIN
+            if where is not None and not module and (not plain or key in names):
                 found.setdefault((id(where), key), Place(where, key, value))
-            if not isinstance(value, (np.ndarray, np.generic, Traced)) and type(value) not in _NUMBERS:
+            if not plain and not isinstance(value, (np.ndarray, np.generic, Traced)):
                 waiting.append(value)
     return list(found.values())[:MOST]
 
 
-_NUMBERS = frozenset((float, int, complex, bool))
-_IDLE = (types.BuiltinFunctionType, np.ufunc, str, bytes, type(None))
+_PLAIN = frozenset((float, int, complex, bool, str, bytes, type(None)))
+"""What leads nowhere, and is watched where the code names its place: rate, config["mode"]."""
+
+_IDLE = (types.BuiltinFunctionType, np.ufunc)
 """What stays as it is, and leads nowhere."""
+
+
+def _is_users_class(x: type) -> bool:
+    return x.__module__ == "__main__" or _is_users(getattr(sys.modules.get(x.__module__), "__file__", None))
 
 
 def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
@@ -108,32 +120,35 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     elif isinstance(x, property):
         yield None, None, x.fget
     elif isinstance(x, type):
-        if _is_users(getattr(sys.modules.get(x.__module__), "__file__", None)) or x.__module__ == "__main__":
+        if _is_users_class(x):
             for one in x.__mro__[:-1]:
                 yield from ((one, key, vars(one)[key]) for key in names & vars(one).keys())
     elif isinstance(x, functools.partial):
         yield from ((None, None, part) for part in (*x.args, *x.keywords.values(), x.func))
-    elif type(x) is dict:
+    elif isinstance(x, dict):
         yield from ((x, key, value) for key, value in x.items())
-    elif type(x) is list:
+    elif isinstance(x, (list, deque)):
         yield from ((x, n, value) for n, value in enumerate(x))
     elif isinstance(x, (tuple, set, frozenset)):
         yield from ((None, None, part) for part in x)
     elif isinstance(x, types.ModuleType):
         inside = vars(x) if _is_users(getattr(x, "__file__", None)) else {}
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
-    elif isinstance(getattr(x, "__dict__", None), dict):
-        inside = vars(x)
+    else:
+        attributes = getattr(x, "__dict__", None)
+        inside = attributes if isinstance(attributes, dict) else {}
         call = inspect.getattr_static(type(x), "__call__", None)
         yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
+        for one in type(x).__mro__[:-1] if _is_users_class(type(x)) else ():
+            slots = names & {key for key, part in vars(one).items() if type(part) is types.MemberDescriptorType}
+            yield from ((x, key, getattr(x, key, None)) for key in slots)
 
 
 def _named(f: types.FunctionType, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     """What a function's code names: free variables, globals, the defaults of its arguments."""
-    codes = [f.__code__]
-    for code in codes:  # and that of the functions that are made inside of it
-        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    codes = codes_of(f)
+    for code in codes:
         names.update(code.co_names)
         names.update(code.co_freevars)
         names.update(part for part in code.co_consts if isinstance(part, str))
@@ -142,7 +157,7 @@ def _named(f: types.FunctionType, names: set[Any]) -> Iterator[tuple[Any, Any, A
     for name in dict.fromkeys(name for code in codes for name in code.co_names):
         if name in f.__globals__:
             yield f.__globals__, name, f.__globals__[name]
-    yield from ((None, None, value) for value in f.__defaults__ or ())
+    yield from ((None, None, value) for value in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()))
 
 
 def _cell(cell: Any) -> Any:
@@ -150,13 +165,3 @@ def _cell(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # empty
         return None
-
-
-def random_state(f: Any) -> list[str]:
-    """The state of every generator that a function may draw from, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    found = [str(np.random.get_state()[1:3])]  # type: ignore[index]  # noqa: NPY002 - it is only looked at
-    if isinstance(f, types.FunctionType):
-        near = [value for _, _, value in _named(f, set())]
-        found += [str(x.bit_generator.state) for x in near if isinstance(x, np.random.Generator)]
-    return found

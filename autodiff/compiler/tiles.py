@@ -32,6 +32,10 @@ TILE = 1 << 13
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 """Reductions that are one ufunc's, and that may be taken of parts first."""
 
+POINTWISE = ("elementwise", "flat")
+"""The kinds of operation that a group is made for; the others only join one."""
+
+
 def run_tiles(
     tile: Callable[..., None],
     rows: int,
@@ -200,14 +204,14 @@ def _by_row(draft: Draft, i: int, k: int, count: int) -> bool:
     given, shape = draft.shapes[draft.inputs[i][k]], draft.shapes[i]
     if draft.ops[i].name == "gather":
         return k == 1
-    if draft.ops[i].kind not in ("elementwise", "flat"):
+    if draft.ops[i].kind not in POINTWISE:
         return True
     return len(given) == len(shape) and given[0] == count
 
 
 def is_flat(draft: Draft, found: list[int]) -> bool:
     """Whether a group may be cut anywhere: all its arrays have one shape, or are single numbers."""
-    shape = draft.shapes[found[0]]
+    shape = draft.shapes[next(i for i in found if draft.ops[i].kind in POINTWISE)]
     for i in found:
         op = draft.ops[i]
         if op.name in REDUCTIONS:
@@ -237,15 +241,15 @@ class Tile:
             for i in found:
                 if program.orders[i] is not None and program.orders[i][0] != 0:
                     program.orders[i] = None
-        first = next(i for i in found if self.draft.ops[i].kind in ("elementwise", "flat"))
+        first = next(i for i in found if self.draft.ops[i].kind in POINTWISE)
         self.rows = math.prod(self.draft.shapes[first]) if self.flat else self.draft.shapes[first][0]
-        shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in ("elementwise", "flat")]
+        shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in POINTWISE]
         self.row = 1 if self.flat else max(math.prod(shape[1:]) for shape in shapes)
         self.step = max(1, TILE // self.row)
         self.work = self.rows * self.row * len(found)
         self.name = f"tile{number}"
         self.lines: list[tuple[str, int]] = []  # the text, the node
-        self.given: dict[str, str] = {}  # expression outside: name inside
+        self.given: dict[tuple[str, bool], str] = {}  # expression outside, whether it is cut: name inside
         self.cut: list[str] = []  # the names inside that are cut into rows
         self.scratch: list[tuple[tuple[int, ...], Any, tuple[int, ...] | None]] = []
         self.free: dict[Any, list[int]] = {}
@@ -279,9 +283,9 @@ class Tile:
         return i in self.program.results or any(w not in self.members for w, _ in self.draft.consumers[i])
 
     def _name(self, expression: str, cut: bool) -> str:
-        name = self.given.get(expression)
-        if name is None:
-            name = self.given[expression] = f"a{len(self.given)}"
+        name = self.given.get((expression, cut))
+        if name is None:  # a vector beside a square may be read by row and whole
+            name = self.given[expression, cut] = f"a{len(self.given)}"
             if cut:
                 self.cut.append(name)
         return name
@@ -305,7 +309,7 @@ class Tile:
         given = self.draft.shapes[v] if v != LITERAL else np.shape(x)
         if self.flat:
             return self._name(self._as_row(text), True) if given else self._name(text, False)
-        pointwise = op.kind in ("elementwise", "flat")
+        pointwise = op.kind in POINTWISE
         rows = bool(given) and given[0] == self.rows and (not pointwise or len(given) == len(self.draft.shapes[i]))
         if op.name == "gather":
             if k == 0:
@@ -339,7 +343,7 @@ class Tile:
             function = self.program.function(op.forward, op.name)
             settings = [f"{key}={self.program.constant(value)}" for key, value in params.items()]
             call = f"{function}({', '.join(args + settings)})"
-            if self.outside(i):
+            if self.outside(i) or op.view:  # a view would change when the memory of the argument is used again
                 self.lines.append((f"{self._target(i)}[...] = {call}", i))
             else:
                 self.at[i] = f"r{i}"
@@ -382,7 +386,7 @@ class Tile:
         rest = () if self.flat else tuple(n for k, n in enumerate(given) if k not in axes)
         count = -(-self.rows // self.step)
         part = f"p{len(self.after)}"
-        self.given[f"empty({(count, *rest)}, {self.program.constant(self.draft.dtypes[i])}) # {part}"] = part
+        self.given[f"empty({(count, *rest)}, {self.program.constant(self.draft.dtypes[i])}) # {part}", False] = part
         self.lines.append((f"{part}[number] = {reduce}({x}, {0 if self.flat else axes})", i))
         self.after.append((i, part))
 

@@ -291,7 +291,7 @@ def extreme(*functions: Any, attained: Any, ufunc: Any, beyond: float, examples:
                     f"reduction operation {ufunc.__name__!r} does not have an identity, so to use a where mask one has "
                     "to specify 'initial'"
                 )
-            a = selected(a, where, beyond if a.dtype.kind in "fc" else initial)
+            a = selected(a, where, beyond if a.dtype.kind in "fc" else _number(initial, a.dtype))
         return apply(simple, (a,), settings)
 
     return simple

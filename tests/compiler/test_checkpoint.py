@@ -141,3 +141,17 @@ def test_large_arrays_in_tiles():
     assert plain.memory_plan.arena == 0  # one group: what the sweep reads lives in a tile
     assert program.memory_plan.arena <= 8 * x.nbytes
     np.testing.assert_allclose(program.run([x, w])[1][1], plain.run([x, w])[1][1], rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize("body", [lambda q: q, lambda q: q.T, lambda q: q[::-1], lambda q: (q, q.T)], ids=str)
+def test_a_body_that_hands_out_its_argument(body):
+    def f(x):
+        y = np.exp(x)
+        z = ad.checkpoint(body)(y)
+        z = z[0] * z[1] if isinstance(z, tuple) else z
+        return z * np.sum(np.sin(y))
+
+    x = np.linspace(1.0, 2.0, 4).reshape(2, 2)
+    np.testing.assert_array_equal(ad.jit(f)(x), f(x))
+    slope = ad.grad(lambda x: np.sum(f(x)))
+    np.testing.assert_allclose(ad.jit(slope)(x), slope(x), rtol=1e-13)

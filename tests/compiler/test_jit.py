@@ -3,6 +3,7 @@
 import collections
 import logging
 import math
+import operator
 import pickle
 import random
 import sys
@@ -255,6 +256,22 @@ def test_another_array_in_the_surroundings_compiles_anew():
     np.testing.assert_array_equal(program(X), X * 5)
 
 
+@pytest.mark.parametrize(("wrap", "unwrap"), [
+    (lambda d: d, lambda x: x), (lambda d: [1.0, (d,)], lambda x: x[1][0]), (lambda d: {"in": d}, lambda x: x["in"]),
+])  # fmt: skip
+def test_dicts_keep_the_order_in_which_they_are_given(wrap, unwrap):
+    def f(x):
+        d = unwrap(x)
+        return sum((n + 1) * v for n, v in enumerate(d.values())), {key: v * 2 for key, v in d.items()}
+
+    program = ad.jit(f)
+    for d in ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, {"a": 5.0, "b": 7.0}, {"b": 3.0, "a": 4.0}):
+        (want, doubled), (got, found) = f(wrap(d)), program(wrap(d))
+        assert (got, list(found.items())) == (want, list(doubled.items()))
+        assert ad.grad(lambda x: program(x)[0])(wrap(d)) == ad.grad(lambda x: f(x)[0])(wrap(d))
+    assert repr(program) == "<jit f: 4 programs>"  # two orders, each run and differentiated
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +280,9 @@ def test_another_array_in_the_surroundings_compiles_anew():
     lambda x: np.real(x), lambda x: (x * 2.0).T, lambda x: np.reshape((x * 2.0).T, (2, 3)), lambda x: np.tanh(x)[:, 1:],
     lambda x: np.diagonal(x), lambda x: np.flip(x + 1.0), lambda x: (lambda y: (y, y, y.T, y[0]))(x * 3.0),
     lambda x: np.zeros(3) + np.sum(x), lambda x: np.arange(3.0), lambda x: (x, x),
+    lambda x: (np.exp(x), np.real(np.exp(x))), lambda x: (np.real(np.exp(x)), np.exp(x)),
+    lambda x: (lambda y: (y.real, y.imag, y, y.real))(np.exp(1j * x)), lambda x: tuple(np.split(np.exp(x), 3, 1)),
+    lambda x: (lambda y: (y, np.real(np.real(y)), np.einsum("ij->ji", y)))(np.exp(x)),
 ])  # fmt: skip
 def test_results_share_memory_with_nothing(f):
     x = np.arange(6.0).reshape(2, 3)
@@ -515,6 +535,59 @@ def test_what_stands_in_containers_objects_and_helpers_is_watched():
     np.testing.assert_array_equal(program(X), X * 3 + 5)
     model.layers = [{"w": 6.0}]
     np.testing.assert_array_equal(program(X), X * 3 + 6)
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self):
+        self.scale = np.ones(3)
+
+
+class Layer:
+    def __init__(self):
+        self.w, self.mode = np.ones(3), "sum"
+
+    @property
+    def twice(self):
+        return self.w * 2
+
+    def through_a_property(self, x):
+        return self.twice * x
+
+    def by_mode(self, x):
+        return x + self.w if self.mode == "sum" else x * self.w
+
+
+class Table(dict):
+    pass
+
+
+SLOTTED, LAYERS, DEQUE = Slotted(), [Layer(), Layer(), Layer()], collections.deque([np.ones(3)])
+OWN, ORDERED = Table(w=np.ones(3)), collections.OrderedDict(w=2.0)
+ZEROS = np.zeros(3)
+
+
+def with_keyword(x, *, table=DEQUE):
+    return x * table[0]
+
+
+@pytest.mark.parametrize(("f", "change"), [
+    (lambda x: x * SLOTTED.scale, lambda: setattr(SLOTTED, "scale", ZEROS)),
+    (LAYERS[0].through_a_property, lambda: setattr(LAYERS[0], "w", ZEROS)),
+    (LAYERS[1].by_mode, lambda: setattr(LAYERS[1], "mode", "product")),
+    (LAYERS[2].by_mode, lambda: setattr(LAYERS[2], "mode", None)),
+    (lambda x: x * OWN["w"], lambda: OWN.update(w=ZEROS)),
+    (lambda x: x * ORDERED["w"], lambda: ORDERED.update(w=3.0)),
+    (with_keyword, lambda: operator.setitem(DEQUE, 0, ZEROS)),
+], ids=["slot", "property", "string", "None", "dict of one's own", "ordered dict", "keyword"])  # fmt: skip
+def test_places_of_every_kind_are_watched(f, change):
+    program = ad.jit(f)
+    x = np.arange(3.0)
+    before = program(x)
+    change()
+    np.testing.assert_array_equal(program(x), f(x))
+    assert not np.array_equal(before, f(x))
 
 
 def test_the_state_of_libraries_is_their_own_affair():

@@ -161,6 +161,24 @@ def test_no_bit_is_lost_at_the_edges(f, x):
     np.testing.assert_array_equal(np.signbit(got[~np.isnan(want)]), np.signbit(want[~np.isnan(want)]))
 
 
+@pytest.mark.parametrize("f", [
+    lambda z: z * 1.0, lambda z: (1 + 0j) * z, lambda z: z / 1, lambda z: z**1, lambda z: z - 0, lambda z: z - 0j,
+    lambda z: z - complex(0.0, -0.0), lambda z: z - np.complex128(-0.0), lambda z: z - np.zeros_like(z),
+    lambda z: np.negative(-z), lambda z: (-z) * (-z[::-1]), lambda z: (-z) / (-z[::-1]), lambda z: z - (-z),
+    lambda z: -(2.5 * z), lambda z: 2.0 * (4.0 * z), lambda z: np.conj(np.conj(z)), lambda z: z.real * 1.0,
+    lambda z: z.real - 0j,
+])  # fmt: skip
+def test_no_bit_is_lost_at_the_edges_of_complex_numbers(f):
+    parts = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e308, 5e-324])
+    z = np.repeat(parts, len(parts)).astype(complex)
+    z.imag = np.tile(parts, len(parts))
+    with np.errstate(all="ignore"):
+        want, got = f(z), ad.jit(f)(z)
+    for a, b in ((got.real, want.real), (got.imag, want.imag)):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(np.signbit(a[~np.isnan(b)]), np.signbit(b[~np.isnan(b)]))
+
+
 def test_products_of_a_stack_with_one_matrix_are_one_product():
     def f(x, w):
         return np.sum((x @ w) ** 2)
