@@ -476,10 +476,28 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     return values
 
 
-def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any]:
+def tangents(
+    graph: Graph,
+    values: Values,
+    seeds: Mapping[int, Any],
+    *,
+    visit: Callable[[int, int, int], None] | None = None,
+) -> list[Any]:
     """The tangent of every node, given those of some; None where nothing arrives.
 
-    `values` must be complete, as a full trace or :func:`evaluate` leaves them.
+    Parameters
+    ----------
+    values : Values
+        Complete, as a full trace or :func:`evaluate` leaves them.
+    seeds : mapping of int to array
+        The tangent that each of these nodes starts with, in the node's own shape and dtype.
+    visit : callable, optional
+        Called with (v, w, k) for each edge along which a tangent passes, in the order of the sweep.
+
+    Returns
+    -------
+    list
+        One row a node.
     """
     tangent: list[Any] = [None] * len(graph.inputs)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -490,6 +508,10 @@ def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any
             incoming = [None if i == LITERAL else tangent[i] for i in inputs]
             if op.flat or all(t is None for t in incoming):
                 continue
+            if visit is not None:
+                for k, i in enumerate(inputs):
+                    if incoming[k] is not None and (op.jvps is None or op.jvps[k] is not None):
+                        visit(i, v, k)
             y, args, params = values.results[v], values.arguments[v], graph.params[v] or {}
             try:
                 tangent[v] = _push(op, incoming, y, args, params)

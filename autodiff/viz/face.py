@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import PurePath
 from typing import Any
 
-from .lettering import clean, number, width
+from .lettering import clean, file_name, number, width
 from .picture import leaf
 from .theme import Scale, on
 from .view import Arrow, Box, size
@@ -199,7 +198,7 @@ def _node_more(node: dict[str, Any]) -> str:
     if node["scope"]:
         said.append("scope " + clean("/".join(node["scope"]), 200))
     if node["line"]:
-        said.append(f"{clean(PurePath(node['line']['file']).name, 200)}:{node['line']['line']}")
+        said.append(f"{clean(file_name(node['line']['file']), 200)}:{node['line']['line']}")
     said += [clean(formula, 200) for formula in node["formulas"] if formula]
     for key, word in (("value", "value"), ("delta", "δ")):
         if node[key] is not None:
