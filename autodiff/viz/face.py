@@ -174,7 +174,7 @@ def _scope_face(box: Box, scale: Scale) -> Face:
     rows = [Row("", counts, "@muted")]
     paths = [node["path"] for node in box.members if not leaf(node)] or [node["path"] for node in box.members]
     numbers = size(box)
-    told = _delta_row(numbers, None if all(path is None for path in paths) else any(paths), scale)
+    told = _delta_row(numbers, None if None in paths and True not in paths else any(paths), scale)
     if told is not None:
         told.rest += " by node" if told.rest else ""
         rows.append(told)
@@ -217,7 +217,7 @@ class Line:
     text: str
     size: float | None
     share: float | None
-    state: str  # "", "zero", "nan", "inf", "none"; "value" where it carries that instead of δ
+    state: str  # "", "zero", "nan", "inf", "none", "later"; "value" where it carries that instead of δ
     more: str
     label_width: float = 0.0
 
@@ -228,6 +228,8 @@ def line(arrow: Arrow) -> Line:
         return _value_line(arrow.carries)
     active = [edge for edge in arrow.edges if edge["kind"] == "δ"]
     more = f"{len(arrow.edges)} edges" if len(arrow.edges) > 1 else f"argument {arrow.edges[0]['slot']}"
+    if not active and any(edge["kind"] == "not yet" for edge in arrow.edges):
+        return Line("", None, None, "later", f"{more}: not yet served")
     if not active:
         return Line("", None, None, "none", f"{more}: no δ comes back")
     numbers, share = arrow.whole or _joined(active), _share(active)
