@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..flows import ENDS, GradientFlow, divide, scopes, statistics
-from ..graph import LITERAL, Graph, cell
+from ..graph import LITERAL, Graph, cell, setting
 
 FORMAT = "autodiff picture"
 VERSION = 1
@@ -194,6 +194,8 @@ def _literal(x: Any) -> str:
         return ":".join(parts if parts[2] else parts[:2])
     if isinstance(x, (tuple, list)):
         return "(" + ", ".join(map(_literal, x)) + ")"
+    if callable(x) and not isinstance(x, type):
+        return setting(x)
     return "…" if x is Ellipsis else str(x)
 
 
