@@ -95,7 +95,7 @@ def ordinary(numbers: dict[str, Any] | None) -> bool:
 def _shape(node: dict[str, Any]) -> str:
     shape = "×".join(map(str, node["shape"]))
     if isinstance(node["dtype"], list):
-        return f"{len(node['dtype'])} results"
+        return f"{len(node['dtype'])} result{'s' * (len(node['dtype']) != 1)}"
     return f"{node['dtype']} {shape}".strip()
 
 
