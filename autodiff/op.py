@@ -309,7 +309,7 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        y = self.forward(*map(locked, args), **params)
+        y = self.forward(*map(_told, args), **params)
         if self.results:
             return tuple(np.array(part)[()] for part in y)
         return np.array(y)[()]
@@ -663,6 +663,11 @@ def locked(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def _told(x: Any) -> Any:
+    """An argument as a user's function gets it: read-only; a number of a program that is being compiled as that."""
+    return locked(getattr(x, "number", x))
 
 
 def is_bare(x: Any) -> bool:
