@@ -19,7 +19,7 @@ from .rules import Rule, keywords
 class Primitive:
     """A user's own operation: a function of arrays with the rules declared for it.
 
-    Made by :func:`primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
+    Made by :func:`autodiff.primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
     """
 
     def __init__(self, function: Callable[..., Any], results: bool) -> None:

@@ -34,7 +34,7 @@ WORDS = {
 
 
 class Watch:
-    """A function with its gradient, of which every n-th call leaves a record. Made by :func:`watch`.
+    """A function with its gradient, of which every n-th call leaves a record. Made by :func:`autodiff.watch`.
 
     Attributes
     ----------

@@ -40,8 +40,8 @@ python_display_short_literal_types = True
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r".*"),  # types of attributes are phrases as well; functions, methods and errors must be found
+    ("py:mod", r"autodiff\..*"),  # rooms inside, which have no page
 ]
-suppress_warnings = ["toc.empty_glob"]  # a tree without notebooks can be built
 
 html_theme = "furo"
 html_title = "autodiff"
@@ -64,4 +64,11 @@ def setup(app):
                              (f"{up}../notebooks/", f"{up}notebooks/")):  # fmt: skip
             source[0] = source[0].replace(f"]({given}", f"]({up if meant.endswith('.md') else ''}{meant}")
 
+        if docname == "notebooks" and not list((DOCS / "notebooks").iterdir()):
+            source[0] = source[0].partition("```{toctree}")[0]  # a tree without notebooks can be built
+
+    def skip_member(app, what, name, thing, skip, options):
+        return True if name.endswith("_hook") else None  # what one room fills in another
+
     app.connect("source-read", source_read)
+    app.connect("autodoc-skip-member", skip_member)

@@ -160,7 +160,10 @@ class Compiled:
 
 
 class Jit:
-    """A function that is compiled when it is first called with arguments of a new signature. Made by :func:`jit`."""
+    """A function that is compiled when it is first called with arguments of a new signature.
+
+    Made by :func:`autodiff.jit`.
+    """
 
     def __init__(
         self, f: Callable[..., Any], argnums: tuple[int, ...], argnames: frozenset[str], passes: tuple[str, ...]
@@ -497,7 +500,7 @@ def jit(
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
     passes : sequence of str
-        The passes to run, in order; all of them by default. See :mod:`autodiff.compiler.passes`.
+        The passes to run, in order; all of them by default: see :data:`autodiff.compiler.PASSES`.
 
     Returns
     -------
