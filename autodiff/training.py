@@ -208,7 +208,7 @@ def load(path: Any) -> Rows:
     Returns
     -------
     list of dict
-        As :attr:`Watch.history`.
+        As a watch's ``history``.
 
     Raises
     ------

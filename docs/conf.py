@@ -3,6 +3,11 @@
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
+
 import autodiff
 
 DOCS = Path(__file__).resolve().parent
@@ -35,6 +40,8 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_param = False  # a type is a phrase ("array_like of int"), not a link
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes as one list
+toc_object_entries_show_parents = "hide"
 python_display_short_literal_types = True
 
 nitpicky = True
@@ -43,6 +50,7 @@ nitpick_ignore_regex = [
     ("py:mod", r"autodiff\..*"),  # rooms inside, which have no page
 ]
 
+html_math_renderer = "mathml"  # below: browsers draw it themselves, without a script or a network
 html_theme = "furo"
 html_title = "autodiff"
 html_static_path = ["_static"]
@@ -70,5 +78,17 @@ def setup(app):
     def skip_member(app, what, name, thing, skip, options):
         return True if name.endswith("_hook") else None  # what one room fills in another
 
+    def formula(as_block):
+        def visit(translator, node):
+            text = node.astext().replace(r"\dots", r"\ldots")  # which docutils knows
+            try:
+                translator.body.append(tex2mathml(text, as_block=as_block))
+            except MathError as error:
+                logging.getLogger(__name__).warning(f"{error}: {text}", location=node)
+            raise nodes.SkipNode
+
+        return visit, None
+
+    app.add_html_math_renderer("mathml", inline_renderers=formula(False), block_renderers=formula(True))
     app.connect("source-read", source_read)
     app.connect("autodoc-skip-member", skip_member)
