@@ -1,6 +1,6 @@
 """One class a mistake: what happened, where, why, and what to type instead.
 
-Every message has the same four parts, built by :func:`message`. The line named in it is the user's own: the innermost
+Every message has the same four parts, built by ``message``. The line named in it is the user's own: the innermost
 frame outside this package, outside NumPy and outside SciPy.
 """
 

@@ -363,7 +363,23 @@ class Op:
         return apply(self, args, kwargs)
 
     def formula(self, position: int) -> str:
-        """The rule of one argument, as mathematics."""
+        """The rule of one argument, as mathematics.
+
+        Parameters
+        ----------
+        position : int
+            Of the argument.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.trace(lambda x: x * x)(3.0).nodes[1].op.formula(0)
+        'δa = δy·b'
+        """
         if self.flat:
             return "δ = 0 (flat)"
         if position < len(self.formulas):

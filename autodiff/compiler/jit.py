@@ -102,7 +102,21 @@ class Compiled:
         return self._program.memory
 
     def cost(self) -> Cost:
-        """What one run does, counted from the graph."""
+        """What one run does, counted from the graph.
+
+        Returns
+        -------
+        Cost
+            A named tuple: ``operations``, ``elements``, ``bytes`` and ``peak``, in bytes too.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).cost().operations
+        2
+        """
         draft = self._draft
         operations = elements = moved = 0
         for i, op in enumerate(draft.ops):
@@ -116,7 +130,25 @@ class Compiled:
         return Cost(operations, elements, moved, memory.arena + memory.results)
 
     def run(self, arrays: Sequence[Any]) -> Any:
-        """The function's result for these arguments, in its own containers."""
+        """The function's result for these arguments, in its own containers.
+
+        Parameters
+        ----------
+        arrays : sequence of arrays
+            The leaves of the arguments, in order, of the shapes and dtypes that were compiled for.
+
+        Returns
+        -------
+        array, or container of arrays
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).run([np.array([1.0, 2.0, 3.0])])
+        np.float64(14.0)
+        """
         results = self._program(arrays)
         if self._proofs:
             if not all(results[-self._proofs :]):
@@ -150,7 +182,10 @@ class _Recent(NamedTuple):
 
 
 class Jit:
-    """A function that is compiled when it is first called with arguments of a new signature. Made by :func:`jit`."""
+    """A function that is compiled when it is first called with arguments of a new signature.
+
+    Made by :func:`autodiff.jit`.
+    """
 
     def __init__(
         self, f: Callable[..., Any], argnums: tuple[int, ...], argnames: frozenset[str], passes: tuple[str, ...]
@@ -191,10 +226,30 @@ class Jit:
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
         """Compile for these arguments and return what became of the function, without running it.
 
+        Parameters
+        ----------
+        *args, **kwargs
+            As for a call; arrays count by shape and dtype.
+
+        Returns
+        -------
+        Compiled
+
         Raises
         ------
         LeakError
             Where the function cannot be compiled, or an argument belongs to a function that is being traced.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> print(square.lower(np.ones(3)).source.strip())
+        def program(x0, b0):
+            multiply(x0, x0, b0)
+            v1 = add_reduce(b0, None)
+            return [v1]
         """
         key, arrays = self._signature(args, kwargs)
         with self._lock:
@@ -211,7 +266,21 @@ class Jit:
         return program
 
     def clear(self) -> None:
-        """Forget all programs, and the memory that they keep between runs."""
+        """Forget all programs, and the memory that they keep between runs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square(np.ones(3))
+        np.float64(3.0)
+        >>> square
+        <jit <lambda>: 1 programs>
+        >>> square.clear()
+        >>> square
+        <jit <lambda>: 0 programs>
+        """
         self._recent = None
         self._programs.clear()
         self._surroundings.clear()
@@ -606,9 +675,9 @@ def jit(
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
     passes : sequence of str
-        The passes to run, in order; by default all that keep results to rounding. With ``("reassociate",
-        *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may be lost. See
-        :mod:`autodiff.compiler.passes`.
+        The passes to run, in order; by default all that keep results to rounding: see :data:`autodiff.compiler.PASSES`.
+        With ``("reassociate", *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may
+        be lost.
 
     Returns
     -------

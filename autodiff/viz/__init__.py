@@ -39,7 +39,30 @@ SWEPT = 1_000_000
 
 
 def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
-    """A picture as text (svg, html, dot, json, txt) or bytes (png, pdf); see :func:`draw`."""
+    """A picture as text (svg, html, dot, json, txt) or bytes (png, pdf); see :func:`draw`.
+
+    Parameters
+    ----------
+    source : GradientFlow or Graph
+    form : {"svg", "png", "pdf", "html", "dot", "json", "txt"}
+    **options
+        See :class:`~autodiff.viz.options.Options`.
+
+    Returns
+    -------
+    str or bytes
+
+    Raises
+    ------
+    PictureError
+        As :func:`draw`.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.viz.picture(ad.flow(lambda x: x * x)(3.0), "svg").startswith("<svg")
+    True
+    """
     return _picture(source, form, read_options(options))
 
 
@@ -167,6 +190,11 @@ def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
     flow : GradientFlow or Graph
     **options
         See :class:`~autodiff.viz.options.Options`.
+
+    Returns
+    -------
+    Explorer
+        Shows itself as the last line of a notebook's cell.
 
     Examples
     --------

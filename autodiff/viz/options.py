@@ -37,7 +37,7 @@ class Options:
         goes; "both" draws two, a thin one forward with the value and one back with δ. Those of a page point forward.
     collapse : int, str or sequence of str, optional
         Draw scopes as one box each: all scopes at this depth, or the scopes with these names. A page opens so.
-    focus : node, name, number, or a sequence of those, optional
+    focus : Node, str, int, or a sequence of those, optional
         Draw only what lies within `hops` arrows of these nodes.
     hops : int
     prune : float, optional

@@ -23,14 +23,29 @@ VERSION = 1
 def document(source: Graph | GradientFlow, title: str | None = None, joins: bool = False) -> dict[str, Any]:
     """The document of a graph, with δ where a flow is given.
 
+    Parameters
+    ----------
+    source : GradientFlow or Graph
+    title : str, optional
+        The name of the traced function by default.
+    joins : bool
+        Whether to look for joins as well.
+
     Returns
     -------
     dict
         ``nodes``: id, kind, op, name, scope, shape, dtype, line, call, formulas, value and delta (see
-        :func:`autodiff.flows.statistics`; ``number`` as well where there is one element), path (None without a flow),
-        output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"; "not yet" of :func:`until`), delta
-        (its statistics), projection, norm_share, cosine. ``joins``: as :meth:`~autodiff.GradientFlow.joins`, where
-        asked for.
+        :meth:`~autodiff.GradientFlow.statistics`; ``number`` as well where there is one element), path (None without
+        a flow), output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"; "not yet" of :func:`until`),
+        delta (its statistics), projection, norm_share, cosine. ``joins``: as
+        :meth:`~autodiff.GradientFlow.joins`, where asked for.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> found = ad.viz.document(ad.flow(lambda x: x * x)(3.0))
+    >>> [node["op"] for node in found["nodes"]], [edge["delta"]["rms"] for edge in found["edges"]]
+    (['input', 'multiply'], [3.0, 3.0])
     """
     flow = source if isinstance(source, GradientFlow) else None
     graph = source.graph if isinstance(source, GradientFlow) else source
