@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .errors import DtypeError, LostHistoryError, NotScalarError, SeedError, message
+from .errors import DtypeError, NotScalarError, SeedError, message, unhidden
 from .graph import LITERAL
 from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare, still
 from .sweep import deltas, tangents
@@ -112,20 +112,6 @@ def owned(x: Any) -> Any:
     return x.copy("K") if isinstance(x, np.ndarray) else x
 
 
-def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
-    try:
-        return f(*args, **kwargs)
-    except ValueError as error:
-        if not isinstance(error.__cause__, LostHistoryError):
-            raise
-        said = error.__cause__.with_traceback(error.__traceback__)
-    try:
-        raise said
-    finally:
-        del said  # this frame is in its traceback: a cycle otherwise
-
-
 def _strip(tree: Any, trace: Trace) -> Any:
     """What a trace's tensors hold, in the same containers; its arrays are the caller's own."""
 
@@ -203,7 +189,7 @@ class Call:
             given[n] = x
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            out = _called(self.f, given, kwargs)
+            out = unhidden(self.f, given, kwargs)
             if has_aux:
                 out, aux = _two(out, self.f)
                 self.aux = _strip(aux, trace)

@@ -11,8 +11,9 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
+from typing import Any
 
 import numpy
 
@@ -181,6 +182,20 @@ class MissingExtraError(AutodiffError, ImportError):
 
 class CommandError(AutodiffError):
     """The command line was asked for something that it cannot do; told in one paragraph and exit code 2."""
+
+
+def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if not isinstance(error.__cause__, (LostHistoryError, LeakError)):
+            raise
+        said = error.__cause__.with_traceback(error.__traceback__)
+    try:
+        raise said
+    finally:
+        del said  # this frame is in its traceback: a cycle otherwise
 
 
 class DegenerateWarning(UserWarning):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -150,6 +151,8 @@ def surely(x: Any) -> bool:
 
 def leak(what: str, x: Any) -> LeakError:
     """The error for a decision that depends on a value which is not known, or not one."""
+    called = _numpy_function()
+    what = f"{called}: {what.removeprefix('if, while, and, or, not: ')}" if called else what
     if is_batched(x):
         return LeakError(
             message(
@@ -159,14 +162,45 @@ def leak(what: str, x: Any) -> LeakError:
                 "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
             )
         )
+    names = _depends_on(x)
+    on = f"; it depends on {', '.join(names)}" if names else ""
+    which = ", ".join(dict.fromkeys(name.partition("[")[0] for name in names)) or "the argument that it depends on"
     return LeakError(
         message(
             f"{what} ({x.dtype}{list(x.shape)}) was asked for while the function was being compiled",
-            "a compiled program runs on other values; what is decided on this one would be built into it",
-            "choose with np.where(condition, a, b); make the argument that it depends on static: "
+            f"a compiled program runs on other values; what is decided on this one would be built into it{on}",
+            f"choose with np.where(condition, a, b); make {which} static, where that is a number: "
             "ad.jit(f, static_argnums=…); or leave this function eager",
         )
     )
+
+
+def _numpy_function() -> str | None:
+    """The function of NumPy that the user called, where one is running."""
+    frame, outermost = user_frame(), None
+    inner = sys._getframe(1)
+    while inner is not None and inner is not frame:
+        if inner.f_code.co_name == "__array_function__":
+            outermost = inner.f_locals.get("function", outermost)
+        inner = inner.f_back  # type: ignore[assignment]
+    module = getattr(outermost, "__module__", None) or "numpy"
+    return None if outermost is None else f"{module.replace('numpy', 'np', 1)}.{outermost.__name__}"
+
+
+def _depends_on(x: Any) -> list[str]:
+    """The arguments of the function that is being compiled on which a tensor depends, as far as they have names."""
+    while isinstance(x, Traced) and not x.recorder.compiling:
+        x = x.value.array if x.recorder.batching else x.value
+    names = getattr(x.recorder, "called", ()) if isinstance(x, Traced) else ()
+    if not names or x.index < 0:
+        return []
+    graph = x.recorder.graph
+    seen, waiting = {x.index}, [x.index]
+    while waiting:
+        new = {v for v in graph.inputs[waiting.pop()] if v != LITERAL} - seen
+        seen |= new
+        waiting += new
+    return [name for i, name in zip(graph.arguments, names, strict=False) if i in seen]
 
 
 Tensor: type[Traced] = Traced

@@ -7,6 +7,7 @@ spelling it is reached.
 
 from __future__ import annotations
 
+import dis
 import importlib
 import operator
 import os
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
-from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
+from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, user_frame
 from .graph import OPERATIONS
 from .op import (
     CONSTANTS,
@@ -75,10 +76,31 @@ def _asking() -> Any:
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
     if is_unknown(x):
-        raise leak(f"{what}: the value of a tensor", x)
+        raise _stored(x) if _is_stored() else leak(f"{what.strip(',')}: the value of a tensor", x)
     if has_history(x):
         raise _lost(x, what, instead)
     return plain(x)
+
+
+def _is_stored() -> bool:
+    """Whether ``a[i] = x`` for a plain array is what asks for the value."""
+    frame = user_frame()
+    return frame is not None and frame.f_code.co_code[frame.f_lasti] == _STORE
+
+
+_STORE = dis.opmap["STORE_SUBSCR"]
+
+
+def _stored(x: Any) -> LostHistoryError:
+    """The error for it; of another kind than TypeError NumPy would put one of its own in its place."""
+    why = "one of each example" if is_batched(x) else "while the function is being compiled none"
+    return LostHistoryError(
+        message(
+            f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
+            f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
+            "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
+        )
+    )
 
 
 def _no_memory(what: str, instead: str) -> NoRuleError:
@@ -399,7 +421,7 @@ class Tensor(Traced):
 
     def __bool__(self) -> bool:
         if is_unknown(self):
-            raise leak("if, while, and, or, not: the truth of a tensor", self)
+            raise _stored(self) if _is_stored() else leak("if, while, and, or, not: the truth of a tensor", self)
         return bool(plain(self))
 
     def __float__(self) -> float:
@@ -418,7 +440,9 @@ class Tensor(Traced):
         return complex(_convert(self, "complex(x)", "write x + 0j"))
 
     def __index__(self) -> int:
-        value = _convert(self, "using it as an index", "take the integer from ad.stop_gradient(x)")
+        value = _convert(
+            self, "range(x), a slice, a length or an index of a list", "take the integer from ad.stop_gradient(x)"
+        )
         return int(value.__index__())
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:

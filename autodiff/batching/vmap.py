@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from ..errors import BatchError, BatchWarning, message, warn
+from ..errors import BatchError, BatchWarning, message, unhidden, warn
 from ..op import CONSTANTS, NUMBERS, TRACING, Traced, held, is_bare, still
 from ..randomness import Draws
 from .trace import BatchTrace
@@ -80,8 +80,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         draws = Draws(f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            positional, named = optree.tree_unflatten(tree, mapped)
-            out = f(*positional, **named)
+            inside: Any = optree.tree_unflatten(tree, mapped)
+            out = unhidden(f, *inside)
         finally:
             TRACING.reset(depth)
             trace.close()

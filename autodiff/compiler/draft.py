@@ -237,7 +237,7 @@ def _numbers(x: Any) -> Any:
 class Recorder(Trace):
     """The trace of a function that is being compiled: it keeps no value, and refuses to tell one."""
 
-    __slots__ = ("foreign", "weak")
+    __slots__ = ("called", "foreign", "weak")
 
     full = True
     compiling = True
@@ -247,6 +247,7 @@ class Recorder(Trace):
         draft = self.graph = Draft()
         self.ops, self.inputs, self.params = draft.ops, draft.inputs, draft.params
         self.shapes, self.dtypes = draft.shapes, draft.dtypes
+        self.called: list[str] = []  # the names of the arguments
         self.weak: set[int] = set()  # the nodes that stand for a number of Python's
         self.foreign = False  # whether a tensor of another trace came in through a closure
 

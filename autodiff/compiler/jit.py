@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
+from ..errors import CompileWarning, LeakError, SettingError, message, nearest, unhidden, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
 from ..randomness import random_state
@@ -391,6 +391,7 @@ class Jit:
         draft = trace.graph
         assert isinstance(draft, Draft)
         draft.title = self.__name__
+        trace.called = self._names_of_arguments(args, kwargs, self._static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
@@ -429,7 +430,8 @@ class Jit:
             )
         watched = {(id(where), key) for where, key, _ in self._surroundings}
         self._surroundings += [x for x in around if (id(x.where), x.key) not in watched and not _is_of(x.value, trace)]
-        self._name_arguments(draft, args, kwargs, self._static(len(args)))
+        for i, name in zip(draft.arguments, trace.called, strict=False):
+            draft.names.setdefault(i, name)
         program: Any
         if swept is not None:
             program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked)
@@ -470,7 +472,7 @@ class Jit:
             positional, settings = unflattened
             places = iter(positional)
             every = [held_args[n] if n in held_args else next(places) for n in range(len(args))]
-            return self._f(*every, **held_settings, **settings)
+            return unhidden(self._f, every, {**held_settings, **settings})
 
         return call, [x for x in leaves if _is_given(x)], [x for x in leaves if not _is_given(x)]
 
@@ -547,8 +549,8 @@ class Jit:
             Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, rebuilt,
         )  # fmt: skip
 
-    def _name_arguments(self, draft: Draft, args: Any, kwargs: Any, static: set[int]) -> None:
-        """Every argument's name and its path in it, for the picture: params['w']."""
+    def _names_of_arguments(self, args: Any, kwargs: Any, static: set[int]) -> list[str]:
+        """Every argument's name and its path in it, for pictures and errors: params['w']."""
         try:
             names = list(inspect.signature(self._f).parameters)
         except (TypeError, ValueError):
@@ -560,8 +562,7 @@ class Jit:
                 called += [name + path.codify("") for path, leaf in _paths(x) if _is_given(leaf)]
         for key in sorted(set(kwargs) - self._argnames):
             called += [key + path.codify("") for path, leaf in _paths(kwargs[key]) if _is_given(leaf)]
-        for i, name in zip(draft.arguments, called, strict=False):
-            draft.names.setdefault(i, name)
+        return called
 
 
 def _leaf(trace: Recorder, x: Any) -> Any:

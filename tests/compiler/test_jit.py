@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import CompileWarning, LeakError, SettingError
+from autodiff.errors import CompileWarning, LeakError, LostHistoryError, SettingError
 
 X = np.array([0.5, -1.25, 2.0])
 
@@ -244,6 +244,28 @@ def test_what_depends_on_a_value_is_refused(f, word):
     assert __file__ in text
 
 
+@pytest.mark.parametrize(("f", "args", "names"), [
+    (lambda x, n: [x for _ in range(n)], (1.0, 2), "n"), (lambda x, n: x[: n + 1], (X, 2), "n"),
+    (lambda x, n: float(x + n), (1.0, 2), "x, n"), (lambda p: float(p["w"]), ({"w": 1.0, "b": X},), "p['w']"),
+    (lambda *xs: bool(xs[1] > 0), (1.0, 2.0), "argument1"), (lambda x: ad.grad(lambda y: y * float(x))(x), (2.0,), "x"),
+])  # fmt: skip
+def test_a_leak_names_the_arguments_that_it_depends_on(f, args, names):
+    with pytest.raises(LeakError) as caught:
+        ad.jit(f)(*args)
+    assert f"it depends on {names}\n" in str(caught.value)
+
+
+@pytest.mark.parametrize("f", [
+    np.nanmean, np.nanvar, np.nanmedian, np.linalg.cond, np.polyfit, np.unique, np.average, np.gradient, np.histogram,
+])  # fmt: skip
+def test_a_leak_names_the_function_of_numpy_that_decides(f):
+    calls = {np.polyfit: lambda x: f(x[0], x[1], 1), np.average: lambda x: f(x, weights=x),
+             np.gradient: lambda x: f(x[0], x[1])}  # fmt: skip
+    name = f"{f.__module__}.{f.__name__}".replace("numpy", "np")
+    with pytest.raises(LeakError, match=f"^{name}: the (value|truth) of a tensor"):
+        ad.jit(calls.get(f, lambda x: f(x)))(np.eye(3) + 1.0)
+
+
 def test_printing_is_no_leak(capsys):
     def f(x):
         print(x, f"{x}", repr(x))
@@ -287,6 +309,31 @@ def test_dicts_keep_the_order_in_which_they_are_given(wrap, unwrap):
         assert (got, list(found.items())) == (want, list(doubled.items()))
         assert ad.grad(lambda x: program(x)[0])(wrap(d)) == ad.grad(lambda x: f(x)[0])(wrap(d))
     assert repr(program) == "<jit f: 4 programs>"  # two orders, each run and differentiated
+
+
+def store(a, x):
+    a[1] = x
+
+
+@pytest.mark.parametrize("a", [
+    np.zeros(3), np.zeros(3, np.float32), np.zeros(3, int), np.zeros(3, bool), np.zeros(3, complex), np.zeros((3, 3)),
+], ids=lambda a: f"{a.dtype}{a.ndim}")  # fmt: skip
+@pytest.mark.parametrize("wrap", [ad.jit, ad.vmap, lambda f: ad.jit(ad.vmap(f)), lambda f: ad.jit(ad.grad(f))])
+def test_a_write_into_a_plain_array_is_refused_as_under_grad(a, wrap):
+    def f(x):
+        here = a.copy()
+        store(here, x if here.ndim == 2 else x[0])
+        return np.sum(here)
+
+    with pytest.raises(LostHistoryError, match=r"(?s)into a plain array|plain numbers.*autodiff.numpy.zeros") as caught:
+        wrap(f)(np.ones((3, 3)) if wrap is not ad.jit else X)
+    assert f"{__file__}:" in str(caught.value)
+
+
+def test_what_a_tensor_says_is_not_hidden_by_numpy():
+    for wrap in (ad.jit, ad.vmap):
+        with pytest.raises(LeakError, match=r"float\(x\)"):
+            wrap(lambda x: np.zeros(2).fill(x[0]))(np.ones((2, 2)) if wrap is ad.vmap else X)
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
