@@ -85,7 +85,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         finally:
             TRACING.reset(depth)
             trace.close()
-        if draws.seen():
+        if draws.seen() and not trace.draws:
             warn(
                 BatchWarning,
                 f"vmap: {_name(f)} draws random numbers",

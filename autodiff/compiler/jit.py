@@ -20,7 +20,7 @@ import optree
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, unhidden, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
-from ..randomness import random_state
+from ..randomness import DRAWING, random_state
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Origin, Recorder, nbytes
@@ -34,10 +34,6 @@ KEPT = 64
 
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
-
-
-DRAWING = frozenset(("logm",))
-"""Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
 
 
 KNOWN = {**PASSES, **ASKED_FOR}
