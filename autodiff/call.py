@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .errors import DtypeError, NotScalarError, SeedError, message, unhidden
+from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
 from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare, still
 from .sweep import deltas, tangents
@@ -49,7 +49,10 @@ def _describe(x: Any) -> tuple[str, str]:
         return f"a {type(x).__name__}", "pass np.asarray(x): what a subclass adds to an array would be lost on the way"
     dtype = getattr(x, "dtype", None)
     if dtype is None:
-        return f"a {type(x).__name__}", "pass a float, an array of floats, or a dict, list or tuple of those"
+        return f"a {type(x).__name__}", (
+            "pass a float, an array of floats, or a dict, list or tuple of those"
+            + (f"; or {registered(type(x).__name__)}" if isinstance(getattr(x, "__dict__", None), dict) else "")
+        )
     if dtype.kind in "iub":
         if np.ndim(x) == 0:
             return f"the {dtype} {x}", f"pass {float(x)!r}"

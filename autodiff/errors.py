@@ -64,6 +64,14 @@ def message(what: str, why: str, instead: str) -> str:
     return f"{what}{where}\n  why:     {why}\n  instead: {instead}"
 
 
+def registered(name: str) -> str:
+    """What to type that makes a class a container, of whose arrays one can ask for derivatives."""
+    return (
+        f"make {name} a container: optree.register_pytree_node({name}, lambda x: ((x.w, x.b), None), "
+        f'lambda _, parts: {name}(*parts), namespace="autodiff")'
+    )
+
+
 class AutodiffError(Exception):
     """The base of every error that this package raises on purpose."""
 

@@ -12,12 +12,12 @@ import inspect
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, unhidden, warn
+from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
 from ..randomness import DRAWING, random_state
@@ -353,21 +353,25 @@ class Jit:
         )
 
     def _unhashable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SettingError:
-        def bad(x: Any) -> bool:
+        def bad(x: Any, fixed: bool) -> bool:
             try:
                 hash(x)
             except TypeError:
-                return not isinstance(x, (np.ndarray, dict, list, tuple))
+                return fixed or not isinstance(x, (np.ndarray, dict, list, tuple))
             return False
 
-        given = [*((f"argument {n}", x) for n, x in enumerate(args)), *kwargs.items()]
-        found = [(name, type(x).__name__) for name, x in given if bad(x)]
-        what = ", ".join(f"{name} (a {kind})" for name, kind in found) or "a static argument, or part of a container,"
+        static = self._static(len(args))
+        given = [(f"argument {n}", x, n in static) for n, x in enumerate(args)]
+        given += [(name, x, name in self._argnames) for name, x in kwargs.items()]
+        found = [(name, type(x).__name__) for name, x, fixed in given if bad(x, fixed)]
+        what = ", ".join(f"{name} (a {kind})" for name, kind in found) or "a part of a container"
+        objects = [type(x).__name__ for _, x, _ in given if isinstance(getattr(x, "__dict__", None), dict)]
         return SettingError(
             message(
                 f"jit: {what} cannot be hashed",
                 "what is neither an array nor a number is part of the signature by which programs are found",
-                "pass a tuple in place of a list, arrays outside of static arguments, or close over the object",
+                "pass a tuple in place of a list, arrays outside of static arguments, or close over the object"
+                + (f"; or {registered(objects[0])}" if objects else ""),
             )
         )
 
@@ -641,7 +645,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                     message(
                         f"jit: {draft.title} returned a {type(y).__name__} whose {name} is a tensor",
                         "the program's results are the leaves of containers that are known; this one it cannot fill",
-                        "return a tuple or a dict, or register the class: optree.register_pytree_node_class",
+                        f"return a tuple or a dict, or {registered(type(y).__name__)}",
                     )
                 )
         return y
@@ -651,12 +655,28 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     return _RESULT
 
 
+@overload
 def jit(
     f: Callable[..., Any],
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     passes: Sequence[str] = tuple(PASSES),
-) -> Jit:
+) -> Jit: ...
+@overload
+def jit(
+    f: None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    passes: Sequence[str] = tuple(PASSES),
+) -> Callable[[Callable[..., Any]], Jit]: ...
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    passes: Sequence[str] = tuple(PASSES),
+) -> Any:
     """The same function, compiled: traced once for each signature, shortened, and run as straight-line NumPy.
 
     Nothing but NumPy is needed. ``jit(grad(f))`` compiles value, gradient and all, and is the fastest; ``grad(jit(f))``
@@ -668,6 +688,7 @@ def jit(
     f : callable
         A function of arrays, numbers, and containers of them; also one made by `grad`, `value_and_grad`, `hvp` …
         It must compute with NumPy's functions, and must not have side effects: its code runs once a signature.
+        Without it ``@jit(static_argnums=1)`` decorates one.
     static_argnums, static_argnames : int or str, or sequences of them
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
@@ -698,8 +719,8 @@ def jit(
     objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
     another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
     number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
-    after the first 256 places: pass such things as arguments, in dicts, lists, tuples or classes that are registered
-    as containers (``optree.register_pytree_node_class``).
+    after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
+    registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 
     Examples
     --------
@@ -714,7 +735,21 @@ def jit(
         v1 = add(c0, b0)
         return [v1]
     <BLANKLINE>
+
+    A number of steps is no array; it is part of the signature:
+
+    >>> @ad.jit(static_argnums=1)
+    ... def after(x, steps):
+    ...     for _ in range(steps):
+    ...         x = x - 0.1 * x
+    ...     return x
+    >>> after(np.ones(2), 2)
+    array([0.81, 0.81])
     """
+    if f is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
+        )
     if not callable(f):
         raise SettingError(
             message(f"jit: {f!r} is not a function", "it is called to be compiled", "ad.jit(f), then call the result")

@@ -458,3 +458,12 @@ def test_a_function_that_may_draw_is_looked_at_in_every_call():
         ad.vmap(dropped, in_axes=(0, None))(np.ones((3, 2)), False)  # no warning
     with pytest.warns(BatchWarning, match="dropped draws random numbers"):
         ad.vmap(dropped, in_axes=(0, None))(np.ones((3, 2)), True)
+
+
+def test_a_setting_by_keyword_is_told_how_to_be_bound():
+    def f(x, training=True):
+        return x * 2 if training else x
+
+    with pytest.raises(BatchError, match=r"training is a bool(.|\n)*functools\.partial\(f, training=…\)"):
+        ad.vmap(f)(X, training=False)
+    np.testing.assert_array_equal(ad.vmap(functools.partial(f, training=False))(X), X)

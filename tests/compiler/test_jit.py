@@ -1,6 +1,7 @@
 """The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
 
 import collections
+import dataclasses
 import logging
 import math
 import operator
@@ -12,6 +13,7 @@ import traceback
 import warnings
 
 import numpy as np
+import optree
 import pytest
 
 import autodiff as ad
@@ -199,6 +201,43 @@ def test_a_static_argument_that_cannot_be_hashed():
     with pytest.raises(SettingError, match=r"argument 1 .a Bag. cannot be hashed\n.*where.*\n.*why.*\n.*") as caught:
         ad.jit(lambda x, how: x, static_argnums=1)(X, Bag())
     assert "close over" in str(caught.value)
+    with pytest.raises(SettingError, match=r"argument 0 .a list., how .a ndarray. cannot be hashed"):
+        ad.jit(lambda x, how: x, static_argnums=0, static_argnames="how")([1, 2], how=X)
+
+
+def test_an_object_of_arrays_is_told_how_to_become_a_container():
+    @dataclasses.dataclass
+    class Params:
+        w: np.ndarray
+
+    cures = []
+    for run in (ad.jit, ad.vmap, ad.grad):
+        with pytest.raises(ad.errors.AutodiffError, match="make Params a container") as caught:
+            run(lambda p: np.sum(p.w))(Params(X))
+        cures.append(str(caught.value))
+    with pytest.raises(SettingError, match="make Params a container"):
+        ad.jit(lambda x: Params(x * 2.0))(X)
+    said = cures[0].partition("optree.")[2].replace("(x.w, x.b)", "(x.w,)")
+    eval(f"optree.{said}", {"optree": optree, "Params": Params})
+    assert ad.jit(lambda p: np.sum(p.w))(Params(X)) == np.sum(X)
+    np.testing.assert_array_equal(ad.grad(lambda p: np.sum(p.w))(Params(X)).w, np.ones(3))
+    np.testing.assert_array_equal(ad.vmap(lambda p: p.w * 2)(Params(X)), X * 2)
+
+
+def test_settings_in_a_decorator():
+    @ad.jit(static_argnums=1)
+    def power(x, n):
+        return x if n == 0 else x * power(x, n - 1)
+
+    np.testing.assert_array_equal(power(X, 2), X * (X * X))
+    assert ad.jit()(np.sin)(0.5) == np.sin(0.5)
+
+    @ad.vmap(in_axes=(None, 0))
+    def scaled(w, x):
+        return w * x
+
+    np.testing.assert_array_equal(scaled(X, np.arange(2.0)), [X * 0, X])
+
 
 
 class Bag:
