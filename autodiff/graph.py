@@ -253,7 +253,7 @@ class Graph:
 
     @property
     def consumers(self) -> list[list[tuple[int, int]]]:
-        """For every node v its output set out(v), the (w, k) pairs in order of computation. Built once, when asked for."""
+        """For every node v its output set out(v), as (w, k) pairs in order of computation. Built when asked for."""
         if self._consumers is None or len(self._consumers) != len(self.ops):
             table: list[list[tuple[int, int]]] = [[] for _ in self.ops]
             for w, inputs in enumerate(self.inputs):
