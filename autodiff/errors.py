@@ -158,7 +158,7 @@ class ClosedTraceError(AutodiffError, RuntimeError):
 
 
 class GraphError(AutodiffError, ValueError):
-    """A graph breaks one of its own rules; raised by ``check(graph)``."""
+    """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values."""
 
 
 class LoadError(AutodiffError, ValueError):

@@ -92,7 +92,7 @@ class Node:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Every argument by position: a Node, or the literal itself."""
+        """Every argument by position, a Node or the literal itself."""
         return tuple(
             value if i == LITERAL else Node(self.graph, i)
             for i, value in zip(self.graph.inputs[self.index], self.graph.literals[self.index], strict=True)
@@ -100,7 +100,7 @@ class Node:
 
     @property
     def consumers(self) -> list[tuple[Node, int]]:
-        """The output set: (w, k) for each node w that has this one as argument number k."""
+        """The output set, (w, k) for each node w that has this one as argument number k."""
         return [(Node(self.graph, w), k) for w, k in self.graph.consumers[self.index]]
 
     @property
@@ -253,7 +253,7 @@ class Graph:
 
     @property
     def consumers(self) -> list[list[tuple[int, int]]]:
-        """out(v) for every node v: its (w, k) pairs in order of computation. Built once, when first asked for."""
+        """For every node v its output set out(v), as (w, k) pairs in order of computation. Built when asked for."""
         if self._consumers is None or len(self._consumers) != len(self.ops):
             table: list[list[tuple[int, int]]] = [[] for _ in self.ops]
             for w, inputs in enumerate(self.inputs):

@@ -403,7 +403,7 @@ class Tensor(Traced):
 
     @property
     def at(self) -> At:
-        """``x.at[index].set(v)``: the functional spelling of a write."""
+        """The functional spelling of a write, ``x.at[index].set(v)``."""
         return At(self)
 
     # -- Python's syntax -------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_param = False  # a type is a phrase ("array_like of int"), not a link
 napoleon_use_rtype = False
-napoleon_use_ivar = True  # attributes as one list
+napoleon_custom_sections = [("Attributes", "params_style")]  # one list, as parameters are
 toc_object_entries_show_parents = "hide"
 python_display_short_literal_types = True
 

@@ -1,7 +1,10 @@
 """Every public name is documented: what it takes, what it returns, an example that runs, a place in the reference."""
 
+import contextlib
+import doctest
 import functools
 import inspect
+import io
 import re
 import types
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 import autodiff as ad
 from autodiff import scipy, sweep, training
 from autodiff.flows.amounts import Rows, Told
+from autodiff.graph import OPERATIONS
 from autodiff.numpy import linalg
 from autodiff.primitives import Primitive
 from autodiff.scipy import linalg as scipy_linalg
@@ -125,3 +129,16 @@ def test_every_public_name_stands_in_the_reference():
         bearer, _, key = name.rpartition(".")
         assert bearer in whole, name
         assert not whole[bearer] or key in whole[bearer].replace(",", " ").split(), name
+
+
+@pytest.mark.parametrize("name", [*PUBLIC, *MEMBERS])
+def test_every_example_imports_what_it_uses(name, tmp_path, monkeypatch):
+    """As a reader would type it; that it gives what it shows is tested where it stands."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "reader"}
+    for example in doctest.DocTestParser().get_examples(document({**PUBLIC, **MEMBERS}[name])):
+        if not example.exc_msg:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(example.source, name, "single"), namespace)
+    for added in [key for key in OPERATIONS if key.startswith("reader.")]:  # an example's own operation
+        del OPERATIONS[added]

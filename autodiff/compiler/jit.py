@@ -79,7 +79,7 @@ class Compiled:
 
     @property
     def history(self) -> list[tuple[str, Graph]]:
-        """The graph as it was recorded, and after each pass: (name, graph) pairs, to be printed, counted and drawn."""
+        """The graph as it was recorded and after each pass, as (name, graph) pairs to be printed, counted and drawn."""
         draft = self._recorded
         found: list[tuple[str, Graph]] = [("record", draft)]
         for name in self.passes:

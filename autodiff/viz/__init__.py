@@ -168,7 +168,7 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
     >>> import autodiff as ad
     >>> flow = ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0)
     >>> path = os.path.join(tempfile.mkdtemp(), "flow.dot")
-    >>> draw(flow, path).name
+    >>> ad.viz.draw(flow, path).name
     'flow.dot'
     """
     form = format_of(path)
