@@ -9,7 +9,7 @@ PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
 PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types bench demo pictures ops docs site size ci
+.PHONY: help check test lint types bench demo pictures notebooks ops docs site size ci
 
 help:      ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -26,16 +26,20 @@ lint:      ## ruff
 types:     ## mypy --strict
 	$(PYTHON) -m mypy
 
-bench:     ## the benchmarks, alone on the machine: no workers
-	$(PYTEST) tests/benchmarks --benchmark-only
+bench:     ## a quick look at the benchmarks, against a saved baseline; SAVE=1 makes it the baseline
+	$(PYTHON) -m tests.benchmarks --quick $(if $(SAVE),--save)
 
 demo:      ## the demo, into autodiff-demo/
 	$(PYTHON) -m autodiff demo
 
 pictures:  ## rewrite the golden pictures and those of the documents, then show what changed
-	$(PYTHON) -m pytest --rewrite-golden
+	$(PYTHON) -m pytest --rewrite-golden --ignore=tests/test_notebooks.py
 	$(PYTHON) docs/make_pictures.py
 	git --no-pager diff --stat
+
+notebooks: ## run the notebooks and keep what they give, then show what changed
+	$(PYTEST) -q tests/test_notebooks.py --rewrite-golden -k gives_the_same_texts
+	git --no-pager diff --stat notebooks
 
 ops:       ## regenerate docs/operations.md and docs/edges.md; written aside first, so that a failure leaves the old ones
 	$(PYTHON) -m autodiff ops --markdown > docs/operations.md.new || { rm -f docs/operations.md.new; exit 1; }

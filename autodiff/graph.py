@@ -658,6 +658,13 @@ def printable(text: str, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def setting(value: Any) -> str:
+    """A setting of a call as text; a function by its name, because its address differs from run to run."""
+    if callable(value) and not isinstance(value, type):
+        return str(getattr(value, "__name__", type(value).__name__))
+    return repr(value)
+
+
 def cell(value: Any, width: int = 34) -> str:
     """One value in one cell of a table: short arrays in full, long ones by shape and range."""
     if value is None:
@@ -690,7 +697,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
     for i in shown:
         if count > limit and i == count - limit // 2:
             rows.append(("…", f"{count - len(shown)} more") + ("",) * (len(head) - 2))
-        settings = ", ".join(f"{k}={v!r}" for k, v in (graph.params[i] or {}).items())
+        settings = ", ".join(f"{k}={setting(v)}" for k, v in (graph.params[i] or {}).items())
         rows.append(
             (
                 str(i),

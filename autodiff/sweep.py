@@ -18,7 +18,7 @@ import numpy as np
 
 from .errors import LeakError, RuleError, message
 from .graph import LITERAL, OPERATIONS, Graph, Values
-from .makers import where_reached
+from .makers import is_finite, where_reached
 from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply
 from .rules import Slot, Update, unbroadcast
 
@@ -111,7 +111,7 @@ def deltas(
                         term = op.vjps[k](delta[w], results[w], *arguments[w], **settings)
                 except LeakError:  # the rule takes decisions on values: the compiled program will call it as it is
                     term = _later(op, k, delta[w], results[w], arguments[w], settings, shape, dtype)
-                if zeros[w] and op.guard is not None and type(term) is not Update:
+                if zeros[w] and op.guard is not None and type(term) is not Update and not is_finite(term):
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
                     delta[w] = results[w] = arguments[w] = None
@@ -142,7 +142,13 @@ def deltas(
 
             # now that δ_v is known, v enters the output set of each of its arguments
             marked = zeros[v] or op.masks
-            for i, edge in _edges(v, inputs[v], active):
+            given = inputs[v]
+            if active is None and len(given) == 1 + (LITERAL in given):  # nearly all nodes: one edge, and no search
+                k = 1 if given[0] == LITERAL else 0
+                edges: Sequence[tuple[int, tuple[int, int, bool]]] = ((given[k], (v, k, True)),)
+            else:
+                edges = _edges(v, given, active)
+            for i, edge in edges:
                 entered = out[i]
                 if entered is None:
                     out[i] = [edge]
@@ -172,13 +178,11 @@ def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequenc
 
     The sweep goes down, so the lowest argument is served last, and among its positions the highest.
     """
-    if 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
-        i, j = inputs[0], inputs[-1]
-        first = i != LITERAL and (active is None or active[i])
-        second = len(inputs) == 2 and j != LITERAL and (active is None or active[j])
-        if first and second:
-            return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
-        return ((i, (v, 0, True)),) if first else ((j, (v, 1, True)),) if second else ()
+    if not inputs:
+        return ()
+    if len(inputs) == 2 and active is None:
+        i, j = inputs
+        return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
     final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]
@@ -498,7 +502,13 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     return values
 
 
-def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any]:
+def tangents(
+    graph: Graph,
+    values: Values,
+    seeds: Mapping[int, Any],
+    *,
+    visit: Callable[[int, int, int], None] | None = None,
+) -> list[Any]:
     """The tangent of every node, given those of some; None where nothing arrives.
 
     Parameters
@@ -507,7 +517,9 @@ def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any
     values : Values
         Complete, as a full trace or :func:`evaluate` leaves them.
     seeds : mapping of int to array
-        The tangents of some nodes by their numbers, each with the shape and dtype of its node.
+        The tangent that each of these nodes starts with, in the node's own shape and dtype.
+    visit : callable, optional
+        Called with (v, w, k) for each edge along which a tangent passes, in the order of the sweep.
 
     Returns
     -------
@@ -532,6 +544,10 @@ def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any
             incoming = [None if i == LITERAL else tangent[i] for i in inputs]
             if op.flat or all(t is None for t in incoming):
                 continue
+            if visit is not None:
+                for k, i in enumerate(inputs):
+                    if incoming[k] is not None and (op.jvps is None or op.jvps[k] is not None):
+                        visit(i, v, k)
             y, args, params = values.results[v], values.arguments[v], graph.params[v] or {}
             try:
                 tangent[v] = _push(op, incoming, y, args, params)

@@ -7,6 +7,7 @@ function on its arguments, seed one end of the graph, sweep to the other.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, see
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
-from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled
+from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled, relate
 from .ops.flat import stop_gradient as _stop
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -668,15 +669,46 @@ def stop_gradient(x: Any) -> Any:
 
 
 def _same_again(a: Any, b: Any) -> bool:
-    """Whether a checkpointed function computed the same a second time. In a compiled batch that is not known."""
-    return (is_batched(a) and is_compiled(a)) or np.array_equal(every(a), every(b), equal_nan=True)
+    """Whether a checkpointed function computed the same a second time. Where it is compiled that is not known."""
+    return is_compiled(a) or np.array_equal(every(a), every(b), equal_nan=True)
+
+
+_AFTER = Op(
+    "after", "op", lambda x, known: x, arity=2, view=True, vjps=(lambda d, y, x, known: d, None),
+    jvps=(lambda t, y, x, known: t, None), formulas=("δx = δy",),
+)  # fmt: skip
+"""The first argument, from when the second is known. What is computed from it is not what was computed before, and not
+computed before: a compiled program neither shares the one nor hastens the other."""
+
+
+def _compiled_part(x: Any) -> Any:
+    """What a tensor holds in the program that is being compiled; nothing for a batch, whose shape is another."""
+    while isinstance(x, Traced) and not x.recorder.compiling:
+        if x.recorder.batching:
+            return None
+        x = x.value
+    return x if isinstance(x, Traced) else None
+
+
+def _not_before(arrays: Sequence[Any], d: Sequence[Any], y: Sequence[Any]) -> list[Any]:
+    """The arguments of a function that is computed again, from when the δ of its results are known, or the results."""
+    known = [part for part in map(_compiled_part, d) if part is not None]
+    known = known or [part for part in map(_compiled_part, y) if part is not None]  # where δ is a constant
+    found = []
+    for x in arrays:
+        if _compiled_part(x) is not None:
+            for part in known:
+                x = apply(_AFTER, (x, part), {})
+        found.append(x)
+    return found
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, but its inner values are computed again in the reverse sweep instead of being kept.
 
     What stays in memory is its arguments and results; the cost is one more forward run. Tensors must come in as
-    arguments, not through the closure, and the function must compute the same both times.
+    arguments, not through the closure, and the function must compute the same both times. Under `jit` the program
+    computes again as well: n steps in √n stretches of √n take memory for about 3√n of them.
 
     Parameters
     ----------
@@ -714,7 +746,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         flat, tree = optree.tree_flatten(given, namespace="autodiff")
         places = [
             i for i, x in enumerate(flat)
-            if isinstance(x, Traced) and not (is_batched(x) and x.value.dtype.kind not in "fc")
+            if isinstance(x, Traced) and not ((is_batched(x) or is_compiled(x)) and x.value.dtype.kind not in "fc")
         ]  # fmt: skip
         if not places:
             return f(*args, **kwargs)
@@ -736,7 +768,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
             found_tree[:] = [call.out_tree]
-            own = [x.recorder for x in arrays if is_batched(x)]
+            own = [x.recorder for x in arrays if isinstance(x, Traced)]
             if any(isinstance(y, Traced) and y.recorder not in own for y in call.out):
                 raise LostHistoryError(
                     message(
@@ -748,7 +780,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return tuple(y if isinstance(y, Traced) else np.asarray(y)[()] for y in call.out)
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
-            call = run(*arrays)
+            call = run(*_not_before(arrays, d, y))
             if not all(map(_same_again, call.out, y)):
                 raise RuleError(
                     message(
@@ -763,8 +795,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             ]
             return call.sweep(seeds, release=True)
 
-        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",))
+        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
+                inlined=True)  # fmt: skip
         results = apply(op, tensors, {})
+        for part, x in itertools.product(results, tensors):
+            if part is not x and isinstance(part, Traced):
+                relate(part, x)  # f may hand out an argument, or a view of it
         return results[0] if found_tree[0] is None else optree.tree_unflatten(found_tree[0], results)
 
     return checkpointed

@@ -445,7 +445,7 @@ class GradientFlow:
         found = [pair for edge in edges for pair in self._named(edge)]
         for given, way in ((skip, "skip"), (residual, "residual")):
             for key in given if isinstance(given, list) else [] if given is None else [given]:
-                join = join_at(self.graph, key)
+                join = join_at(self.graph, key, self._outline.joins, self._outline.homes)
                 k = getattr(join, way)
                 found += self._named((self.graph.inputs[join.join][k], join.join, k))
         return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
