@@ -81,6 +81,7 @@ def own(x: Any) -> Any:
     return np.array(x)[()]
 
 
-def own_unless_new(x: Any, *arguments: Any) -> Any:
+def own_unless_new(x: Any, *others: Any) -> Any:
     """A result of a function that may hand out what it was given: a copy unless the array is its own."""
-    return x if x.base is None and not any(x is given for given in arguments) else np.array(x)
+    new = x.base is None and not any(x is other or getattr(other, "base", None) is x for other in others)
+    return x if new else np.array(x)
