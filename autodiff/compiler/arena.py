@@ -83,5 +83,6 @@ def own(x: Any) -> Any:
 
 def own_unless_new(x: Any, *others: Any) -> Any:
     """A result of a function that may hand out what it was given: a copy unless the array is its own."""
-    new = getattr(x, "base", None) is None and not any(x is other or getattr(other, "base", None) is x for other in others)
-    return x if new else np.array(x)
+    if getattr(x, "base", None) is not None or any(x is y or getattr(y, "base", None) is x for y in others):
+        return np.array(x)
+    return x

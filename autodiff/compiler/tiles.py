@@ -328,8 +328,8 @@ class Tile:
         elif op.name == "where":
             target = self._target(i)
             v, x = draft.inputs[i][0], draft.literals[i][0]
-            truth = (draft.dtypes[v] if v != LITERAL else np.asarray(x).dtype) == bool
-            condition = args[0] if truth else f"{args[0]} != 0"
+            kind = (draft.dtypes[v] if v != LITERAL else np.asarray(x).dtype).kind
+            condition = args[0] if kind == "b" else f"{args[0]} != 0"
             self.lines.append((f"copyto({target}, {args[2]})", i))  # not where an argument lay: see _bury
             self.lines.append((f"copyto({target}, {args[1]}, where={condition})", i))
         else:
