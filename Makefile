@@ -9,7 +9,7 @@ PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
 PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types bench demo pictures ops docs size ci
+.PHONY: help check test lint types bench demo pictures notebooks ops docs site size ci
 
 help:      ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -32,10 +32,14 @@ bench:     ## a quick look at the benchmarks, against a saved baseline; SAVE=1 m
 demo:      ## the demo, into autodiff-demo/
 	$(PYTHON) -m autodiff demo
 
-pictures:  ## rewrite the golden pictures and that of the README, then show what changed
-	$(PYTHON) -m pytest --rewrite-golden
+pictures:  ## rewrite the golden pictures and those of the documents, then show what changed
+	$(PYTHON) -m pytest --rewrite-golden --ignore=tests/test_notebooks.py
 	$(PYTHON) docs/make_pictures.py
 	git --no-pager diff --stat
+
+notebooks: ## run the notebooks and keep what they give, then show what changed
+	$(PYTEST) -q tests/test_notebooks.py --rewrite-golden -k gives_the_same_texts
+	git --no-pager diff --stat notebooks
 
 ops:       ## regenerate docs/operations.md and docs/edges.md; written aside first, so that a failure leaves the old ones
 	$(PYTHON) -m autodiff ops --markdown > docs/operations.md.new || { rm -f docs/operations.md.new; exit 1; }
@@ -45,6 +49,9 @@ ops:       ## regenerate docs/operations.md and docs/edges.md; written aside fir
 
 docs:      ## run every block of the documents, follow every link
 	$(PYTEST) -q tests/test_documents.py
+
+site:      ## the documentation as a site, into site/; needs the extra docs
+	$(PYTHON) -m sphinx -q -W --keep-going -j auto -b html docs site
 
 size:      ## lines of each module that are neither blank nor only a comment
 	@find autodiff -name '*.py' | sort | xargs awk '!/^[ \t]*(#|$$)/ { n[FILENAME]++; all++ } \

@@ -1,6 +1,6 @@
 """One class a mistake: what happened, where, why, and what to type instead.
 
-Every message has the same four parts, built by :func:`message`. The line named in it is the user's own: the innermost
+Every message has the same four parts, built by ``message``. The line named in it is the user's own: the innermost
 frame outside this package, outside NumPy and outside SciPy.
 """
 
@@ -158,7 +158,7 @@ class ClosedTraceError(AutodiffError, RuntimeError):
 
 
 class GraphError(AutodiffError, ValueError):
-    """A graph breaks one of its own rules; raised by ``check(graph)``."""
+    """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values."""
 
 
 class LoadError(AutodiffError, ValueError):

@@ -45,7 +45,27 @@ class Example(NamedTuple):
 
 
 def at(*shapes: Any, draw: Any = None, **params: Any) -> Example:
-    """An example in one line: ``at((3, 4), axis=0)``."""
+    """An example in one line: ``at((3, 4), axis=0)``.
+
+    Parameters
+    ----------
+    *shapes : tuple of int
+        The shape of each array argument.
+    draw : callable or tuple of them, optional
+        ``draw(rng, shape)`` returns the array that is used; a tuple gives one for each argument.
+    **params
+        The settings of the call.
+
+    Returns
+    -------
+    Example
+
+    Examples
+    --------
+    >>> from autodiff.testing import at
+    >>> at((3, 4), axis=0)
+    Example(shapes=((3, 4),), params={'axis': 0}, draw=None)
+    """
     return Example(shapes, params, draw)
 
 

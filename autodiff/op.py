@@ -30,7 +30,7 @@ from .errors import (
     user_frame,
 )
 from .graph import LITERAL, OPERATIONS, Graph, Values
-from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, reads
+from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, gives_number, reads
 
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
@@ -343,7 +343,7 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        y = self.forward(*map(locked, args), **params)
+        y = self.forward(*map(_told, args), **params)
         if self.results:
             return tuple(np.array(part)[()] for part in y)
         return np.array(y)[()]
@@ -397,7 +397,23 @@ class Op:
         return apply(self, args, kwargs)
 
     def formula(self, position: int) -> str:
-        """The rule of one argument, as mathematics."""
+        """The rule of one argument, as mathematics.
+
+        Parameters
+        ----------
+        position : int
+            Of the argument.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.trace(lambda x: x * x)(3.0).nodes[1].op.formula(0)
+        'δa = δy·b'
+        """
         if self.flat:
             return "δ = 0 (flat)"
         if position < len(self.formulas):
@@ -699,6 +715,11 @@ def locked(x: Any) -> Any:
     return x
 
 
+def _told(x: Any) -> Any:
+    """An argument as a user's function gets it: read-only; a number of a program that is being compiled as that."""
+    return locked(getattr(x, "number", x))
+
+
 def is_bare(x: Any) -> bool:
     """Whether x is NumPy's own array or scalar; subclasses (matrices, quantities) compute by rules of their own."""
     return type(x) is np.ndarray or isinstance(x, (np.generic, np.memmap))
@@ -785,7 +806,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
 
 def _viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
     """The result of one call, related to the first argument where it may be a view of it."""
-    if op.view and isinstance(base, Traced):
+    if op.view and isinstance(base, Traced) and op.name != "gather":  # which has its index from its caller
         relate(tensor, base, params.get("index"))
     return tensor
 
@@ -799,14 +820,21 @@ def _related(op: Op, results: Any, base: Any) -> Any:
     return results
 
 
-def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
-    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
+def relate(tensor: Traced, base: Traced, index: Any = None, surely: bool = False) -> None:
+    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through.
+
+    They do where their arrays do, and where that is said to be sure: a program that is not yet running cannot show it.
+    """
     mine, others = tensor.value, base.value
+    if index is not None and not mine.shape and gives_number(index):
+        return  # though those of all examples of a batch are an array
     if type(mine) is not np.ndarray:
         mine, others = memory(tensor), memory(base)
-    if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
-        return  # a number, or an array of its own
-    if mine.base is others or np.may_share_memory(mine, others):
+    if not surely:
+        if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
+            return  # a number, or an array of its own
+        surely = mine.base is others or np.may_share_memory(mine, others)
+    if surely:
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]
         base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))

@@ -14,6 +14,9 @@ import numpy as np
 
 _DRAWS = {name for x in (np.random, np.random.Generator) for name in dir(x) if not name.startswith("_")}
 
+DRAWING = frozenset(("logm",))
+"""Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
+
 _CALM: weakref.WeakSet[types.CodeType] = weakref.WeakSet()
 """Code that drew nothing when it was looked at, and names nothing that draws: it is not looked at again."""
 

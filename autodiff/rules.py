@@ -153,6 +153,11 @@ def is_basic(index: Any) -> bool:
     return type(index) in _BASIC if type(index) is not tuple else _BASIC.issuperset(map(type, index))
 
 
+def gives_number(index: Any) -> bool:
+    """Whether an index that selects one element gives NumPy's number, a copy: with an Ellipsis it gives a view."""
+    return not any(part is Ellipsis for part in index) if type(index) is tuple else index is not Ellipsis
+
+
 def names_once(index: Any) -> bool:
     """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
     return is_basic(index) or (type(index) is np.ndarray and index.dtype == bool)

@@ -42,6 +42,9 @@ def deltas(
 
     Parameters
     ----------
+    graph : Graph
+    values : Values
+        What the rules of the graph read, as a trace leaves it.
     seeds : mapping of int to array
         The δ that each output starts with, in the output's own shape and dtype.
     release : bool
@@ -64,6 +67,15 @@ def deltas(
     -------
     list
         One row a node.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import deltas
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> deltas(graph, graph.values, {2: np.float64(1.0)})
+    [np.float64(3.0), np.float64(2.0), np.float64(1.0)]
     """
     ops, inputs, params, shapes, dtypes = graph.ops, graph.inputs, graph.params, graph.shapes, graph.dtypes
     results, arguments = values.results, values.arguments
@@ -453,8 +465,22 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
 
     Parameters
     ----------
+    graph : Graph
     arguments : sequence of arrays
         One for each of ``graph.arguments``, in order; tensors are welcome.
+
+    Returns
+    -------
+    Values
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import evaluate
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> evaluate(graph, [np.float64(4.0), np.float64(5.0)])[graph.outputs[0]]
+    np.float64(20.0)
     """
     values = Values()
     results = values.results
@@ -476,10 +502,38 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     return values
 
 
-def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any]:
+def tangents(
+    graph: Graph,
+    values: Values,
+    seeds: Mapping[int, Any],
+    *,
+    visit: Callable[[int, int, int], None] | None = None,
+) -> list[Any]:
     """The tangent of every node, given those of some; None where nothing arrives.
 
-    `values` must be complete, as a full trace or :func:`evaluate` leaves them.
+    Parameters
+    ----------
+    graph : Graph
+    values : Values
+        Complete, as a full trace or :func:`evaluate` leaves them.
+    seeds : mapping of int to array
+        The tangent that each of these nodes starts with, in the node's own shape and dtype.
+    visit : callable, optional
+        Called with (v, w, k) for each edge along which a tangent passes, in the order of the sweep.
+
+    Returns
+    -------
+    list
+        One row a node.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import tangents
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> tangents(graph, graph.values, {0: np.float64(1.0)})
+    [np.float64(1.0), None, np.float64(3.0)]
     """
     tangent: list[Any] = [None] * len(graph.inputs)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -490,6 +544,10 @@ def tangents(graph: Graph, values: Values, seeds: Mapping[int, Any]) -> list[Any
             incoming = [None if i == LITERAL else tangent[i] for i in inputs]
             if op.flat or all(t is None for t in incoming):
                 continue
+            if visit is not None:
+                for k, i in enumerate(inputs):
+                    if incoming[k] is not None and (op.jvps is None or op.jvps[k] is not None):
+                        visit(i, v, k)
             y, args, params = values.results[v], values.arguments[v], graph.params[v] or {}
             try:
                 tangent[v] = _push(op, incoming, y, args, params)

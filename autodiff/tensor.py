@@ -128,7 +128,7 @@ def _index(index: Any) -> Any:
     if isinstance(index, (list, np.ndarray)):
         if isinstance(index, list) and not np.size(index):
             return np.array(index, np.intp)  # [] selects nothing; as an array of its own it would be one of floats
-        return np.array(index) if len(np.shape(index)) or isinstance(index, list) else index[()]
+        return np.array(index)
     return int(index) if isinstance(index, np.integer) else index
 
 
@@ -193,6 +193,11 @@ def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any]
     return call, reflected
 
 
+def _is_number(x: Traced) -> bool:
+    """Whether x stands for a number of NumPy's; of an example of a batch only a view can be more: x[..., 0]."""
+    return isinstance(held(x), np.generic) and x.family is None
+
+
 def _power() -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """Powers; of a bool its square is np.square to NumPy too, which is a smaller number than np.power makes."""
     call, reflected = _operator("power")
@@ -210,7 +215,7 @@ def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
 
     def write(self: Any, other: Any) -> Any:
         fresh = ufunc(self, other)
-        if isinstance(held(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
+        if _is_number(self):  # NumPy's scalars cannot be written into: += makes a new one
             return fresh
         if fresh.shape != self.shape:
             raise ValueError(
@@ -398,7 +403,7 @@ class Tensor(Traced):
 
     @property
     def at(self) -> At:
-        """``x.at[index].set(v)``: the functional spelling of a write."""
+        """The functional spelling of a write, ``x.at[index].set(v)``."""
         return At(self)
 
     # -- Python's syntax -------------------------------------------------------------------------------------------
@@ -512,18 +517,15 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(held(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if _is_number(self) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
-        if own:
-            self._rebind(ops.index.write_at(self, value, index))
-            return
-        if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
+        alone = self.recorder is CONSTANTS and self.family is None and isinstance(self.value, np.ndarray)
+        if alone and not own and not isinstance(value, Traced):
             self.value[index] = value
             return
-        fresh = apply(ops.index.update, (self, value), {"index": index})
-        self._rebind(fresh)
+        self._rebind(ops.index.written(self, value, index))
 
     def _rebind(self, fresh: Any) -> None:
         """Let this object stand for another node: what a write is, where nodes never change.
@@ -543,13 +545,13 @@ class Tensor(Traced):
         written: list[tuple[Any, Any]] = [(self, fresh)]
         while (kin := kin_of[id(written[-1][0])]).base is not None and kin.base() is not None:
             base = self._base(kin)
-            written.append((base, apply(ops.index.update, (base, written[-1][1]), {"index": kin.index})))
+            written.append((base, ops.index.written(base, written[-1][1], kin.index)))
         done = {id(tensor) for tensor, _ in written}
         views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
         for tensor, new in written:
             tensor._become(new)
         for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
-            tensor._become(apply(ops.index.getitem, (base,), {"index": kin.index}))
+            tensor._become(ops.index.read(base, kin.index))
         family[:] = [kin for kin, _ in live]
 
     def _become(self, fresh: Any) -> None:
@@ -684,8 +686,8 @@ def _load_rules(ufunc: np.ufunc) -> None:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two basic indices are the same."""
-    return type(a) is type(b) and is_basic(a) and repr(a) == repr(b)
+    """Whether two indices are the same, as far as it can be known."""
+    return a is b or (type(a) is type(b) and is_basic(a) and repr(a) == repr(b))
 
 
 def _bare(x: Any, found: list[Any]) -> Any:

@@ -27,6 +27,11 @@ def set_threads(count: int | None) -> None:
 
     The results are the same, bit for bit, for any number. NumPy's own products (BLAS) have threads of their own.
 
+    Parameters
+    ----------
+    count : int or None
+        1 or more; None for one a core.
+
     Raises
     ------
     SettingError

@@ -54,6 +54,11 @@ def value_and_grad(
     DtypeError
         Where an argument has no derivative by its type.
 
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986; Griewank and Walther,
+    "Evaluating derivatives", 2008, section 3.2.
+
     Examples
     --------
     >>> import numpy as np
@@ -75,16 +80,32 @@ def value_and_grad(
 def grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """The gradient of a scalar function. Parameters and errors are those of :func:`value_and_grad`.
+    """The gradient of a scalar function.
+
+    It raises what :func:`value_and_grad` raises.
+
+    Parameters
+    ----------
+    f : callable
+        A function of arrays, or of nested containers of arrays, that returns one real number.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool
+        The function returns ``(number, anything)``; the second is passed through.
 
     Returns
     -------
     callable
-        With f's own signature; returns the gradient, or ``(gradient, aux)``.
+        With f's own signature; returns the gradient, or ``(gradient, aux)``. A gradient has the containers, shapes and
+        dtypes of its argument; for several `argnums` it is a tuple.
 
     Notes
     -----
     For a complex argument z = x + iy the result is ∂f/∂x − i ∂f/∂y; a descent step is ``z - rate * np.conj(g)``.
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, section 3.2.
 
     Examples
     --------
@@ -152,6 +173,24 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     The sum of each column of the Jacobian: for a function whose elements do not mix, that is its derivative. It nests,
     so second derivatives are ``elementwise_grad(elementwise_grad(f))``.
 
+    Parameters
+    ----------
+    f : callable
+        A function of arrays or containers of arrays, whose results do not mix elements.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns the derivative with the containers, shapes and dtypes of the argument; for
+        several `argnums` a tuple of them.
+
+    Raises
+    ------
+    DtypeError
+        Where f returns complex numbers for real arguments, or an argument has no derivative by its type.
+
     Examples
     --------
     >>> import numpy as np
@@ -200,6 +239,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     ------
     SeedError
         Where a tangent's shape or dtype is not that of its argument.
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, section 3.1.
 
     Examples
     --------
@@ -404,11 +447,23 @@ def _owner(x: Any) -> Any:
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The matrix of second derivatives of a scalar function.
 
+    Parameters
+    ----------
+    f : callable
+        A scalar function, as for :func:`value_and_grad`.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+
     Returns
     -------
     callable
         With f's own signature. For an argument of shape t the Hessian has shape t + t; for containers it is a container
         of containers, as :func:`jacobian` of :func:`grad` is.
+
+    Raises
+    ------
+    NotScalarError
+        Where f returns anything but one real number.
 
     Examples
     --------
@@ -426,6 +481,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
 
     Parameters
     ----------
+    f : callable
+        A scalar function, as for :func:`value_and_grad`.
     primals, tangents_in : sequence
         The arguments of f, and the vector, which has their containers and shapes.
 
@@ -433,6 +490,17 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     -------
     gradient, product
         Each as the gradient is: alone for one argument, a tuple for several.
+
+    Raises
+    ------
+    NotScalarError
+        Where f returns anything but one real number.
+    SeedError
+        Where the vector's shape or dtype is not that of its argument.
+
+    References
+    ----------
+    Pearlmutter, "Fast exact multiplication by the Hessian", 1994.
 
     Examples
     --------
@@ -521,6 +589,15 @@ def flow(
 def scope(name: str) -> Iterator[None]:
     """Name a part of the graph: what runs inside stands under this name, nested scopes one in another.
 
+    Parameters
+    ----------
+    name : str
+        What is not a text is turned into one.
+
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> import autodiff as ad
@@ -540,6 +617,18 @@ def scope(name: str) -> Iterator[None]:
 def name(x: Any, label: str) -> Any:
     """Give a tensor a name, by which the graph and the flow find its node; returns x. Elsewhere it does nothing.
 
+    Parameters
+    ----------
+    x : tensor
+        Anything else is returned as it is.
+    label : str
+        Where two nodes have the same name, neither is found by it.
+
+    Returns
+    -------
+    tensor
+        x itself.
+
     Examples
     --------
     >>> import autodiff as ad
@@ -556,6 +645,15 @@ def name(x: Any, label: str) -> Any:
 
 def stop_gradient(x: Any) -> Any:
     """The same numbers as a constant: no derivative passes. For containers, each leaf.
+
+    Parameters
+    ----------
+    x : array_like, or container of them
+
+    Returns
+    -------
+    array, or container of arrays
+        Of the same shapes and dtypes.
 
     Examples
     --------
@@ -612,12 +710,26 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     arguments, not through the closure, and the function must compute the same both times. Under `jit` the program
     computes again as well: n steps in √n stretches of √n take memory for about 3√n of them.
 
+    Parameters
+    ----------
+    f : callable
+        A function of arrays or containers of arrays.
+
+    Returns
+    -------
+    callable
+        With f's own signature and results.
+
     Raises
     ------
     LostHistoryError
         Where f uses a tensor that is not among its arguments.
     RuleError
         In the reverse sweep, where f computes something else the second time (random numbers, overwritten arrays).
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, chapter 12.
 
     Examples
     --------

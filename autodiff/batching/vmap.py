@@ -97,7 +97,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
         finally:
             TRACING.reset(depth)
             trace.close()
-        if draws.seen():
+        if draws.seen() and not trace.draws:
             warn(
                 BatchWarning,
                 f"vmap: {_name(f)} draws random numbers",

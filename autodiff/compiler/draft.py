@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,17 +18,38 @@ from ..graph import LITERAL, Graph
 from ..op import CONSTANT, INPUT, SCOPE, Trace, Traced, _Many
 
 
+class Origin(NamedTuple):
+    """What a node has from where it was recorded: the scope, the user's line, whether NumPy's warnings were off there.
+
+    And the order in which its axes lay in memory, from the one with the longest strides on; None for C order.
+    """
+
+    scope: tuple[str, ...]
+    line: tuple[str, int] | None
+    quiet: bool
+    order: tuple[int, ...] | None = None
+
+
+def order_of(x: Any) -> tuple[int, ...] | None:
+    """The order of an array's axes in memory, from the one with the longest strides on; None for C order."""
+    if type(x) is not np.ndarray or x.ndim < 2 or x.flags.c_contiguous:
+        return None
+    order = tuple(sorted(range(x.ndim), key=lambda k: -abs(x.strides[k])))
+    return order if order != tuple(range(x.ndim)) else None
+
+
 class Draft(Graph):
     """A graph without values, in which each node knows whether it may warn.
 
     Its last `proofs` outputs are no results of the function, but truths that must hold for the others to be right.
     """
 
-    __slots__ = ("proofs", "quiet")
+    __slots__ = ("orders", "proofs", "quiet")
 
     def __init__(self) -> None:
         super().__init__()
         self.quiet: list[bool] = []
+        self.orders: list[tuple[int, ...] | None] = []
         self.proofs = 0
 
     def add(
@@ -39,23 +60,25 @@ class Draft(Graph):
         params: dict[str, Any] | None,
         shape: Any,
         dtype: Any,
-        like: tuple[tuple[str, ...], Any, bool],
+        like: Origin,
     ) -> int:
-        """Append one node; `like` is the scope, the user's line and the quietness of the one that it comes from."""
+        """Append one node; `like` is what it has from the one that it comes from."""
         self.ops.append(op)
         self.inputs.append(inputs)
         self.literals.append(literals)
         self.params.append(params)
         self.shapes.append(shape)
         self.dtypes.append(dtype)
-        self.scopes.append(like[0])
-        self.lines.append(like[1])
-        self.quiet.append(like[2])
+        self.scopes.append(like.scope)
+        self.lines.append(like.line)
+        self.quiet.append(like.quiet)
+        fits = like.order is not None and len(like.order) == len(shape) and type(shape[0]) is int
+        self.orders.append(like.order if fits else None)
         return len(self.ops) - 1
 
-    def origin(self, i: int) -> tuple[tuple[str, ...], Any, bool]:
+    def origin(self, i: int) -> Origin:
         """Where node i comes from: what :meth:`add` takes as `like`."""
-        return self.scopes[i], self.lines[i], self.quiet[i]
+        return Origin(self.scopes[i], self.lines[i], self.quiet[i], self.orders[i])
 
 
 class Known:
@@ -254,7 +277,8 @@ class Recorder(Trace):
         )
         if still_weak:
             y = Weak(y.item())
-        index = draft.add(op, inputs, literals, params, y.shape, y.dtype, (SCOPE.get(), line, quiet))
+        like = Origin(SCOPE.get(), line, quiet, order_of(y))
+        index = draft.add(op, inputs, literals, params, y.shape, y.dtype, like)
         if type(y) is Weak:
             self.weak.add(index)
         return self._tensor(y, index)

@@ -20,10 +20,10 @@ import optree
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
-from ..randomness import random_state
+from ..randomness import DRAWING, random_state
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
-from .draft import Draft, Recorder, nbytes
+from .draft import Draft, Origin, Recorder, nbytes
 from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
 from .surroundings import Place, moved, surroundings
@@ -34,10 +34,6 @@ KEPT = 64
 
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
-
-
-DRAWING = frozenset(("logm",))
-"""Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
 
 
 KNOWN = {**PASSES, **ASKED_FOR}
@@ -68,6 +64,7 @@ class Compiled:
 
     def __init__(self, recorded: Draft, tree: Any, fixed: list[Any], passes: tuple[str, ...]) -> None:
         self._recorded, self._tree, self._fixed, self.passes = recorded, tree, fixed, passes
+        self._whole = all(x is _RESULT for x in fixed)
         self._draft = recorded
         for name in passes:
             self._draft = KNOWN[name](self._draft)
@@ -82,7 +79,7 @@ class Compiled:
 
     @property
     def history(self) -> list[tuple[str, Graph]]:
-        """The graph as it was recorded, and after each pass: (name, graph) pairs, to be printed, counted and drawn."""
+        """The graph as it was recorded and after each pass, as (name, graph) pairs to be printed, counted and drawn."""
         draft = self._recorded
         found: list[tuple[str, Graph]] = [("record", draft)]
         for name in self.passes:
@@ -101,7 +98,21 @@ class Compiled:
         return self._program.memory
 
     def cost(self) -> Cost:
-        """What one run does, counted from the graph."""
+        """What one run does, counted from the graph.
+
+        Returns
+        -------
+        Cost
+            A named tuple: ``operations``, ``elements``, ``bytes`` and ``peak``, in bytes too.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).cost().operations
+        2
+        """
         draft = self._draft
         operations = elements = moved = 0
         for i, op in enumerate(draft.ops):
@@ -115,7 +126,25 @@ class Compiled:
         return Cost(operations, elements, moved, memory.arena + memory.results)
 
     def run(self, arrays: Sequence[Any]) -> Any:
-        """The function's result for these arguments, in its own containers."""
+        """The function's result for these arguments, in its own containers.
+
+        Parameters
+        ----------
+        arrays : sequence of arrays
+            The leaves of the arguments, in order, of the shapes and dtypes that were compiled for.
+
+        Returns
+        -------
+        array, or container of arrays
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).run([np.array([1.0, 2.0, 3.0])])
+        np.float64(14.0)
+        """
         results = self._program(arrays)
         if self._proofs:
             if not all(results[-self._proofs :]):
@@ -123,8 +152,10 @@ class Compiled:
             del results[-self._proofs :]
         if self._tree is None:
             return results[0]
-        given = iter(results)
-        return optree.tree_unflatten(self._tree, [next(given) if x is _RESULT else x for x in self._fixed])
+        if not self._whole:
+            given = iter(results)
+            results = [next(given) if x is _RESULT else x for x in self._fixed]
+        return self._tree.unflatten(results)
 
     def _with_guards(self) -> Compiled:
         """The same without the pass that leaves out guards: for arguments at which something is not finite."""
@@ -147,7 +178,10 @@ class _Recent(NamedTuple):
 
 
 class Jit:
-    """A function that is compiled when it is first called with arguments of a new signature. Made by :func:`jit`."""
+    """A function that is compiled when it is first called with arguments of a new signature.
+
+    Made by :func:`autodiff.jit`.
+    """
 
     def __init__(
         self, f: Callable[..., Any], argnums: tuple[int, ...], argnames: frozenset[str], passes: tuple[str, ...]
@@ -188,10 +222,30 @@ class Jit:
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
         """Compile for these arguments and return what became of the function, without running it.
 
+        Parameters
+        ----------
+        *args, **kwargs
+            As for a call; arrays count by shape and dtype.
+
+        Returns
+        -------
+        Compiled
+
         Raises
         ------
         LeakError
             Where the function cannot be compiled, or an argument belongs to a function that is being traced.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> print(square.lower(np.ones(3)).source.strip())
+        def program(x0, b0):
+            multiply(x0, x0, b0)
+            v1 = add_reduce(b0, None)
+            return [v1]
         """
         key, arrays = self._signature(args, kwargs)
         with self._lock:
@@ -208,7 +262,21 @@ class Jit:
         return program
 
     def clear(self) -> None:
-        """Forget all programs, and the memory that they keep between runs."""
+        """Forget all programs, and the memory that they keep between runs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square(np.ones(3))
+        np.float64(3.0)
+        >>> square
+        <jit <lambda>: 1 programs>
+        >>> square.clear()
+        >>> square
+        <jit <lambda>: 0 programs>
+        """
         self._recent = None
         self._programs.clear()
         self._surroundings.clear()
@@ -582,7 +650,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
-    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, ((), None, True))
+    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
     return _RESULT
 
@@ -625,9 +693,9 @@ def jit(
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
     passes : sequence of str
-        The passes to run, in order; by default all that keep results to rounding. With ``("reassociate",
-        *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may be lost. See
-        :mod:`autodiff.compiler.passes`.
+        The passes to run, in order; by default all that keep results to rounding: see :data:`autodiff.compiler.PASSES`.
+        With ``("reassociate", *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may
+        be lost.
 
     Returns
     -------

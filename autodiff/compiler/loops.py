@@ -1,9 +1,9 @@
 """Loops in the text of a program: what repeats line for line is written, and compiled by Python, once.
 
 An unrolled loop of ten thousand steps is ten thousand times the same few lines with other memory in them. They are put
-back into a ``for`` whose variables run over that memory, and over constants; where a variable names the same thing in
-every round it is left as it is. Each round is letter for letter what stood there, so nothing has to be proved about
-how the rounds hang together.
+back into a ``for`` whose variables run over that memory, over constants and positions; where a variable names the same
+thing in every round it is left as it is. Each round is letter for letter what stood there, so nothing has to be proved
+about how the rounds hang together.
 """
 
 from __future__ import annotations
@@ -27,14 +27,18 @@ SAVED = 16
 WINDOW = 4
 """So many lines in a row, found again, suggest how long a round is."""
 
-_NAME = re.compile(r"\b[bc]\d+\b")
+_NAME = re.compile(r"\b[bc]\d+\b|(?<=\[)\d+(?=[\],])")
+"""What may change from round to round: memory, a constant, the first position of an index."""
 
 Line = tuple[str, bool, Any]
 """Text, whether NumPy's warnings are off, and the user's line."""
 
 
 class Loop(NamedTuple):
-    """Lines that are carried out in rounds: `names` has for each variable what it stands for, round by round."""
+    """Lines that are carried out in rounds: `names` has for each variable what it stands for, round by round.
+
+    That is the name of memory or of a constant, or the digits of a position in an index.
+    """
 
     lines: list[Line]
     rounds: int

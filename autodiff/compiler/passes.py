@@ -80,7 +80,7 @@ def trust(draft: Draft) -> Draft:
     new = rewritten(draft, change)
     for i in _must_be_finite(draft):
         v, truth = place[i], np.dtype(bool)
-        like = (*draft.origin(i)[:2], True)
+        like = draft.origin(i)._replace(quiet=True, order=None)
         tests = new.add(finite[0], (v,), (None,), None, new.shapes[v], truth, like)
         new.outputs.append(new.add(finite[1], (tests, LITERAL), (None, True), None, (), truth, like))
         new.proofs += 1
@@ -175,16 +175,21 @@ def simplify(draft: Draft) -> Draft:
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
     ) -> Any:
         facts = FACTS.get(op.name)
-        if facts is None or not inputs or (params and op.name not in SETTINGS) or all(v == LITERAL for v in inputs):
+        if facts is None or (params and op.name not in SETTINGS) or inputs == (LITERAL,):
             return None
         site = Site(new, op, inputs, literals, params, old, i)
-        return next((place for fact in facts if (place := fact(site)) is not None), None)
+        for fact in facts:
+            if (place := fact(site)) is not None:
+                return place
+        return None
 
     return rewritten(draft, change)
 
 
 def sums(draft: Draft) -> Draft:
     """A product in place of the sum, or the mean, of a number that broadcasting repeats: rounded once, not n times."""
+    if OPERATIONS["broadcast_to"] not in draft.ops:
+        return draft
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
@@ -296,8 +301,10 @@ def schedule(draft: Draft) -> Draft:
     done = bytearray(n)
     order: list[int] = []
 
-    def frees(i: int) -> bool:
-        return sum(size[v] for v in distinct[i] if readers[v] == 1 and draft.ops[v] is not INPUT) >= size[i]
+    def pays(w: int, after: int) -> bool:
+        """Whether node w frees as much as it takes; more where NumPy's warnings would have to be turned off for it."""
+        freed = sum(size[v] for v in distinct[w] if readers[v] == 1 and draft.ops[v] is not INPUT)
+        return freed > size[w] or (freed == size[w] and (draft.quiet[after] or not draft.quiet[w]))
 
     for first in range(n):
         ready = [first]
@@ -321,7 +328,7 @@ def schedule(draft: Draft) -> Draft:
                     candidates.append(w)
             ready.extend(
                 w for w in reversed(candidates)
-                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and frees(w)
+                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and pays(w, i)
             )
     return reordered(draft, order)
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
-from ..rules import add_at, is_basic
+from ..rules import add_at, gives_number, is_basic
 from ..sweep import GUARD, RULE
 from ..threads import threads
-from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
+from .arena import Blocks, Memory, Part, arrays, inverse, laid_out, own, own_unless_new
 from .draft import ARITHMETIC, Draft, key_of, nbytes, weak_nodes
 from .facts import uniform
 from .loops import Loop, rolled, written
@@ -54,12 +54,14 @@ class Program:
         self.root = list(range(n))  # the node that owns the memory that a node looks at
         self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
         self.weak = weak_nodes(draft)
+        self.orders = [_order(draft, i) for i in range(n)]  # in which the axes lie in memory, None for C order
         self.results = set(draft.outputs)
         self.units = units(draft)
         self.at = [0] * n  # the unit that a node stands in
         for number, (unit, _) in enumerate(self.units):
             for i in unit:
                 self.at[i] = number
+        self.read = list(self.at)  # for each node the last unit whose text names it
         self.last = self._last_uses()  # for each node that owns memory the last unit that reads it
         self.fresh = bytearray(n)
         self.owned: set[int] = set()  # results whose memory was made for them
@@ -74,8 +76,7 @@ class Program:
         self.tiles: list[Tile] = []
         self._dying: list[list[int]] = [[] for _ in range(len(self.units) + 1)]
         for v, number in enumerate(self.last):
-            if self.root[v] == v:
-                self._dying[number].append(v)
+            self._dying[number if self.root[v] == v else self.read[v]].append(v)
         for number, (unit, grouped) in enumerate(self.units):
             if grouped:
                 self._group(unit)
@@ -95,21 +96,25 @@ class Program:
                 for v in inputs:
                     if v != LITERAL:
                         last[self.root[v]] = max(last[self.root[v]], self.at[i])
+                        self.read[v] = max(self.read[v], self.at[i])
                 if (
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
                     and not (op.name in RESHAPES and not self.lies_in_order(inputs[0]))
-                    and not (op.name == "getitem" and not draft.shapes[i])  # a number, read anew in each run
+                    and not _is_number(draft, i)  # which is read anew in each run
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
-            last[self.root[i]] = len(self.units)
+            last[self.root[i]] = self.read[i] = len(self.units)
         return last
 
     def _bury(self, number: int, i: int) -> None:
         """What nothing reads after this unit gives its memory back."""
         for v in self._dying[number]:
-            if self.part[v] >= 0:
+            if self.root[v] != v:  # a view: the name alone
+                if self.part[v] < 0 and self.name[v][:1] == "v":
+                    self.slots.append(self.name[v])
+            elif self.part[v] >= 0:
                 if self.parts[self.part[v]].block >= 0:
                     self.blocks.give(self.parts[self.part[v]].block)
             elif self.name[v][:1] == "v":
@@ -184,7 +189,7 @@ class Program:
             self._dying[self.at[i]].remove(reuse)
         else:
             block = self.blocks.take(math.prod(shape) * dtype.itemsize)
-        return self.part_of(i, Part(block, shape, dtype))
+        return self.part_of(i, Part(block, shape, dtype, self.orders[i]))
 
     def part_of(self, i: int, part: Part) -> str:
         """Let node i lie in this part of the arena; its name."""
@@ -209,7 +214,7 @@ class Program:
             self._view(i, op.name, params)
         elif isinstance(op.forward, np.ufunc) and not params and not op.results:
             self._ufunc(i, op)
-        elif op.name == "getitem" and not draft.shapes[i] and is_basic(params["index"]):
+        elif _is_number(draft, i) and is_basic(params["index"]):
             text = f"{self.argument(i, 0)}[{index_text(params['index'], self)}]"
             self.name[i] = self._variable()
             self.line(f"{self.name[i]} = {text}", i)
@@ -238,15 +243,15 @@ class Program:
             self.name[i] = variable = self._variable()
             self.line(f"{variable} = {text.format(self.name[v])}", i)
             return
-        self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
+        self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, None, self.part[v], text, function))
 
-    def lies_in_order(self, v: int) -> bool:
-        """Whether a node's elements lie in C order, without gaps: it may be reshaped without a copy."""
+    def lies_in_order(self, v: int, order: tuple[int, ...] | None = None) -> bool:
+        """Whether a node's elements lie in C order, or in this one, without gaps: it may be looked at as one row."""
         while self.root[v] != v:
-            if self.draft.ops[v].name not in RESHAPES:
+            if self.draft.ops[v].name not in RESHAPES or order is not None:
                 return False
             v = self.draft.inputs[v][0]
-        return self.draft.ops[v] is not INPUT
+        return self.draft.ops[v] is not INPUT and self.orders[v] == order
 
     def memory_for(self, i: int, reuse: int = LITERAL) -> str:
         """The name of memory for node i that is written into: an array of its own for results, else a buffer."""
@@ -255,8 +260,12 @@ class Program:
         else:
             self.name[i] = self._variable()
             self.owned.add(i)
-            shape, dtype = self.draft.shapes[i], self.constant(self.draft.dtypes[i])
-            self.line(f"{self.name[i]} = empty({shape}, {dtype})", i)
+            shape, dtype, order = self.draft.shapes[i], self.constant(self.draft.dtypes[i]), self.orders[i]
+            if order is None:
+                self.line(f"{self.name[i]} = empty({shape}, {dtype})", i)
+            else:
+                turned = f"empty({tuple(shape[k] for k in order)}, {dtype}).transpose{inverse(order)}"
+                self.line(f"{self.name[i]} = {turned}", i)
         return self.name[i]
 
     def _ufunc(self, i: int, op: Any) -> None:
@@ -296,6 +305,7 @@ class Program:
             if (
                 v != LITERAL and self.root[v] == v and self.part[v] >= 0 and self.last[v] == self.at[i]
                 and draft.shapes[v] == draft.shapes[i] and draft.dtypes[v] == draft.dtypes[i]
+                and self.orders[v] == self.orders[i]
                 and all(w in (v, LITERAL) or self.root[w] != v for w in draft.inputs[i])
             ):  # fmt: skip
                 return v
@@ -418,7 +428,13 @@ class Program:
         """Memory for one run at a time: what the program takes after its arguments."""
         made = arrays(self.blocks.sizes, self.parts)
         scratch = [
-            [tuple(np.empty((tile.step, *row), dtype) for row, dtype in tile.scratch) for _ in range(threads())]
+            [
+                tuple(
+                    laid_out(np.empty(tile.step * math.prod(row), dtype), (tile.step, *row), order)
+                    for row, dtype, order in tile.scratch
+                )
+                for _ in range(threads())
+            ]
             for tile in self.tiles
         ]
         rounds = [
@@ -428,7 +444,9 @@ class Program:
         return [made[k] for k in self.needed] + scratch + rounds
 
     def _named(self, name: str, made: list[Any]) -> Any:
-        """What a variable of a loop stands for in one round: a part of the arena, or a constant."""
+        """What a variable of a loop stands for in one round: a part of the arena, a constant, a position."""
+        if name.isdigit():
+            return int(name)
         return made[int(name[1:])] if name[0] == "b" else self.constants[name]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
@@ -461,3 +479,15 @@ class Program:
         """What one run takes."""
         results = sum(nbytes(self.draft, i) for i in set(self.draft.outputs))
         return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
+
+
+def _is_number(draft: Draft, i: int) -> bool:
+    """Whether a node is one element of an array, read as a number."""
+    return draft.ops[i].name == "getitem" and not draft.shapes[i] and gives_number((draft.params[i] or {})["index"])
+
+
+def _order(draft: Draft, i: int) -> tuple[int, ...] | None:
+    """The order in which the axes of a node lie in memory: as they lay eagerly, where its operation can write so."""
+    op = draft.ops[i]
+    free = op.name not in WRITERS and getattr(op.forward, "signature", None) is None
+    return draft.orders[i] if free else None

@@ -234,7 +234,13 @@ class Tile:
     def __init__(self, program: Any, found: list[int], number: int) -> None:
         self.program, self.draft = program, program.draft
         self.found, self.members = found, set(found)
-        self.flat = is_flat(self.draft, found) and all(map(self._lies_flat, found))
+        orders = {program.orders[i] for i in found if self.draft.shapes[i]}
+        self.order = orders.pop() if len(orders) == 1 else None  # of all its arrays, where they are looked at as rows
+        self.flat = not orders and is_flat(self.draft, found) and all(map(self._lies_flat, found))
+        if not self.flat:  # rows are cut along the first axis
+            for i in found:
+                if program.orders[i] is not None and program.orders[i][0] != 0:
+                    program.orders[i] = None
         first = next(i for i in found if self.draft.ops[i].kind in POINTWISE)
         self.rows = math.prod(self.draft.shapes[first]) if self.flat else self.draft.shapes[first][0]
         shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in POINTWISE]
@@ -245,7 +251,7 @@ class Tile:
         self.lines: list[tuple[str, int]] = []  # the text, the node
         self.given: dict[tuple[str, bool], str] = {}  # expression outside, whether it is cut: name inside
         self.cut: list[str] = []  # the names inside that are cut into rows
-        self.scratch: list[tuple[tuple[int, ...], Any]] = []
+        self.scratch: list[tuple[tuple[int, ...], Any, tuple[int, ...] | None]] = []
         self.free: dict[Any, list[int]] = {}
         self.at: dict[int, str] = {}
         self.slot: dict[int, int] = {}
@@ -268,7 +274,7 @@ class Tile:
         """Whether what node i reads from outside may be looked at as one row, without a copy; arguments mostly may."""
         return all(
             v == LITERAL or v in self.members or not self.draft.shapes[v] or self.draft.ops[v] is INPUT
-            or self.program.lies_in_order(v)
+            or self.program.lies_in_order(v, self.order)
             for v in self.draft.inputs[i]
         )  # fmt: skip
 
@@ -284,6 +290,10 @@ class Tile:
                 self.cut.append(name)
         return name
 
+    def _as_row(self, array: str) -> str:
+        """The text for an array of a flat group as one row, in the order in which it lies."""
+        return f"{array}.reshape(-1)" if self.order is None else f"{array}.transpose{self.order}.reshape(-1)"
+
     def _argument(self, i: int, k: int) -> str:
         v = self.draft.inputs[i][k]
         op, x = self.draft.ops[i], self.draft.literals[i][k]
@@ -298,7 +308,7 @@ class Tile:
             return self.at[v]
         given = self.draft.shapes[v] if v != LITERAL else np.shape(x)
         if self.flat:
-            return self._name(f"{text}.reshape(-1)", True) if given else self._name(text, False)
+            return self._name(self._as_row(text), True) if given else self._name(text, False)
         pointwise = op.kind in POINTWISE
         rows = bool(given) and given[0] == self.rows and (not pointwise or len(given) == len(self.draft.shapes[i]))
         if op.name == "gather":
@@ -347,9 +357,10 @@ class Tile:
         """Where the rows of node i go: into its array where it is read outside, else into a scratch array."""
         if self.outside(i):
             array = self.program.memory_for(i)
-            self.at[i] = self._name(f"{array}.reshape(-1)" if self.flat else array, True)
+            self.at[i] = self._name(self._as_row(array) if self.flat else array, True)
             return self.at[i]
-        key = (() if self.flat else self.draft.shapes[i][1:], self.draft.dtypes[i])
+        order = None if self.flat else self.program.orders[i]
+        key = (() if self.flat else self.draft.shapes[i][1:], self.draft.dtypes[i], order)
         free = self.free.get(key)
         if free:
             number = free.pop()

@@ -16,7 +16,7 @@ from ..threads import spread
 POINTS = 1 << 15
 """Elements of a formula, each of whose few steps makes an array of its own."""
 
-ROWS = 1 << 17
+ROWS = 1 << 18
 """Elements of rows along which sums are taken, with few arrays beside them."""
 
 

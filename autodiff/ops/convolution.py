@@ -27,7 +27,7 @@ Three = tuple[int, int, int]
 BLOCK = 8
 """How many results along W are taken together where there are few channels."""
 
-CACHE = 2**20
+CACHE = 2**19
 """Bytes of results that are computed together there."""
 
 THIN = 16
@@ -36,8 +36,8 @@ THIN = 16
 SMALL = 10**6
 """Multiplications up to which one product a row of x is faster than one for all: BLAS then copies nothing."""
 
-PIECE = 2**20
-"""Elements of windows and results that are computed together where there are many channels: what the cache holds."""
+PIECE = 2**17
+"""Elements of windows and results; n² times as many are taken in n pieces, which share the threads."""
 
 LONG = 8
 """Results in a row of x from which on that pays: the call of BLAS for each row has its price."""
@@ -149,8 +149,10 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
 
 def _each_cut(part: Any, x: Any, grid: Grid, kernel: Three, out: Three, width: int) -> list[Any]:
     """What ``part(rows of the result along H, their own grid)`` returns, in order; large ones share the threads."""
-    size = out[0] * x.shape[0] * grid.groups * out[2] * width * kernel[0]
-    step = max(1, PIECE // max(1, size))
+    size = math.prod(out) * x.shape[0] * grid.groups * width
+    if size < PIECE:
+        return [part(slice(None), grid)]
+    step = -(-out[1] // min(out[1], math.isqrt(size // PIECE)))  # the more pieces, the more is copied twice
     starts = range(0, out[1], step)
     found: list[Any] = [None] * len(starts)
     before, stride, span = grid.padding[1][0], grid.stride[1], grid.dilation[1] * (kernel[1] - 1) + 1
@@ -163,7 +165,7 @@ def _each_cut(part: Any, x: Any, grid: Grid, kernel: Three, out: Three, width: i
         padding = (grid.padding[0], (first, behind), grid.padding[2])
         found[number] = part(slice(start, stop), grid._replace(padding=padding))
 
-    spread(run, len(starts), size * out[1] * kernel[1])
+    spread(run, len(starts), size * kernel[1])
     return found
 
 

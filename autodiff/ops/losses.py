@@ -215,6 +215,10 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
         Real numbers, of one shape.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
+
     Raises
     ------
     DtypeError
@@ -245,6 +249,10 @@ def mae(prediction: Any, target: Any, reduction: str = "mean") -> Any:
         Of one shape.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
+
     Raises
     ------
     ShapeError
@@ -272,6 +280,10 @@ def huber(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "me
     delta : float
         Positive; with inf it is half the squared error everywhere.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
 
     Raises
     ------
@@ -307,6 +319,10 @@ def hinge(scores: Any, labels: Any, reduction: str = "mean") -> Any:
     labels : array_like
         −1 or 1, in the shape of the scores.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the scores
 
     Raises
     ------
@@ -411,6 +427,10 @@ def nll(
         Rows with this label cost nothing, and the mean is taken over the others; over none at all it is 0.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array in the shape of the log probabilities without `axis`
+
     Raises
     ------
     DtypeError, LabelError
@@ -443,6 +463,10 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     targets : array_like
         From 0 to 1, in the shape of the logits.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the logits
 
     Raises
     ------
@@ -479,6 +503,12 @@ def kl_divergence(
         Along which the probabilities stand.
     reduction : {"mean", "sum", "none"}
         Over what is left.
+    log_targets : bool
+        Whether the targets are log p.
+
+    Returns
+    -------
+    number, or with "none" an array in the shape of the predictions without `axis`
 
     Raises
     ------

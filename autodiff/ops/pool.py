@@ -289,6 +289,10 @@ def max_pool(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
     padding : int, tuple of int, tuple of pairs, "valid" or "same"
         What is put around x: elements lower than any. "same" gives ⌈n / stride⌉ windows.
 
+    Returns
+    -------
+    array with as many axes as x
+
     Examples
     --------
     >>> import numpy as np
@@ -312,6 +316,10 @@ def avg_pool(x: Any, kernel: Any, stride: Any = None, padding: Any = 0, *, count
         As in :func:`max_pool`; padding is zeros.
     count_include_pad : bool
         Whether the padding counts among the elements of a window; if not, the mean is that of what lies in x.
+
+    Returns
+    -------
+    array with as many axes as x
 
     Examples
     --------

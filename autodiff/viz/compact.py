@@ -11,7 +11,6 @@ import json
 import linecache
 import math
 import re
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..graph import Graph
 from .face import ordinary
 from .insight import insight
 from .layout import Layout
-from .lettering import clean
+from .lettering import clean, file_name
 from .options import Options
 from .picture import document, finite
 from .scene import lay_out, measure
@@ -157,7 +156,7 @@ def _full(name: str) -> list[str]:
 def _line(file: str, number: int, lines: dict[Any, int], texts: Texts) -> int:
     """The number of a line of the user's: its file's name, its number, and what stands there."""
     said = linecache.getline(file, number).strip()
-    return lines.setdefault((texts(PurePath(file).name), number, texts(said, 120)), len(lines))
+    return lines.setdefault((texts(file_name(file)), number, texts(said, 120)), len(lines))
 
 
 def _numbers(s: dict[str, Any] | None) -> Any:

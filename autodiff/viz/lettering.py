@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import PurePath
 
 # Advance widths of a wide sans serif face, in hundredths of the font size, from " " to "~". Narrower faces fit as well.
 _ASCII = (
@@ -31,6 +32,12 @@ def width(text: str, size: float, bold: bool = False) -> float:
         else:
             total += 40 if sign in "·⟨⟩ı‖" else 84
     return total / 100 * size * (BOLD if bold else 1.0) * HINTED
+
+
+def file_name(path: str) -> str:
+    """The name of a source file without its folder; "cell" for a notebook's, whose own name is a number."""
+    file = PurePath(path)
+    return "cell" if file.parent.name.startswith("ipykernel_") else file.name
 
 
 def clean(text: object, limit: int = 48) -> str:

@@ -17,13 +17,14 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import compare, curves, pictures, plots
 from .engines import ENGINES, OURS, installed
 from .figures import figures
 from .memory import ROWS, Probes, probe_all
-from .page import Findings, markdown, memory_cells, page, score, time_cells
+from .page import IDLE, Findings, markdown, memory_cells, page, score, time_cells
 from .timing import Row, measure
 from .workloads import Workload
 
@@ -62,6 +63,8 @@ def quick(rows: Sequence[Workload], rounds: int, baseline: Path, save: bool) -> 
     """Ours and by hand, and what changed since the baseline."""
     engines = ["numpy by hand", *OURS]
     found: list[Row] = []
+    if load() > IDLE:
+        print(f"the machine is not idle: its load is {load():.1f}, and differences may be others' work")
     print(" | ".join(("workload", *engines)))
     for work in rows:
         found.append(measure(work, engines, rounds))
@@ -75,12 +78,16 @@ def quick(rows: Sequence[Workload], rounds: int, baseline: Path, save: bool) -> 
         compare.save(found, baseline)
 
 
+def load() -> float:
+    """How many processes wanted a processor in the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
 def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequence[str]) -> Findings:
     """All parts that were asked for, printed as they come."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     names = given.engines.split(",") if given.engines else installed()
     engines = [e for e in installed() if e in ("numpy by hand", *OURS, *names)]
-    found = Findings(engines, load=load)
+    found = Findings(engines, load=load())
     rounds = given.rounds or 5
     with tempfile.TemporaryDirectory(prefix="autodiff-benchmarks-") as cache:
         env = {"TORCHINDUCTOR_CACHE_DIR": cache}  # begun empty, so that first calls compile; the rows find it filled
@@ -110,9 +117,16 @@ def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequen
 def probed(engines: Sequence[str], rows: Sequence[Workload], patience: float, env: dict[str, str]) -> Probes:
     """First calls and memory of every row, an engine after the other."""
     probes: Probes = {}
-    for engine in engines:
+
+    def look(engine: str) -> None:
         print(f"first calls and memory: {engine}", flush=True)
         probes[engine] = probe_all(engine, rows, patience, env)
+
+    with ThreadPoolExecutor(2) as two:  # of these no time is told
+        list(two.map(look, [e for e in engines if not ENGINES[e].compiles]))
+    for engine in engines:
+        if ENGINES[engine].compiles:
+            look(engine)
     found = Findings(engines, probes=probes)
     print(" | ".join(("MiB", *engines)))
     for work in rows if engines else ():

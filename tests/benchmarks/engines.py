@@ -19,6 +19,7 @@ Run = Callable[[], tuple[Any, tuple[Any, ...]]]
 
 OURS = ("autodiff", "autodiff jit")
 UNWRITTEN = "the row is not written for it"
+UNROLLED = "thousands of operations one by one, which it does not compile in bearable time and memory"
 
 
 class UnableError(Exception):
@@ -125,6 +126,8 @@ def torch_compiled(work: Workload, args: tuple[Any, ...]) -> Run:
     """PyTorch under ``torch.compile``, which needs a C++ compiler on the machine."""
     import torch as th
 
+    if work.unrolled:
+        raise UnableError(UNROLLED)
     warnings.filterwarnings("ignore", module="torch")  # it warns of itself while it compiles
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     th.compiler.reset()  # one row's programs do not count against the next one's
@@ -148,6 +151,8 @@ def jax(work: Workload, args: tuple[Any, ...]) -> Run:
     """JAX under jit."""
     import jax as jx
 
+    if work.unrolled:
+        raise UnableError(UNROLLED)
     jx.config.update("jax_enable_x64", True)
     arrays = [jx.numpy.asarray(x) for x in args]
     each = jx.value_and_grad(lambda *xs: work.f(jx.numpy, *xs), work.wanted)

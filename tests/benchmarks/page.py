@@ -15,6 +15,8 @@ from .timing import Row
 
 LEVEL = 1.03
 """Two engines within this factor share their place: repeated runs of one table differ by as much."""
+IDLE = 0.5
+"""Load up to which a machine counts as idle."""
 MIB = 2**20
 FLOOR = 0.1
 """MiB below which memory is not told apart: a page of the system here and there."""
@@ -132,7 +134,7 @@ def _head(found: Findings) -> list[str]:
     busy = (
         f" The machine was not idle (load {found.load:.1f} at the start): engines whose threads wait for one another "
         "look slower than they are."
-        if found.load > 0.5
+        if found.load > IDLE
         else ""
     )
     absent = [e for e in ENGINES if e not in found.engines]
@@ -144,7 +146,7 @@ def _head(found: Findings) -> list[str]:
         "round. The first engine that runs a row gives milliseconds, the others multiples of it; in parentheses the "
         f"first call, which compiles.{busy}",
     ]
-    return [*parts, f"Not installed here: {', '.join(absent)}."] if absent else parts
+    return [*parts, f"Not measured here: {', '.join(absent)}."] if absent else parts
 
 
 def page(found: Findings) -> str:

@@ -87,6 +87,12 @@ def test_a_row_is_only_run_by_engines_that_have_its_function():
     assert engines.runner("autodiff jit", only._replace(engines=("autodiff",)), (np.ones(2),))
 
 
+@pytest.mark.parametrize("engine", [name for name in engines.installed() if name in ("jax", "torch compiled")])
+def test_peers_that_compile_are_kept_from_what_would_take_all_memory(engine):
+    with pytest.raises(UnableError, match="one by one"):
+        engines.runner(engine, SQUARES._replace(unrolled=True), (np.ones(2),))
+
+
 def test_gradients_of_examples_are_those_of_a_loop():
     each = Workload(
         "each", lambda rng: (rng.standard_normal((5, 3)), rng.standard_normal(3)),
@@ -323,7 +329,7 @@ def test_the_page_says_what_limits_a_row_only_where_it_is_missed(monkeypatch):
     assert engines.UNWRITTEN not in text
     assert "| missed | 3000 ms | 0.33 × | – |" in text
     assert "| unknown | 2000 ms | – | 0.50 × (1.2 s) |" in text
-    assert "Not installed here: numpy by hand, autodiff jit, autograd, torch compiled, mygrad." in text
+    assert "Not measured here: numpy by hand, autodiff jit, autograd, torch compiled, mygrad." in text
     assert "## Peak memory" not in text
 
 

@@ -26,6 +26,7 @@ class Workload(NamedTuple):
     tolerance: float = 1e-9
     repeats: int = 10
     engines: tuple[str, ...] | None = None  # those that have its functions; None for all
+    unrolled: bool = False  # thousands of operations one by one: peers compile them in minutes and tens of gigabytes
     mapped: tuple[int, ...] = ()  # arguments whose rows are examples: value and gradients are wanted for each
 
 
@@ -266,10 +267,12 @@ WORKLOADS = (
         attention, tuple(range(1, 9)), repeats=5,
     ),
     Workload(
-        "one vector read by 3000 operations", lambda rng: (rng.standard_normal(1000),), fan_out, (0,), repeats=2,
+        "one vector read by 3000 operations", lambda rng: (rng.standard_normal(1000),), fan_out, (0,),
+        repeats=2, unrolled=True,
     ),
     Workload(
-        "4000 scalar reads x[i] of 4000 numbers", lambda rng: (rng.standard_normal(4000),), reads, (0,), repeats=2,
+        "4000 scalar reads x[i] of 4000 numbers", lambda rng: (rng.standard_normal(4000),), reads, (0,),
+        repeats=2, unrolled=True,
     ),
     Workload(
         "Gaussian-process likelihood, n = 300", gaussian_process_arguments, gaussian_process, (0, 1),

@@ -38,7 +38,9 @@ def same(got, want):
     assert np.asarray(got).dtype == np.asarray(want).dtype
 
 
-@pytest.mark.parametrize("x", [BOOLS, INTS, INTS.astype(np.int8), np.abs(INTS).astype(np.uint16)], ids=str)
+@pytest.mark.parametrize(
+    "x", [BOOLS, INTS, INTS.astype(np.int8), np.abs(INTS).astype(np.uint16)], ids=lambda x: x.dtype.name
+)
 @pytest.mark.parametrize("name", CORNERS)
 def test_bools_and_whole_numbers_as_numpy(name, x):
     f = CORNERS[name]

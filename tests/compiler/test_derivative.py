@@ -235,6 +235,21 @@ def test_a_picture_shows_what_is_inside():
     assert np.array_equal(ad.flow(ad.jit(loss))(X, W)["x"], ad.flow(loss)(X, W)["x"])
 
 
+def test_a_pullback_that_is_batched_compiled_or_differentiated():
+    def f(x):
+        return np.tanh(W @ x) * x
+
+    (y, mine), (want, theirs) = ad.vjp(ad.jit(f), X), ad.vjp(f, X)
+    np.testing.assert_allclose(y, want, rtol=1e-15)
+    seeds = np.eye(3)
+    for transform in (
+        lambda pull: ad.vmap(pull)(seeds), lambda pull: ad.jit(pull)(seeds[0]), lambda pull: pull(seeds[1]),
+        lambda pull: (ad.jacobian(lambda s: pull(s)[0])(seeds[0]),),
+        lambda pull: (ad.grad(lambda s: np.sum(pull(s)[0] ** 2))(seeds[2]),),
+    ):  # fmt: skip
+        np.testing.assert_allclose(transform(mine)[0], transform(theirs)[0], rtol=1e-12, atol=1e-14)
+
+
 def test_errors_are_those_of_the_function():
     with pytest.raises(LeakError, match="truth"):
         ad.grad(ad.jit(lambda x: np.sum(x) if np.sum(x) > 0 else -np.sum(x)))(X)

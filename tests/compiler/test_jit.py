@@ -71,6 +71,23 @@ def test_numbers_of_pythons_stay_weak():
     np.testing.assert_array_equal(got, step(w, 0.1))
 
 
+def test_a_users_operation_gets_numbers_as_numbers():
+    seen = []
+
+    @ad.primitive
+    def power(x, n):
+        seen.append((isinstance(n, float), n**2 + math.sqrt(n)))
+        return x**n
+
+    power.defvjp(lambda d, y, x, n: d * n * x ** (n - 1), lambda d, y, x, n: np.sum(d * y * np.log(x)))
+    slopes = ad.grad(lambda x, n: np.sum(power(x, n)), argnums=(0, 1))
+    x = np.array([1.0, 2.0])
+    for one, two in zip(ad.jit(slopes)(x, 3.0), slopes(x, 3.0), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert len(seen) == 3  # recorded, run, and eager
+    assert set(seen) == {(True, 9 + math.sqrt(3.0))}
+
+
 def test_nested_containers_in_and_out():
     rng = np.random.default_rng(0)
     params = {"w": rng.standard_normal((3, 2)), "b": np.zeros(2)}

@@ -52,7 +52,7 @@ def test_a_loop_says_letter_for_letter_what_stood_there(seed, always):
         for _ in range(rounds):
             for kind, quiet in shape:
                 b, c = rng.integers(0, 5, 2)
-                lines.append((f"f{kind}_(b{b}, x1, c{c}, v{kind})", quiet, ("file", kind)))
+                lines.append((f"f{kind}_(b{b}, x1[{b}, 3], c{c}, v{kind}[{c}])", quiet, ("file", kind)))
     items = rolled(lines)
     assert unrolled(items) == lines
     assert len(items) < len(lines)
@@ -117,6 +117,22 @@ def test_numbers_are_locals_and_loop_where_no_sweep_keeps_them(always):
     assert "for _ in range(" in program.source
     assert program.run([X]) == f(X)
     np.testing.assert_array_equal(ad.jit(ad.grad(f))(X), ad.grad(f)(X))  # each value has a name of its own
+
+
+def test_positions_run_with_the_rounds(always):
+    def f(x, w):
+        h = np.zeros(5)
+        for t in range(40):
+            h = np.tanh(h * w + x[t]) + x[t, 2]
+        return h
+
+    x = np.random.default_rng(0).standard_normal((40, 5))
+    program = ad.jit(f).lower(x, W)
+    assert len(program.source.splitlines()) < 20
+    np.testing.assert_array_equal(program.run([x, W]), f(x, W))
+    g = ad.grad(lambda x, w: np.sum(f(x, w)), (0, 1))
+    for got, want in zip(ad.jit(g)(x, W), g(x, W), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
 
 
 def test_a_long_program_is_no_longer_to_read_than_a_short_one():

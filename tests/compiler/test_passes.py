@@ -408,3 +408,26 @@ def test_one_factorisation_of_a_matrix(f, columns, n):
         np.testing.assert_allclose(value, wanted, rtol=1e-10)
         for g, w in zip(got, want, strict=True):
             np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-9)
+
+
+# -- order -------------------------------------------------------------------------------------------------------------
+
+
+def steps_of_a_chain(x, w):
+    for _ in range(20):
+        x = np.tanh(x) * w * 1.01 + 0.01
+    return np.sum(x)
+
+
+def steps_over_a_sequence(x, w):
+    h = np.zeros(3)
+    for k in range(20):
+        h = np.tanh(h * w + np.outer(x[k % 3], w) @ h)
+    return np.sum(h)
+
+
+@pytest.mark.parametrize("f", [steps_of_a_chain, steps_over_a_sequence])
+def test_warnings_are_turned_off_once_and_not_in_every_step(f):
+    """A slope in the place of the value that it is made of frees nothing, and would turn warnings off and on again."""
+    program = lowered(ad.value_and_grad(f), (np.linspace(-1, 1, 3), np.ones(3)))
+    assert program.source.count("with errstate") == 1

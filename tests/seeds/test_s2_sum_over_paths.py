@@ -106,6 +106,26 @@ def test_figure_1_counts_of_both_modes(rule_calls):
     assert (forward, reverse) == (10, 7)  # five edges lie above each input; seven edges lie above both
 
 
+def test_both_sweeps_tell_each_edge_that_they_pass():
+    graph = ad.trace(wide)(1.0, 1.1, 1.2)
+    up = []
+    for v in graph.arguments:
+        tangents(graph, graph.values, {v: np.float64(1.0)}, visit=lambda *edge: up.append(edge))
+    down = []
+    deltas(graph, graph.values, {graph.outputs[0]: np.float64(1.0)}, visit=lambda *edge: down.append(edge))
+    assert sorted(down) == sorted(graph.edges)
+    assert set(up) == set(graph.edges)
+    shared = [(i, w, k) for i, w, k in graph.edges if i in (graph.node("c").index, graph.node("d").index)]
+    assert [up.count(edge) for edge in shared] == [3, 3]  # once a sweep
+
+
+def test_a_sweep_of_tangents_tells_no_edge_that_has_no_derivative():
+    graph = ad.trace(lambda x: np.where(x > 0, x, 0.0) * np.sign(x))(2.0)
+    passed = []
+    tangents(graph, graph.values, {graph.arguments[0]: np.float64(1.0)}, visit=lambda *edge: passed.append(edge))
+    assert [graph.ops[w].name for _, w, _ in passed] == ["where", "multiply"]
+
+
 # -- figure 2: a fully connected net of 2-4-4-3 ----------------------------------------------------------------------
 
 SIZES = (2, 4, 4, 3)

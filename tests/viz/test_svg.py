@@ -100,6 +100,15 @@ def test_notebooks_get_a_picture_without_style_sheets():
     assert "10.5" in bundle["text/plain"]
 
 
+def test_a_line_of_a_cell_is_not_told_by_the_number_that_names_its_file():
+    namespace = {}
+    exec(compile("def f(x):\n    return x * x", "/tmp/ipykernel_17/2927061543.py", "exec"), namespace)
+    for form in ("svg", "html"):
+        drawn = picture(ad.flow(namespace["f"])(2.0), form)
+        assert "2927061543" not in drawn
+    assert "\ncell:2\n" in picture(ad.flow(namespace["f"])(2.0))
+
+
 def test_a_graph_that_is_too_large_for_a_notebook_is_a_table():
     assert set(ad.flow(nets.chain)(1.0, 3000)._repr_mimebundle_()) == {"text/plain"}
 
