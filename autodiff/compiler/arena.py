@@ -94,6 +94,8 @@ def own(x: Any) -> Any:
     return np.array(x)[()]
 
 
-def own_unless_new(x: Any, *arguments: Any) -> Any:
+def own_unless_new(x: Any, *others: Any) -> Any:
     """A result of a function that may hand out what it was given: a copy unless the array is its own."""
-    return x if x.base is None and not any(x is given for given in arguments) else np.array(x)
+    if getattr(x, "base", None) is not None or any(x is y or getattr(y, "base", None) is x for y in others):
+        return np.array(x)
+    return x

@@ -137,7 +137,11 @@ def fold(draft: Draft) -> Draft:
 
 
 def share(draft: Draft) -> Draft:
-    """One node for all that compute the same thing from the same things."""
+    """One node for all that compute the same thing from the same things.
+
+    Sums, and products of real numbers, have the same bits in either order. Not so products of complex ones, of which
+    one of two products is rounded; nor maximum, which of 0.0 and -0.0 gives back the one or the other.
+    """
     seen: dict[Any, int] = {}
 
     def change(
@@ -145,7 +149,8 @@ def share(draft: Draft) -> Draft:
     ) -> Any:
         if op in ENDS or op is RULE or op is GUARD or op.user:
             return None
-        if len(inputs) == 2 and op.name in COMMUTATIVE and inputs[0] > inputs[1] and params is None:
+        commutes = op.name == "add" or (op.name == "multiply" and old.dtypes[i].kind != "c")
+        if commutes and inputs[0] > inputs[1] and params is None:
             inputs, literals = inputs[::-1], literals[::-1]
         key = (
             op, inputs, old.dtypes[i], tuple(map(key_of, literals)) if LITERAL in inputs else None,
@@ -159,9 +164,6 @@ def share(draft: Draft) -> Draft:
 
     return rewritten(draft, change)
 
-
-COMMUTATIVE = frozenset(("add", "multiply"))
-"""The same bits in either order; not maximum, which of 0.0 and -0.0 gives back the one or the other."""
 
 # -- simplify ----------------------------------------------------------------------------------------------------------
 

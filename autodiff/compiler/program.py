@@ -412,7 +412,7 @@ class Program:
             weak = op is INPUT and draft.params[root] and root == i
             if not weak and (op in (INPUT, CONSTANT) or root in taken):
                 text = f"own({text})"
-            elif draft.shapes[i] and root not in self.owned:
+            elif (draft.shapes[i] or root in self.behind) and root not in self.owned:
                 behind = self.behind.get(root, set())
                 others = [self.name[j] for j in draft.outputs if j != i and self._memory_of(j) & behind]
                 text = f"own_unless_new({', '.join([text, *self.heads, *others])})"

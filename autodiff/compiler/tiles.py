@@ -180,9 +180,9 @@ def _rows(draft: Draft, i: int) -> tuple[int, bool]:
 
 def _of_whole_rows(draft: Draft, i: int) -> bool:
     """Whether a gather reads whole rows of a table: row r of it needs one place, and all of the table."""
-    places = draft.inputs[i][1]
+    places, index = draft.inputs[i][1], (draft.params[i] or {})["index"]
     return bool(
-        (draft.params[i] or {})["index"] == ("place",) and places != LITERAL and len(draft.shapes[places]) == 1
+        len(index) == 1 and places != LITERAL and len(draft.shapes[places]) == 1
         and np.can_cast(draft.dtypes[places], np.intp)
     )  # fmt: skip
 
@@ -337,8 +337,11 @@ class Tile:
             self.lines.append((f'{args[0]}.take({args[1]}, 0, {self._target(i)}, "{mode}")', i))
         elif op.name == "where":
             target = self._target(i)
+            v, x = draft.inputs[i][0], draft.literals[i][0]
+            kind = (draft.dtypes[v] if v != LITERAL else np.asarray(x).dtype).kind
+            condition = args[0] if kind == "b" else f"{args[0]} != 0"
             self.lines.append((f"copyto({target}, {args[2]})", i))  # not where an argument lay: see _bury
-            self.lines.append((f"copyto({target}, {args[1]}, where={args[0]})", i))
+            self.lines.append((f"copyto({target}, {args[1]}, where={condition})", i))
         else:
             function = self.program.function(op.forward, op.name)
             settings = [f"{key}={self.program.constant(value)}" for key, value in params.items()]

@@ -145,10 +145,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
         raise ValueError("x must be a one-dimensional array or sequence.")
     n, dtype = len(x) if N is None else N, np.promote_types(x.dtype, int)
     x = x.astype(dtype, copy=False)
-    factors = np.concatenate(
-        [np.ones((len(x), min(n, 1)), dtype), np.broadcast_to(x[:, None], (len(x), max(n - 1, 0)))], axis=1
-    )
-    powers = np.cumprod(factors, axis=1)
+    positive = np.cumprod(np.broadcast_to(x[:, None], (len(x), max(n - 1, 0))), axis=1)
+    powers = np.concatenate([np.ones((len(x), min(n, 1)), dtype), positive], axis=1)  # 1·inf is nan in complex numbers
     return powers if increasing else np.flip(powers, 1)
 
 

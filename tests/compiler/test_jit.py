@@ -385,6 +385,8 @@ def test_what_a_tensor_says_is_not_hidden_by_numpy():
     lambda x: np.zeros(3) + np.sum(x), lambda x: np.arange(3.0), lambda x: (x, x),
     lambda x: (np.exp(x), np.real(np.exp(x))), lambda x: (np.real(np.exp(x)), np.exp(x)),
     lambda x: (lambda y: (y.real, y.imag, y, y.real))(np.exp(1j * x)), lambda x: tuple(np.split(np.exp(x), 3, 1)),
+    lambda x: (lambda y: (y[:, :1], np.squeeze(y[:1, ::3])))(np.exp(x)), lambda x: np.squeeze((x * 2)[:1, ::3]),
+    lambda x: (lambda y: (y[:], np.real(y)))(np.exp(x)), lambda x: (lambda y: (np.real(y), y.T))(np.exp(x)),
     lambda x: (lambda y: (y, np.real(np.real(y)), np.einsum("ij->ji", y)))(np.exp(x)),
 ])  # fmt: skip
 def test_results_share_memory_with_nothing(f):

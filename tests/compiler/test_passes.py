@@ -166,12 +166,14 @@ def test_no_bit_is_lost_at_the_edges(f, x):
     lambda z: z - complex(0.0, -0.0), lambda z: z - np.complex128(-0.0), lambda z: z - np.zeros_like(z),
     lambda z: np.negative(-z), lambda z: (-z) * (-z[::-1]), lambda z: (-z) / (-z[::-1]), lambda z: z - (-z),
     lambda z: -(2.5 * z), lambda z: 2.0 * (4.0 * z), lambda z: np.conj(np.conj(z)), lambda z: z.real * 1.0,
-    lambda z: z.real - 0j,
+    lambda z: z.real - 0j, lambda z: (z * z + 1) * z, lambda z: z * (z + 1), lambda z: np.polyval([1.0, 2.0, 3.0], z),
+    lambda z: np.vander(z, 4), lambda z: z[0] * (z + 1) + (z + 1) * z[0],
 ])  # fmt: skip
 def test_no_bit_is_lost_at_the_edges_of_complex_numbers(f):
     parts = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e308, 5e-324])
     z = np.repeat(parts, len(parts)).astype(complex)
     z.imag = np.tile(parts, len(parts))
+    z = np.append(z, np.random.default_rng(0).standard_normal((90, 2)) @ [1, 1j])
     with np.errstate(all="ignore"):
         want, got = f(z), ad.jit(f)(z)
     for a, b in ((got.real, want.real), (got.imag, want.imag)):

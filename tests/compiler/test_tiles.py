@@ -51,6 +51,16 @@ CASES = {
         lambda x, y: np.tanh(x.T) + y, lambda: (RNG.standard_normal((300, 500)), RNG.standard_normal((500, 300)))
     ),
     "reversed": (lambda x: np.tanh(x[::-1]) * x, lambda: [RNG.standard_normal(N)]),
+    "where with numbers for a condition": (
+        lambda x, n: np.where(n, x, 0.5) * x + np.where(x - 1.0, n, x),
+        lambda: (RNG.standard_normal(N), RNG.integers(-1, 2, N)),
+    ),
+    "where with numbers that are known": (
+        lambda x: np.where(np.arange(N) % 3, np.tanh(x), x) * 2.0, lambda: [RNG.standard_normal(N)]
+    ),
+    "positions along an axis": (
+        lambda x: np.take_along_axis(x, np.argsort(x, axis=-1), axis=-1) * x, lambda: [RNG.standard_normal((300, 400))]
+    ),
     "its own real part": (
         lambda x: (lambda w: np.where(x > 1, w, 0.0) * 2.0 + w)(np.real(x * x)), lambda: [RNG.standard_normal(N)]
     ),
