@@ -9,7 +9,7 @@ PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
 PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types bench demo pictures notebooks ops docs size ci
+.PHONY: help check test lint types bench demo pictures notebooks ops docs site size ci
 
 help:      ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -26,13 +26,13 @@ lint:      ## ruff
 types:     ## mypy --strict
 	$(PYTHON) -m mypy
 
-bench:     ## the benchmarks, alone on the machine: no workers
-	$(PYTEST) tests/benchmarks --benchmark-only
+bench:     ## a quick look at the benchmarks, against a saved baseline; SAVE=1 makes it the baseline
+	$(PYTHON) -m tests.benchmarks --quick $(if $(SAVE),--save)
 
 demo:      ## the demo, into autodiff-demo/
 	$(PYTHON) -m autodiff demo
 
-pictures:  ## rewrite the golden pictures and that of the README, then show what changed
+pictures:  ## rewrite the golden pictures and those of the documents, then show what changed
 	$(PYTHON) -m pytest --rewrite-golden --ignore=tests/test_notebooks.py
 	$(PYTHON) docs/make_pictures.py
 	git --no-pager diff --stat
@@ -49,6 +49,9 @@ ops:       ## regenerate docs/operations.md and docs/edges.md; written aside fir
 
 docs:      ## run every block of the documents, follow every link
 	$(PYTEST) -q tests/test_documents.py
+
+site:      ## the documentation as a site, into site/; needs the extra docs
+	$(PYTHON) -m sphinx -q -W --keep-going -j auto -b html docs site
 
 size:      ## lines of each module that are neither blank nor only a comment
 	@find autodiff -name '*.py' | sort | xargs awk '!/^[ \t]*(#|$$)/ { n[FILENAME]++; all++ } \

@@ -2,12 +2,13 @@
 
 from . import compiler, errors, nn, numpy, ops, testing, viz
 from .batching import vmap
-from .compiler import jit, set_threads
+from .compiler import jit
 from .flows import GradientFlow
 from .graph import Graph, Node, check
 from .op import Op
 from .primitives import primitive
 from .tensor import Tensor
+from .threads import set_threads
 from .training import watch
 from .transforms import (
     checkpoint,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .errors import DtypeError, LostHistoryError, NotScalarError, SeedError, message
+from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
 from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare, still
 from .sweep import deltas, tangents
@@ -21,6 +21,8 @@ from .tensor import Tensor
 
 
 def _has_derivative(x: Any) -> bool:
+    if type(x) is np.ndarray:
+        return x.dtype.kind in "fc"
     if isinstance(x, (np.ndarray, np.generic)):
         return x.dtype.kind in "fc" and is_bare(x)
     return isinstance(x, (float, complex)) or (isinstance(x, Traced) and x.value.dtype.kind in "fc")
@@ -47,7 +49,10 @@ def _describe(x: Any) -> tuple[str, str]:
         return f"a {type(x).__name__}", "pass np.asarray(x): what a subclass adds to an array would be lost on the way"
     dtype = getattr(x, "dtype", None)
     if dtype is None:
-        return f"a {type(x).__name__}", "pass a float, an array of floats, or a dict, list or tuple of those"
+        return f"a {type(x).__name__}", (
+            "pass a float, an array of floats, or a dict, list or tuple of those"
+            + (f"; or {registered(type(x).__name__)}" if isinstance(getattr(x, "__dict__", None), dict) else "")
+        )
     if dtype.kind in "iub":
         if np.ndim(x) == 0:
             return f"the {dtype} {x}", f"pass {float(x)!r}"
@@ -107,21 +112,7 @@ def owned(x: Any) -> Any:
     """An array that no one else can write into, or a tensor object that no one else can let stand for another node."""
     if isinstance(x, Traced):
         return still(x)
-    return x.copy(order="K") if isinstance(x, np.ndarray) else x
-
-
-def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
-    try:
-        return f(*args, **kwargs)
-    except ValueError as error:
-        if not isinstance(error.__cause__, LostHistoryError):
-            raise
-        said = error.__cause__.with_traceback(error.__traceback__)
-    try:
-        raise said
-    finally:
-        del said  # this frame is in its traceback: a cycle otherwise
+    return x.copy("K") if isinstance(x, np.ndarray) else x
 
 
 def _strip(tree: Any, trace: Trace) -> Any:
@@ -201,7 +192,7 @@ class Call:
             given[n] = x
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            out = _called(self.f, given, kwargs)
+            out = unhidden(self.f, given, kwargs)
             if has_aux:
                 out, aux = _two(out, self.f)
                 self.aux = _strip(aux, trace)
@@ -304,7 +295,7 @@ def scalar_seed(call: Call) -> list[Any]:
             )
         )
     y = call.out[0]
-    shape = np.shape(y)
+    shape = y.shape if hasattr(y, "shape") else np.shape(y)
     if shape != ():
         raise NotScalarError(
             message(
@@ -318,7 +309,8 @@ def scalar_seed(call: Call) -> list[Any]:
         raise NotScalarError(
             message(f"grad: {f} returned a {type(y).__name__}", "a gradient belongs to one real number", "return one")
         )
-    if np.iscomplexobj(y):
+    dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    if dtype.kind == "c":
         raise NotScalarError(
             message(
                 f"grad: {f} returned a complex number",
@@ -326,7 +318,7 @@ def scalar_seed(call: Call) -> list[Any]:
                 "take its real part: for a holomorphic f, grad(lambda z: np.real(f(z))) is f′(z)",
             )
         )
-    return [np.ones((), y.dtype)[()] if hasattr(y, "dtype") else 1.0]
+    return [dtype.type(1) if hasattr(y, "dtype") else 1.0]
 
 
 def seeds(call: Call, given: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """One class a mistake: what happened, where, why, and what to type instead.
 
-Every message has the same four parts, built by :func:`message`. The line named in it is the user's own: the innermost
+Every message has the same four parts, built by ``message``. The line named in it is the user's own: the innermost
 frame outside this package, outside NumPy and outside SciPy.
 """
 
@@ -11,8 +11,9 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
+from typing import Any
 
 import numpy
 
@@ -61,6 +62,14 @@ def message(what: str, why: str, instead: str) -> str:
     line = user_line()
     where = f"\n  where:   {line}" if line else ""
     return f"{what}{where}\n  why:     {why}\n  instead: {instead}"
+
+
+def registered(name: str) -> str:
+    """What to type that makes a class a container, of whose arrays one can ask for derivatives."""
+    return (
+        f"make {name} a container: optree.register_pytree_node({name}, lambda x: ((x.w, x.b), None), "
+        f'lambda _, parts: {name}(*parts), namespace="autodiff")'
+    )
 
 
 class AutodiffError(Exception):
@@ -125,13 +134,15 @@ class ViewWriteError(AutodiffError, TypeError):
     """A write would, in NumPy, have shown through another live tensor (a view, or the base of one)."""
 
 
-class LeakError(AutodiffError, TypeError):
+class LeakError(AutodiffError, RuntimeError):
     """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
 
     Or a function of one example asked for it inside of `vmap`, where it has one value for each example.
 
     Wrong: ``jit(lambda x: x if x > 0 else -x)``. Right: ``jit(lambda x: np.where(x > 0, x, -x))``, or an argument that
     is static: ``jit(f, static_argnums=1)``; inside of `vmap` one that is left out: ``vmap(f, in_axes=(0, None))``.
+
+    No TypeError: where NumPy asks for a length or an axis it would put a message of its own in the place of one.
     """
 
 
@@ -147,7 +158,7 @@ class ClosedTraceError(AutodiffError, RuntimeError):
 
 
 class GraphError(AutodiffError, ValueError):
-    """A graph breaks one of its own rules; raised by ``check(graph)``."""
+    """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values."""
 
 
 class LoadError(AutodiffError, ValueError):
@@ -181,6 +192,20 @@ class CommandError(AutodiffError):
     """The command line was asked for something that it cannot do; told in one paragraph and exit code 2."""
 
 
+def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if not isinstance(error.__cause__, (LostHistoryError, LeakError)):
+            raise
+        said = error.__cause__.with_traceback(error.__traceback__)
+    try:
+        raise said
+    finally:
+        del said  # this frame is in its traceback: a cycle otherwise
+
+
 class DegenerateWarning(UserWarning):
     """A derivative does not exist at this point, because what was differentiated is not determined by its input there.
 
@@ -189,6 +214,13 @@ class DegenerateWarning(UserWarning):
     what the message says.
 
     Wrong: ``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``. Right: a function that no choice of basis changes.
+    """
+
+
+class BatchWarning(UserWarning):
+    """A function of one example does what was probably not meant: it draws the same numbers for all of them.
+
+    Wrong: ``vmap(lambda x: x + np.random.rand())``. Right: ``vmap(lambda x, noise: x + noise)``.
     """
 
 

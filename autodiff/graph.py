@@ -92,7 +92,7 @@ class Node:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Every argument by position: a Node, or the literal itself."""
+        """Every argument by position, a Node or the literal itself."""
         return tuple(
             value if i == LITERAL else Node(self.graph, i)
             for i, value in zip(self.graph.inputs[self.index], self.graph.literals[self.index], strict=True)
@@ -100,7 +100,7 @@ class Node:
 
     @property
     def consumers(self) -> list[tuple[Node, int]]:
-        """The output set: (w, k) for each node w that has this one as argument number k."""
+        """The output set, (w, k) for each node w that has this one as argument number k."""
         return [(Node(self.graph, w), k) for w, k in self.graph.consumers[self.index]]
 
     @property
@@ -253,7 +253,7 @@ class Graph:
 
     @property
     def consumers(self) -> list[list[tuple[int, int]]]:
-        """out(v) for every node v: its (w, k) pairs in order of computation. Built once, when first asked for."""
+        """For every node v its output set out(v), as (w, k) pairs in order of computation. Built when asked for."""
         if self._consumers is None or len(self._consumers) != len(self.ops):
             table: list[list[tuple[int, int]]] = [[] for _ in self.ops]
             for w, inputs in enumerate(self.inputs):
@@ -274,10 +274,26 @@ class Graph:
     def node(self, key: int | str | Node) -> Node:
         """The node with this number or name.
 
+        Parameters
+        ----------
+        key : int, str or Node
+            A negative number counts from the end.
+
+        Returns
+        -------
+        Node
+
         Raises
         ------
         UnknownNameError
             Where nothing bears the name, and the message lists the nearest ones, or where several nodes do.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> graph = ad.trace(lambda x: ad.name(x * x, "square"))(3.0)
+        >>> graph.node("square").value, graph.node(0).label
+        (np.float64(9.0), 'x')
         """
         if isinstance(key, Node):
             key = key.index
@@ -342,6 +358,20 @@ class Graph:
         Returns
         -------
         autodiff.GradientFlow
+
+        Raises
+        ------
+        SeedError
+            Where a seed's shape or dtype is not that of its output, or is missing for an array.
+        GraphError
+            Where the graph has no values.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> graph = ad.trace(lambda x: x * x)(3.0)
+        >>> graph.backward()["x"], graph.backward(seed=10.0)["x"]
+        (np.float64(6.0), np.float64(60.0))
         """
         assert Graph.backward_hook is not None, "autodiff.flows fills this hook when it is imported"
         return Graph.backward_hook(self, seed)
@@ -360,11 +390,43 @@ class Graph:
         ------
         GraphError
             Where the graph holds what a file cannot: a checkpointed part, or a setting that is not plain data.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "g.json")
+        >>> graph = ad.trace(lambda x: x * x)(3.0)
+        >>> graph.save(path)
+        >>> ad.Graph.load(path) == graph
+        True
         """
         write(path, *self.stored(values=values))
 
     def stored(self, *, values: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-        """What :meth:`save` writes: a document of plain data, and its arrays by the keys that stand in it."""
+        """What :meth:`save` writes: a document of plain data, and its arrays by the keys that stand in it.
+
+        Parameters
+        ----------
+        values : bool
+            Whether the table of values is part of it.
+
+        Returns
+        -------
+        document, arrays
+
+        Raises
+        ------
+        GraphError
+            As :meth:`save`.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> document, arrays = ad.trace(lambda x: x * x)(3.0).stored(values=False)
+        >>> [node["op"] for node in document["nodes"]]
+        ['input', 'multiply']
+        """
         names = {id(op): name for name, op in OPERATIONS.items()}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for op in self.ops:
@@ -407,18 +469,61 @@ class Graph:
     def load(cls, path: str | os.PathLike[str]) -> Graph:
         """Read what :meth:`save` wrote. The graph is checked; nothing in the file is executed.
 
+        Parameters
+        ----------
+        path : path
+            The JSON file; its arrays lie beside it.
+
+        Returns
+        -------
+        Graph
+
         Raises
         ------
         LoadError
             Where the files are not a graph, name an operation that is not registered here, or break a graph's rules.
         FileNotFoundError
             Where one of the two files is not there.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "g.json")
+        >>> graph = ad.trace(lambda x: x * x)(3.0)
+        >>> graph.save(path)
+        >>> ad.Graph.load(path) == graph
+        True
         """
         return cls.restored(path, *read(path, FORMAT, VERSION))
 
     @classmethod
     def restored(cls, path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[str, Any]) -> Graph:
-        """The graph of what :meth:`stored` returned, read from `path`."""
+        """The graph of what :meth:`stored` returned, read from `path`.
+
+        Parameters
+        ----------
+        path : path
+            What errors name; nothing is read.
+        document, arrays : dict
+            The two that :meth:`stored` returned.
+
+        Returns
+        -------
+        Graph
+
+        Raises
+        ------
+        LoadError
+            As :meth:`load`.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> graph = ad.trace(lambda x: x * x)(3.0)
+        >>> ad.Graph.restored("memory", *graph.stored()) == graph
+        True
+        """
         graph = cls()
         try:
             graph.title = str(document["title"])
@@ -461,12 +566,44 @@ class Graph:
             )
 
     def draw(self, path: Any, **options: Any) -> Any:
-        """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for formats and options."""
+        """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for the errors.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix names the format: svg, png, pdf, html, dot, json, txt.
+        **options
+            See :class:`~autodiff.viz.options.Options`.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> ad.trace(lambda x: x * x)(3.0).draw(os.path.join(tempfile.mkdtemp(), "square.svg")).name
+        'square.svg'
+        """
         assert Graph.draw_hook is not None, "autodiff.viz fills this hook when it is imported"
         return Graph.draw_hook(self, path, **options)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
-        """A MultiDiGraph: nodes by number, edges keyed by argument position, everything known as attributes."""
+        """A MultiDiGraph: nodes by number, edges keyed by argument position, everything known as attributes.
+
+        Returns
+        -------
+        networkx.MultiDiGraph
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> found = ad.trace(lambda x: x * x)(3.0).to_networkx()
+        >>> list(found.edges(keys=True)), found.nodes[1]["op"]
+        ([(0, 1, 0), (0, 1, 1)], 'multiply')
+        """
         drawn = networkx.MultiDiGraph(title=self.title, arguments=list(self.arguments), outputs=list(self.outputs))
         for node in self.nodes:
             drawn.add_node(
@@ -521,6 +658,13 @@ def printable(text: str, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def setting(value: Any) -> str:
+    """A setting of a call as text; a function by its name, because its address differs from run to run."""
+    if callable(value) and not isinstance(value, type):
+        return str(getattr(value, "__name__", type(value).__name__))
+    return repr(value)
+
+
 def cell(value: Any, width: int = 34) -> str:
     """One value in one cell of a table: short arrays in full, long ones by shape and range."""
     if value is None:
@@ -553,7 +697,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
     for i in shown:
         if count > limit and i == count - limit // 2:
             rows.append(("…", f"{count - len(shown)} more") + ("",) * (len(head) - 2))
-        settings = ", ".join(f"{k}={v!r}" for k, v in (graph.params[i] or {}).items())
+        settings = ", ".join(f"{k}={setting(v)}" for k, v in (graph.params[i] or {}).items())
         rows.append(
             (
                 str(i),
@@ -575,11 +719,34 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
 def check(graph: Graph) -> Graph:
     """Hold a graph against its own rules, and return it.
 
+    Parameters
+    ----------
+    graph : Graph
+
+    Returns
+    -------
+    Graph
+        The same.
+
     Raises
     ------
     GraphError
         Naming the node and the rule: columns of one length, inputs computed before their users, an argument for every
         position the operation takes, shapes and dtypes that match the values, ends that exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> graph = ad.trace(lambda x: 2.0 * x)(1.0)
+    >>> ad.check(graph)
+    <graph of <lambda>: 2 nodes, 1 edges, 1 outputs>
+    >>> graph.outputs = [2]
+    >>> ad.check(graph)
+    Traceback (most recent call last):
+    ...
+    autodiff.errors.GraphError: output 2 is not a node of the graph
+    ...
     """
     count = len(graph.ops)
 

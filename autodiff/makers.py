@@ -45,7 +45,27 @@ class Example(NamedTuple):
 
 
 def at(*shapes: Any, draw: Any = None, **params: Any) -> Example:
-    """An example in one line: ``at((3, 4), axis=0)``."""
+    """An example in one line: ``at((3, 4), axis=0)``.
+
+    Parameters
+    ----------
+    *shapes : tuple of int
+        The shape of each array argument.
+    draw : callable or tuple of them, optional
+        ``draw(rng, shape)`` returns the array that is used; a tuple gives one for each argument.
+    **params
+        The settings of the call.
+
+    Returns
+    -------
+    Example
+
+    Examples
+    --------
+    >>> from autodiff.testing import at
+    >>> at((3, 4), axis=0)
+    Example(shapes=((3, 4),), params={'axis': 0}, draw=None)
+    """
     return Example(shapes, params, draw)
 
 
@@ -92,7 +112,8 @@ def _accepted(rules: Iterable[Rule | None]) -> frozenset[str]:
 def _enter(op: Op) -> Op:
     """Register an operation, and let NumPy's functions lead to it."""
     register(op)
-    if op.kind == "elementwise" and isinstance(op.forward, np.ufunc) and not op.accepts and None not in op.vjps:
+    short = op.kind in ("elementwise", "bilinear") and not op.accepts and None not in op.vjps
+    if short and isinstance(op.forward, np.ufunc):
         if op.arity == 1:
             op.call = unary_path(op)
         elif op.arity == 2:
@@ -109,14 +130,24 @@ def _name(forward: Callable[..., Any], name: str | None) -> str:
     return name or forward.__name__
 
 
+def is_finite(x: Any) -> bool:
+    """Whether no element is inf or nan; where a function is being compiled nobody knows, and it is not.
+
+    The sum of squares takes one call of BLAS, which warns of no overflow; where it is finite every element is.
+    """
+    if type(x) is np.ndarray:
+        line = x.ravel("K")
+        return bool(abs(np.vdot(line, line)) < np.inf) or bool(np.isfinite(x).all())
+    return surely(np.isfinite(x).all())
+
+
 def where_reached(term: Any, reached: Callable[[], Any]) -> Any:
     """A term with a true zero where it is not finite and no δ but zeros reached it.
 
     What is finite stays: a zero times a number is a zero already, and still depends on its δ. `reached` is asked only
     where there is something that is not finite.
     """
-    finite = np.isfinite(term)
-    return term if surely(finite.all()) else np.where(finite | reached(), term, np.zeros((), term.dtype))
+    return term if is_finite(term) else np.where(np.isfinite(term) | reached(), term, np.zeros((), term.dtype))
 
 
 def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
@@ -126,7 +157,7 @@ def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[A
     """
     if type(term) is np.ndarray or isinstance(term, np.generic) or term.dtype.kind == "c":
         return where_reached(term, lambda: d != 0)
-    if surely(np.isfinite(term).all()):
+    if is_finite(term):
         return term
     slope = rule(np.ones_like(d), y, *args, **params)
     still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), np.zeros((), term.dtype))
@@ -144,7 +175,7 @@ def guard_bilinear(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[An
     The sum is taken again over the finite part of the other operand; an element keeps its inf or nan only if one of
     its products has a non-zero d.
     """
-    if surely(np.isfinite(term).all()):
+    if is_finite(term):
         return term
     other = args[1 - k]
     bad = ~np.isfinite(other)

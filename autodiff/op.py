@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -28,7 +30,7 @@ from .errors import (
     user_frame,
 )
 from .graph import LITERAL, OPERATIONS, Graph, Values
-from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, reads
+from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, Stand, gives_number, reads
 
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
@@ -107,7 +109,7 @@ def plain(x: Any) -> Any:
     return x
 
 
-def _recorders(x: Any) -> Iterator[Trace]:
+def recorders(x: Any) -> Iterator[Trace]:
     """The traces that a tensor belongs to, from the innermost one outwards."""
     while isinstance(x, Traced):
         yield x.recorder
@@ -116,17 +118,17 @@ def _recorders(x: Any) -> Iterator[Trace]:
 
 def is_unknown(x: Any) -> bool:
     """Whether a tensor has no one value: only the running of a compiled program will tell it, or it is many."""
-    return any(trace.compiling or trace.batching for trace in _recorders(x))
+    return any(trace.compiling or trace.batching for trace in recorders(x))
 
 
 def is_compiled(x: Any) -> bool:
     """Whether a tensor's value is one that only the running of a compiled program will tell."""
-    return any(trace.compiling for trace in _recorders(x))
+    return any(trace.compiling for trace in recorders(x))
 
 
 def is_batched(x: Any) -> bool:
     """Whether a tensor stands for one array of each example of a batch."""
-    return any(trace.batching for trace in _recorders(x))
+    return any(trace.batching for trace in recorders(x))
 
 
 def every(x: Any) -> Any:
@@ -149,6 +151,8 @@ def surely(x: Any) -> bool:
 
 def leak(what: str, x: Any) -> LeakError:
     """The error for a decision that depends on a value which is not known, or not one."""
+    called = _numpy_function()
+    what = f"{called}: {what.removeprefix('if, while, and, or, not: ')}" if called else what
     if is_batched(x):
         return LeakError(
             message(
@@ -158,14 +162,45 @@ def leak(what: str, x: Any) -> LeakError:
                 "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
             )
         )
+    names = _depends_on(x)
+    on = f"; it depends on {', '.join(names)}" if names else ""
+    which = ", ".join(dict.fromkeys(name.partition("[")[0] for name in names)) or "the argument that it depends on"
     return LeakError(
         message(
             f"{what} ({x.dtype}{list(x.shape)}) was asked for while the function was being compiled",
-            "a compiled program runs on other values; what is decided on this one would be built into it",
-            "choose with np.where(condition, a, b); make the argument that it depends on static: "
+            f"a compiled program runs on other values; what is decided on this one would be built into it{on}",
+            f"choose with np.where(condition, a, b); make {which} static, where that is a number: "
             "ad.jit(f, static_argnums=…); or leave this function eager",
         )
     )
+
+
+def _numpy_function() -> str | None:
+    """The function of NumPy that the user called, where one is running."""
+    frame, outermost = user_frame(), None
+    inner = sys._getframe(1)
+    while inner is not None and inner is not frame:
+        if inner.f_code.co_name == "__array_function__":
+            outermost = inner.f_locals.get("function", outermost)
+        inner = inner.f_back  # type: ignore[assignment]
+    module = getattr(outermost, "__module__", None) or "numpy"
+    return None if outermost is None else f"{module.replace('numpy', 'np', 1)}.{outermost.__name__}"
+
+
+def _depends_on(x: Any) -> list[str]:
+    """The arguments of the function that is being compiled on which a tensor depends, as far as they have names."""
+    while isinstance(x, Traced) and not x.recorder.compiling:
+        x = x.value.array if x.recorder.batching else x.value
+    names = getattr(x.recorder, "called", ()) if isinstance(x, Traced) else ()
+    if not names or x.index < 0:
+        return []
+    graph = x.recorder.graph
+    seen, waiting = {x.index}, [x.index]
+    while waiting:
+        new = {v for v in graph.inputs[waiting.pop()] if v != LITERAL} - seen
+        seen |= new
+        waiting += new
+    return [name for i, name in zip(graph.arguments, names, strict=False) if i in seen]
 
 
 Tensor: type[Traced] = Traced
@@ -209,13 +244,15 @@ class Op:
         Whether the result may share memory with the first argument, as NumPy's does.
     masks : bool
         Whether its vjp makes exact zeros where a branch was not taken; upstream rules then never form 0·inf.
+    inlined : bool
+        Whether a function that is being compiled takes in what it computes, node by node, instead of the operation.
     guard : callable or None
         ``guard(term, rule, k, d, y, args, params)``: the same term with a true zero where d is zero.
     """
 
     __slots__ = (
         "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard",
-        "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
+        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
         "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
@@ -244,13 +281,14 @@ class Op:
         numpy: tuple[Any, ...] = (),
         note: str = "",
         user: bool = False,
+        inlined: bool = False,
     ) -> None:
         self.name, self.kind, self.forward, self.arity = name, kind, forward, arity
         self.vjps, self.joint, self.jvps = vjps, joint, jvps
         self.accepts, self.signature, self.defaults = accepts, signature, defaults or {}
         self.results, self.view, self.masks, self.guard = results, view, masks, guard
         self.formulas, self.examples, self.smooth, self.edges = formulas, examples, smooth, edges
-        self.numpy, self.note, self.user = numpy, note, user
+        self.numpy, self.note, self.user, self.inlined = numpy, note, user, inlined
         self.flat = kind == "flat"
         self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
         self.readings = self._readings(reading)
@@ -272,9 +310,12 @@ class Op:
 
     def plan(self, inputs: tuple[int, ...]) -> Plan:
         """What to keep of a call in which these arguments are nodes and the others literals."""
-        active = tuple(i != LITERAL for i in inputs)
-        plan = self.plans.get(active)
+        pattern = 1
+        for i in inputs:
+            pattern += pattern + (i != LITERAL)
+        plan = self.plans.get(pattern)
         if plan is None:
+            active = [i != LITERAL for i in inputs]
             if self.joint is not None:
                 rows = self.readings
             else:
@@ -282,8 +323,14 @@ class Op:
             width = len(active) + 1
             spread = [row[:width] + [row[-1]] * (width - len(row)) for row in rows]
             needs = [max(column) for column in zip(*spread, strict=True)] or [NOTHING] * width
-            plan = self.plans[active] = Plan(needs[0], tuple(needs[1:]))
+            plan = self.plans[pattern] = Plan(needs[0], tuple(needs[1:]), self._ruled(inputs))
         return plan
+
+    def _ruled(self, inputs: tuple[int, ...]) -> bool:
+        """Whether there is a rule for every argument that is a node."""
+        if self.flat or self.joint is not None:
+            return True
+        return all(i == LITERAL or (k < len(self.vjps) and self.vjps[k] is not None) for k, i in enumerate(inputs))
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """On plain arrays the function itself; on tensors the same, recorded."""
@@ -296,7 +343,7 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        y = self.forward(*map(locked, args), **params)
+        y = self.forward(*map(_told, args), **params)
         if self.results:
             return tuple(np.array(part)[()] for part in y)
         return np.array(y)[()]
@@ -312,17 +359,16 @@ class Op:
                         f"leave it out; {self.name} understands: {', '.join(sorted(self.accepts)) or 'no keywords'}",
                     )
                 )
-        if self.flat or self.joint is not None:
+        if self._ruled(inputs):
             return
-        for k, i in enumerate(inputs):
-            if i != LITERAL and (k >= len(self.vjps) or self.vjps[k] is None):
-                raise NoRuleError(
-                    message(
-                        f"{self.name} has no derivative rule for its argument {k}",
-                        "none was declared",
-                        f"pass a plain array there (ad.stop_gradient(x)), or declare one: {self.name}.defvjp(...)",
-                    )
-                )
+        k = next(k for k in range(len(inputs)) if not self._ruled(inputs[: k + 1]))
+        raise NoRuleError(
+            message(
+                f"{self.name} has no derivative rule for its argument {k}",
+                "none was declared",
+                f"pass a plain array there (ad.stop_gradient(x)), or declare one: {self.name}.defvjp(...)",
+            )
+        )
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """NumPy's call, as written, to (arrays, settings): positional settings get their names, defaults go."""
@@ -339,18 +385,35 @@ class Op:
                     arrays.append(kwargs.pop(name))
             params.update(kwargs)
         if params and self.defaults:
-            for key, value in self.defaults.items():
-                if key in params and _is_default(params[key], value):
+            for key in list(params):
+                if key in self.defaults and _is_default(params[key], self.defaults[key]):
                     del params[key]
         return tuple(arrays), params
 
     def from_numpy(self, *args: Any, **kwargs: Any) -> Any:
         """Called as NumPy's function of the same name is called."""
-        arrays, params = self.bind(args, kwargs)
-        return apply(self, arrays, params)
+        if len(args) != self.arity or kwargs:
+            args, kwargs = self.bind(args, kwargs)
+        return apply(self, args, kwargs)
 
     def formula(self, position: int) -> str:
-        """The rule of one argument, as mathematics."""
+        """The rule of one argument, as mathematics.
+
+        Parameters
+        ----------
+        position : int
+            Of the argument.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.trace(lambda x: x * x)(3.0).nodes[1].op.formula(0)
+        'δa = δy·b'
+        """
         if self.flat:
             return "δ = 0 (flat)"
         if position < len(self.formulas):
@@ -614,10 +677,14 @@ def literal(op: Op, position: int, x: Any) -> Any:
     kind = type(x)
     if kind is float or kind is int or kind is bool or kind is complex or x is None:
         return np.asarray(x)[()] if op.kind == "bilinear" else x  # products make arrays of numbers, as NumPy's do
+    if kind is np.ndarray and x.dtype.kind in NUMBERS:  # a read-only one may be a view of one that is not
+        if x.ndim and x.size > 1 and not any(x.strides):
+            return np.broadcast_to(x[(0,) * x.ndim], x.shape)  # one number, however often it is read
+        return x.copy("K")
     if isinstance(x, Traced):
         if x.recorder is not CONSTANTS:
             return still(x)
-        x = x.value
+        return literal(op, position, x.value)
     if isinstance(x, np.ma.MaskedArray):
         raise _refuse(op, position, "a masked array", "np.where(mask, fill, x.data), or x.filled(fill)")
     if not is_bare(x) and isinstance(x, np.ndarray):
@@ -628,11 +695,7 @@ def literal(op: Op, position: int, x: Any) -> Any:
         if hasattr(x.item() if x.ndim == 0 else None, "tocsr"):
             raise _refuse(op, position, "a sparse matrix of SciPy", "it as an operand, A @ x, or as A.toarray()")
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
-    if isinstance(x, np.ndarray):  # a read-only one may be a view of one that is not
-        if x.ndim and x.size > 1 and not any(x.strides):
-            return np.broadcast_to(x[(0,) * x.ndim], x.shape)  # one number, however often it is read
-        return x.copy(order="K")
-    return x
+    return literal(op, position, np.asarray(x)) if isinstance(x, np.ndarray) else x
 
 
 def still(x: Traced) -> Traced:
@@ -650,6 +713,11 @@ def locked(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def _told(x: Any) -> Any:
+    """An argument as a user's function gets it: read-only; a number of a program that is being compiled as that."""
+    return locked(getattr(x, "number", x))
 
 
 def is_bare(x: Any) -> bool:
@@ -695,22 +763,30 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return op.forward(*args, **params)
     if trace.batching:
         return trace.compute(op, args, params)
+    if op.inlined and trace.compiling:
+        return op.forward(*args, **params)
     inputs: list[int] = []
     values: list[Any] = []
-    nested = False
-    for k, x in enumerate(args):
+    nested, pattern = False, 1
+    for x in args:
         if isinstance(x, Traced) and x.recorder is trace:
             inputs.append(x.index if x.index >= 0 else trace.place(x))
             x = x.value
+            pattern += pattern + 1
         else:
+            x = literal(op, len(inputs), x)
             inputs.append(LITERAL)
-            x = literal(op, k, x)
+            pattern += pattern
         nested = nested or isinstance(x, Traced)
         values.append(x)
     where, given = tuple(inputs), tuple(values)
-    op.admit(trace.active_among(where) if trace.full or trace is CONSTANTS else where, params)
+    plan = op.plans.get(pattern) or op.plan(where)
+    if trace.full or trace is CONSTANTS:
+        op.admit(trace.active_among(where), params)
+    elif not plan.ruled or not params.keys() <= op.accepts:
+        op.admit(where, params)
     for key, setting in params.items():
-        if isinstance(setting, (np.ndarray, list)):  # the caller may write into it before the reverse sweep
+        if type(setting) is np.ndarray or isinstance(setting, list):  # its owner may write into it before the sweep
             params = {**params, key: setting.copy()}
     y = apply(op, given, params) if nested else op.run(given, params)
     if trace is CONSTANTS:
@@ -719,7 +795,6 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return _viewed(op, trace.record(op, where, (), None, y), args[0], params)
     if op.flat and not trace.full:
         return y
-    plan = op.plan(where)
     kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
     saved = plan.keep(given) if not trace.full else given
     if op.results:
@@ -731,7 +806,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
 
 def _viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
     """The result of one call, related to the first argument where it may be a view of it."""
-    if op.view and isinstance(base, Traced):
+    if op.view and isinstance(base, Traced) and op.name != "gather":  # which has its index from its caller
         relate(tensor, base, params.get("index"))
     return tensor
 
@@ -745,10 +820,21 @@ def _related(op: Op, results: Any, base: Any) -> Any:
     return results
 
 
-def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
-    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through."""
-    mine, others = memory(tensor), memory(base)
-    if type(mine) is np.ndarray and type(others) is np.ndarray and np.may_share_memory(mine, others):
+def relate(tensor: Traced, base: Traced, index: Any = None, surely: bool = False) -> None:
+    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through.
+
+    They do where their arrays do, and where that is said to be sure: a program that is not yet running cannot show it.
+    """
+    mine, others = tensor.value, base.value
+    if index is not None and not mine.shape and gives_number(index):
+        return  # though those of all examples of a batch are an array
+    if type(mine) is not np.ndarray:
+        mine, others = memory(tensor), memory(base)
+    if not surely:
+        if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
+            return  # a number, or an array of its own
+        surely = mine.base is others or np.may_share_memory(mine, others)
+    if surely:
         if base.family is None:
             base.family = [Kin(weakref.ref(base), None, None)]
         base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))
@@ -756,6 +842,9 @@ def relate(tensor: Traced, base: Traced, index: Any = None) -> None:
 
 
 _NUMBER_TYPES = frozenset((float, int, np.float64, np.float32))
+
+_SCALAR = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
+"""What computes on two numbers of NumPy's in a tenth of the time that its ufunc takes, to the same bits."""
 
 
 def unary_path(op: Op) -> Callable[[Any], Any]:
@@ -784,47 +873,56 @@ def unary_path(op: Op) -> Callable[[Any], Any]:
 def binary_path(
     op: Op, apply: Callable[..., Any] = apply
 ) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
-    """`apply` for a pointwise operation on two arguments, and the same with its arguments swapped."""
+    """`apply` for a ufunc of two arguments, and the same with its arguments swapped."""
     ufunc = op.forward
+    scalar, double, array = _SCALAR.get(op.name, ufunc), np.float64, np.ndarray
     both, left, right = op.plan((0, 0)), op.plan((0, LITERAL)), op.plan((LITERAL, 0))
     both_a, both_b, both_y = both.arguments[0] != NOTHING, both.arguments[1] != NOTHING, both.result != NOTHING
-    left_a, left_y = left.arguments[0] != NOTHING, left.result != NOTHING
-    right_b, right_y = right.arguments[1] != NOTHING, right.result != NOTHING
+    left_a, left_b, left_y = left.arguments[0] != NOTHING, left.arguments[1] != NOTHING, left.result != NOTHING
+    right_a, right_b, right_y = right.arguments[0] != NOTHING, right.arguments[1] != NOTHING, right.result != NOTHING
+    mixes = op.kind != "elementwise"  # the examples of a batch are not computed one by one by themselves
 
     def call(a: Any, b: Any, **params: Any) -> Any:
         if params:
             return apply(op, (a, b), params)
         if type(a) is Tensor:
             trace = a.recorder
+            if trace is CONSTANTS or (mixes and trace.batching):
+                return apply(op, (a, b), params)
             i = a.index
             if type(b) is Tensor:
-                if b.recorder is not trace or trace is CONSTANTS:
+                if b.recorder is not trace:
                     return apply(op, (a, b), params)
                 if i < 0:
                     i = trace.place(a)
                 j = b.index
                 if j < 0:
                     j = trace.place(b)
-                va = a.value
-                vb = b.value
-                y = ufunc(va, vb)
+                va, vb = a.value, b.value
+                y = ufunc(va, vb) if type(va) is not double else scalar(va, vb)
                 return trace.record(
                     op, (i, j), (va if both_a else None, vb if both_b else None), y if both_y else None, y
                 )
-            if type(b) in _NUMBER_TYPES and trace is not CONSTANTS:
+            kind = type(b)
+            if kind in _NUMBER_TYPES or (kind is array and b.dtype.kind in NUMBERS):
                 if i < 0:
                     i = trace.place(a)
                 va = a.value
-                y = ufunc(va, b)
+                y = ufunc(va, b) if type(va) is not double else scalar(va, b)
+                if kind is array:
+                    b = literal(op, 1, b) if left_b or trace.full else None
                 return trace.record(op, (i, LITERAL), (va if left_a else None, b), y if left_y else None, y)
-        elif type(b) is Tensor and type(a) in _NUMBER_TYPES:
-            trace = b.recorder
-            if trace is not CONSTANTS:
+        elif type(b) is Tensor:
+            trace, kind = b.recorder, type(a)
+            known = kind in _NUMBER_TYPES or (kind is array and a.dtype.kind in NUMBERS)
+            if known and trace is not CONSTANTS and not (mixes and trace.batching):
                 j = b.index
                 if j < 0:
                     j = trace.place(b)
                 vb = b.value
-                y = ufunc(a, vb)
+                y = ufunc(a, vb) if type(vb) is not double else scalar(a, vb)
+                if kind is array:
+                    a = literal(op, 0, a) if right_a or trace.full else None
                 return trace.record(op, (LITERAL, j), (a, vb if right_b else None), y if right_y else None, y)
         return apply(op, (a, b), params)
 
@@ -832,6 +930,25 @@ def binary_path(
         return call(a, b)
 
     return call, swapped
+
+
+def reading_path(op: Op, setting: str) -> Callable[[Any, Any], Any]:
+    """`apply` for an operation that reads nothing again and has one setting, which nobody can write into: x[2:4]."""
+
+    def call(x: Any, given: Any) -> Any:
+        trace = x.recorder
+        if trace is CONSTANTS or trace.batching:
+            return apply(op, (x,), {setting: given})
+        index = x.index
+        if index < 0:
+            index = trace.place(x)
+        y = op.forward(x.value, **{setting: given})
+        tensor = trace.record(op, (index,), (None,), None, y, {setting: given})
+        if op.view and not isinstance(y, np.generic):
+            relate(tensor, x, given)
+        return tensor
+
+    return call
 
 
 def no_rule(function: Any, method: str = "") -> NoRuleError:

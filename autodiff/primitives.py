@@ -19,7 +19,7 @@ from .rules import Rule, keywords
 class Primitive:
     """A user's own operation: a function of arrays with the rules declared for it.
 
-    Made by :func:`primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
+    Made by :func:`autodiff.primitive`. Calling it on arrays calls the function; calling it on tensors records one node.
     """
 
     def __init__(self, function: Callable[..., Any], results: bool) -> None:
@@ -50,14 +50,33 @@ class Primitive:
         return apply(self.op, arrays, params)
 
     def defvjp(self, *rules: Rule | None) -> Primitive:
-        """Declare the reverse rules, one for each array argument: ``(d, y, *args, **settings) -> δ of that argument``.
+        """Declare the reverse rules, one for each array argument.
 
-        None says that there is no derivative with respect to that argument. Returns the primitive itself.
+        Parameters
+        ----------
+        *rules : callable or None
+            ``rule(d, y, *args, **settings)``, given the incoming δ, the result and the arguments, returns the δ of its
+            argument, in that argument's shape. None says that there is no derivative with respect to it.
+
+        Returns
+        -------
+        Primitive
+            The same.
 
         Raises
         ------
         RuleError
-            Where the number of rules is not the number of array arguments.
+            Where the number of rules is not the number of array arguments, or a rule has other settings.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> @ad.primitive
+        ... def scaled(x, *, by):
+        ...     return by * x
+        >>> _ = scaled.defvjp(lambda d, y, x, *, by: by * d)
+        >>> ad.grad(lambda x: scaled(x, by=3.0))(1.0)
+        np.float64(3.0)
         """
         self._declare(rules, "defvjp")
         self.op.vjps = rules
@@ -67,9 +86,35 @@ class Primitive:
         return self
 
     def defjvp(self, *rules: Rule | None) -> Primitive:
-        """Declare the forward rules, one for each array argument: ``(t, y, *args, **settings) -> tangent of y``.
+        """Declare the forward rules, one for each array argument.
 
-        Optional: where it is absent forward mode transposes the reverse rule. Returns the primitive itself.
+        Optional, beside :meth:`defvjp`: where they are absent forward mode transposes the reverse rules.
+
+        Parameters
+        ----------
+        *rules : callable or None
+            ``rule(t, y, *args, **settings)``, given the tangent of its argument, returns its part of the tangent of y.
+
+        Returns
+        -------
+        Primitive
+            The same.
+
+        Raises
+        ------
+        RuleError
+            As :meth:`defvjp`.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> @ad.primitive
+        ... def scaled(x, *, by):
+        ...     return by * x
+        >>> _ = scaled.defvjp(lambda d, y, x, *, by: by * d)
+        >>> _ = scaled.defjvp(lambda t, y, x, *, by: by * t)
+        >>> ad.jvp(lambda x: scaled(x, by=3.0), (1.0,), (2.0,))
+        (np.float64(3.0), np.float64(6.0))
         """
         self._declare(rules, "defjvp")
         self.op.jvps = rules

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,38 +62,50 @@ def keywords(rule: Rule) -> frozenset[str] | None:
 
 
 class Plan:
-    """What a lean trace keeps of one call: the result or not; of each argument nothing, its shape, or its value."""
+    """What a lean trace keeps of one call: the result or not; of each argument nothing, its shape, or its value.
 
-    __slots__ = ("arguments", "everything", "nothing", "result")
+    `ruled` says whether there is a rule for each argument that is a node.
+    """
 
-    def __init__(self, result: int, arguments: tuple[int, ...]) -> None:
+    __slots__ = ("arguments", "everything", "nothing", "result", "ruled")
+
+    def __init__(self, result: int, arguments: tuple[int, ...], ruled: bool = True) -> None:
         self.result = result
         self.arguments = arguments
-        self.nothing = not any(arguments)
+        self.ruled = ruled
+        self.nothing = (None,) * len(arguments) if not any(arguments) else None
         self.everything = all(what == VALUE for what in arguments)
 
     def keep(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments, with what no rule reads left out."""
         if self.everything:
             return args
-        if self.nothing:
-            return (None,) * len(args)
-        return tuple(
+        if self.nothing is not None:
+            return self.nothing
+        return tuple([
             x if what == VALUE or not hasattr(x, "shape") else Stand(x) if what == SHAPE else None
             for what, x in zip(self.arguments, args, strict=True)
-        )
+        ])  # fmt: skip
 
 
 class Stand:
     """Stands for an array of which a rule reads only the shape and the dtype, so that the array can be freed."""
 
-    __slots__ = ("dtype", "ndim", "shape", "size")
+    __slots__ = ("dtype", "shape")
 
     def __init__(self, array: Any) -> None:
         self.shape = array.shape
         self.dtype = array.dtype
-        self.ndim = array.ndim
-        self.size = array.size
+
+    @property
+    def ndim(self) -> int:
+        """The number of its axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of its elements."""
+        return math.prod(self.shape)
 
 
 class Slot:
@@ -132,17 +145,26 @@ class Update:
         return OPERATIONS["scatter"](self.value, index=self.index, shape=shape)
 
 
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
 def is_basic(index: Any) -> bool:
     """Whether an index selects each position at most once, by NumPy's rules for basic indexing."""
-    if type(index) is tuple:
-        return all(type(i) is int or i is None or i is Ellipsis or type(i) is slice for i in index)
-    return type(index) is int or type(index) is slice or index is None or index is Ellipsis
+    return type(index) in _BASIC if type(index) is not tuple else _BASIC.issuperset(map(type, index))
+
+
+def gives_number(index: Any) -> bool:
+    """Whether an index that selects one element gives NumPy's number, a copy: with an Ellipsis it gives a view."""
+    return not any(part is Ellipsis for part in index) if type(index) is tuple else index is not Ellipsis
 
 
 def names_once(index: Any) -> bool:
     """Whether an index is known to name each position at most once: basic, or one mask of booleans."""
     return is_basic(index) or (type(index) is np.ndarray and index.dtype == bool)
 
+
+_PAIRS = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
+"""Two neighbours added as one complex number: the same sums, and half as many positions to look up."""
 
 _BLOCK = 1 << 15
 """How many positions are written out at once: they stay in the cache."""
@@ -155,9 +177,11 @@ def add_at(buffer: Any, index: Any, value: Any) -> None:
     if not (listed and buffer.ndim > 1 and buffer.size > 0 and buffer.flags.c_contiguous):
         np.add.at(buffer, index, value)
         return
-    columns = np.arange(buffer[0].size)
+    values, pair = np.reshape(value, (-1, buffer[0].size)), _PAIRS.get(buffer.dtype)
+    if pair is not None and values.dtype == buffer.dtype and values.shape[1] % 2 == 0:
+        buffer, values = buffer.reshape(-1).view(pair), np.ascontiguousarray(values).view(pair)
+    columns = np.arange(values.shape[1])
     first = rows.astype(np.intp).reshape(-1, 1) * len(columns)
-    values = np.reshape(value, (-1, len(columns)))
     step = max(1, _BLOCK // len(columns))
     for start in range(0, len(first), step):
         part = slice(start, start + step)
@@ -168,8 +192,23 @@ def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:
     """Sum d over the axes along which an array of this shape was stretched: the transpose of stretching it."""
     given = d.shape
     extra = len(given) - len(shape)
-    axes = tuple(i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1))
+    axes = tuple([i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1)])
     if not axes:
         return d
-    d = np.sum(d, axis=axes)
-    return d if d.shape == shape else np.reshape(d, shape)
+    d = np.add.reduce(d, axes) if type(d) is np.ndarray else np.sum(d, axis=axes)
+    return d if d.shape == shape else d.reshape(shape)
+
+
+_SMALL = 1 << 12
+"""Up to so many elements a copy takes less time than the making of a view by NumPy's broadcast_to."""
+
+
+def stretched(d: Any, shape: tuple[int, ...]) -> Any:
+    """A δ broadcast to a shape: the transpose of summing."""
+    if d.shape == shape:
+        return d
+    if isinstance(d, (np.ndarray, np.generic)) and math.prod(shape) <= _SMALL:
+        y = np.empty(shape, d.dtype)
+        y[...] = d
+        return y
+    return np.broadcast_to(d, shape)

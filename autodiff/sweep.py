@@ -18,7 +18,7 @@ import numpy as np
 
 from .errors import LeakError, RuleError, message
 from .graph import LITERAL, OPERATIONS, Graph, Values
-from .makers import where_reached
+from .makers import is_finite, where_reached
 from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply
 from .rules import Slot, Update, unbroadcast
 
@@ -42,6 +42,9 @@ def deltas(
 
     Parameters
     ----------
+    graph : Graph
+    values : Values
+        What the rules of the graph read, as a trace leaves it.
     seeds : mapping of int to array
         The δ that each output starts with, in the output's own shape and dtype.
     release : bool
@@ -64,6 +67,15 @@ def deltas(
     -------
     list
         One row a node.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import deltas
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> deltas(graph, graph.values, {2: np.float64(1.0)})
+    [np.float64(3.0), np.float64(2.0), np.float64(1.0)]
     """
     ops, inputs, params, shapes, dtypes = graph.ops, graph.inputs, graph.params, graph.shapes, graph.dtypes
     results, arguments = values.results, values.arguments
@@ -99,7 +111,7 @@ def deltas(
                         term = op.vjps[k](delta[w], results[w], *arguments[w], **settings)
                 except LeakError:  # the rule takes decisions on values: the compiled program will call it as it is
                     term = _later(op, k, delta[w], results[w], arguments[w], settings, shape, dtype)
-                if zeros[w] and op.guard is not None and type(term) is not Update:
+                if zeros[w] and op.guard is not None and type(term) is not Update and not is_finite(term):
                     term = _guarded(op, term, w, k, delta[w], results[w], arguments[w], settings)
                 if last and release:
                     delta[w] = results[w] = arguments[w] = None
@@ -130,7 +142,13 @@ def deltas(
 
             # now that δ_v is known, v enters the output set of each of its arguments
             marked = zeros[v] or op.masks
-            for i, edge in _edges(v, inputs[v], active):
+            given = inputs[v]
+            if active is None and len(given) == 1 + (LITERAL in given):  # nearly all nodes: one edge, and no search
+                k = 1 if given[0] == LITERAL else 0
+                edges: Sequence[tuple[int, tuple[int, int, bool]]] = ((given[k], (v, k, True)),)
+            else:
+                edges = _edges(v, given, active)
+            for i, edge in edges:
                 entered = out[i]
                 if entered is None:
                     out[i] = [edge]
@@ -160,13 +178,11 @@ def _edges(v: int, inputs: tuple[int, ...], active: bytearray | None) -> Sequenc
 
     The sweep goes down, so the lowest argument is served last, and among its positions the highest.
     """
-    if 1 <= len(inputs) <= 2:  # nearly all nodes: no list, no search
-        i, j = inputs[0], inputs[-1]
-        first = i != LITERAL and (active is None or active[i])
-        second = len(inputs) == 2 and j != LITERAL and (active is None or active[j])
-        if first and second:
-            return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
-        return ((i, (v, 0, True)),) if first else ((j, (v, 1, True)),) if second else ()
+    if not inputs:
+        return ()
+    if len(inputs) == 2 and active is None:
+        i, j = inputs
+        return ((i, (v, 0, i < j)), (j, (v, 1, j <= i)))
     found = [(i, k) for k, i in enumerate(inputs) if i != LITERAL and (active is None or active[i])]
     final = max(((-i, k) for i, k in found), default=(0, 0))
     return [(i, (v, k, (-i, k) == final)) for i, k in found]
@@ -449,8 +465,22 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
 
     Parameters
     ----------
+    graph : Graph
     arguments : sequence of arrays
         One for each of ``graph.arguments``, in order; tensors are welcome.
+
+    Returns
+    -------
+    Values
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import evaluate
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> evaluate(graph, [np.float64(4.0), np.float64(5.0)])[graph.outputs[0]]
+    np.float64(20.0)
     """
     values = Values()
     results = values.results
@@ -483,6 +513,7 @@ def tangents(
 
     Parameters
     ----------
+    graph : Graph
     values : Values
         Complete, as a full trace or :func:`evaluate` leaves them.
     seeds : mapping of int to array
@@ -494,6 +525,15 @@ def tangents(
     -------
     list
         One row a node.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> from autodiff.sweep import tangents
+    >>> graph = ad.trace(lambda a, b: a * b)(2.0, 3.0)
+    >>> tangents(graph, graph.values, {0: np.float64(1.0)})
+    [np.float64(1.0), None, np.float64(3.0)]
     """
     tangent: list[Any] = [None] * len(graph.inputs)
     with np.errstate(divide="ignore", invalid="ignore"):

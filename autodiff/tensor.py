@@ -7,6 +7,7 @@ spelling it is reached.
 
 from __future__ import annotations
 
+import dis
 import importlib
 import operator
 import os
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
-from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message
+from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, user_frame
 from .graph import OPERATIONS
 from .op import (
     CONSTANTS,
@@ -35,6 +36,7 @@ from .op import (
     leak,
     no_rule,
     plain,
+    reading_path,
 )
 from .rules import is_basic
 
@@ -74,10 +76,31 @@ def _asking() -> Any:
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
     if is_unknown(x):
-        raise leak(f"{what}: the value of a tensor", x)
+        raise _stored(x) if _is_stored() else leak(f"{what.strip(',')}: the value of a tensor", x)
     if has_history(x):
         raise _lost(x, what, instead)
     return plain(x)
+
+
+def _is_stored() -> bool:
+    """Whether ``a[i] = x`` for a plain array is what asks for the value."""
+    frame = user_frame()
+    return frame is not None and frame.f_code.co_code[frame.f_lasti] == _STORE
+
+
+_STORE = dis.opmap["STORE_SUBSCR"]
+
+
+def _stored(x: Any) -> LostHistoryError:
+    """The error for it; of another kind than TypeError NumPy would put one of its own in its place."""
+    why = "one of each example" if is_batched(x) else "while the function is being compiled none"
+    return LostHistoryError(
+        message(
+            f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
+            f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
+            "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
+        )
+    )
 
 
 def _no_memory(what: str, instead: str) -> NoRuleError:
@@ -105,17 +128,28 @@ def _index(index: Any) -> Any:
     if isinstance(index, (list, np.ndarray)):
         if isinstance(index, list) and not np.size(index):
             return np.array(index, np.intp)  # [] selects nothing; as an array of its own it would be one of floats
-        return np.array(index) if len(np.shape(index)) or isinstance(index, list) else index[()]
+        return np.array(index)
     return int(index) if isinstance(index, np.integer) else index
 
 
+def _handler(function: Any) -> Callable[..., Any]:
+    """What NumPy's protocols would lead to, called without the way through NumPy."""
+    return UFUNCS.get(function) or FUNCTIONS.get(function) or function
+
+
 def _method(function: Any, doc: str = "") -> Callable[..., Any]:
+    handler = _handler(function)
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        return handler(self, *args, **kwargs)
 
     method.__name__ = getattr(function, "__name__", "method")
     method.__doc__ = doc or f"See ``numpy.{method.__name__}``."
     return method
+
+
+_read = reading_path(OPERATIONS["getitem"], "index")
+_reshape, _transpose = _handler(np.reshape), _handler(np.transpose)
 
 
 def _bytes(name: str, instead: str) -> Callable[..., Any]:
@@ -147,7 +181,7 @@ def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any]
     """An operator and its reflection, over the operation of this name."""
     op = OPERATIONS[name]
     through = _beside_sparse if name in ops.sparse.OPERATORS else apply
-    if op.kind == "elementwise":
+    if isinstance(op.forward, np.ufunc) and not op.flat:
         return binary_path(op, through)
 
     def call(a: Any, b: Any) -> Any:
@@ -159,12 +193,29 @@ def _operator(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any]
     return call, reflected
 
 
+def _is_number(x: Traced) -> bool:
+    """Whether x stands for a number of NumPy's; of an example of a batch only a view can be more: x[..., 0]."""
+    return isinstance(held(x), np.generic) and x.family is None
+
+
+def _power() -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """Powers; of a bool its square is np.square to NumPy too, which is a smaller number than np.power makes."""
+    call, reflected = _operator("power")
+
+    def power(a: Any, b: Any) -> Any:
+        if type(b) is int and b == 2 and a.dtype.kind == "b" and isinstance(held(a), np.ndarray):
+            return np.square(a)
+        return call(a, b)
+
+    return power, reflected
+
+
 def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """``x += y`` and its kind: the tensor stands for the sum from now on, of the shape and dtype that it had."""
 
     def write(self: Any, other: Any) -> Any:
         fresh = ufunc(self, other)
-        if isinstance(held(self), np.generic):  # NumPy's scalars cannot be written into: += makes a new one
+        if _is_number(self):  # NumPy's scalars cannot be written into: += makes a new one
             return fresh
         if fresh.shape != self.shape:
             raise ValueError(
@@ -282,7 +333,7 @@ class Tensor(Traced):
     @property
     def T(self) -> Any:
         """All axes reversed."""
-        return np.transpose(self)
+        return _transpose(self)
 
     @property
     def mT(self) -> Any:
@@ -352,7 +403,7 @@ class Tensor(Traced):
 
     @property
     def at(self) -> At:
-        """``x.at[index].set(v)``: the functional spelling of a write."""
+        """The functional spelling of a write, ``x.at[index].set(v)``."""
         return At(self)
 
     # -- Python's syntax -------------------------------------------------------------------------------------------
@@ -370,7 +421,7 @@ class Tensor(Traced):
 
     def __bool__(self) -> bool:
         if is_unknown(self):
-            raise leak("if, while, and, or, not: the truth of a tensor", self)
+            raise _stored(self) if _is_stored() else leak("if, while, and, or, not: the truth of a tensor", self)
         return bool(plain(self))
 
     def __float__(self) -> float:
@@ -389,7 +440,9 @@ class Tensor(Traced):
         return complex(_convert(self, "complex(x)", "write x + 0j"))
 
     def __index__(self) -> int:
-        value = _convert(self, "using it as an index", "take the integer from ad.stop_gradient(x)")
+        value = _convert(
+            self, "range(x), a slice, a length or an index of a list", "take the integer from ad.stop_gradient(x)"
+        )
         return int(value.__index__())
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
@@ -421,7 +474,7 @@ class Tensor(Traced):
     __sub__, __rsub__ = _operator("subtract")
     __mul__, __rmul__ = _operator("multiply")
     __truediv__, __rtruediv__ = _operator("divide")
-    __pow__, __rpow__ = _operator("power")
+    __pow__, __rpow__ = _power()
     __mod__, __rmod__ = _operator("remainder")
     __floordiv__, __rfloordiv__ = _operator("floor_divide")
     __matmul__, __rmatmul__ = _operator("matmul")
@@ -450,11 +503,11 @@ class Tensor(Traced):
     # -- reading and writing ---------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        kind = type(index)
-        if kind is not int and kind is not slice:
-            if ops.index.is_own(index):
-                return ops.index.read_at(self, index)
-            index = _index(index)
+        if is_basic(index):
+            return _read(self, index)
+        if ops.index.is_own(index):
+            return ops.index.read_at(self, index)
+        index = _index(index)
         return apply(ops.index.getitem, (self,), {"index": index})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -464,18 +517,15 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if isinstance(held(self), np.generic) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if _is_number(self) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
-        if own:
-            self._rebind(ops.index.write_at(self, value, index))
-            return
-        if self.recorder is CONSTANTS and not isinstance(value, Traced) and isinstance(self.value, np.ndarray):
+        alone = self.recorder is CONSTANTS and self.family is None and isinstance(self.value, np.ndarray)
+        if alone and not own and not isinstance(value, Traced):
             self.value[index] = value
             return
-        fresh = apply(ops.index.update, (self, value), {"index": index})
-        self._rebind(fresh)
+        self._rebind(ops.index.written(self, value, index))
 
     def _rebind(self, fresh: Any) -> None:
         """Let this object stand for another node: what a write is, where nodes never change.
@@ -495,13 +545,13 @@ class Tensor(Traced):
         written: list[tuple[Any, Any]] = [(self, fresh)]
         while (kin := kin_of[id(written[-1][0])]).base is not None and kin.base() is not None:
             base = self._base(kin)
-            written.append((base, apply(ops.index.update, (base, written[-1][1]), {"index": kin.index})))
+            written.append((base, ops.index.written(base, written[-1][1], kin.index)))
         done = {id(tensor) for tensor, _ in written}
         views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
         for tensor, new in written:
             tensor._become(new)
         for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
-            tensor._become(apply(ops.index.getitem, (base,), {"index": kin.index}))
+            tensor._become(ops.index.read(base, kin.index))
         family[:] = [kin for kin, _ in live]
 
     def _become(self, fresh: Any) -> None:
@@ -598,7 +648,10 @@ class Tensor(Traced):
         """The same elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
         if not shape:
             raise TypeError("reshape() takes exactly 1 argument (0 given)")
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
+        wanted = shape[0] if len(shape) == 1 else shape
+        if order == "C" and copy is None:
+            return _reshape(self, wanted)
+        return np.reshape(self, wanted, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
@@ -633,8 +686,8 @@ def _load_rules(ufunc: np.ufunc) -> None:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two basic indices are the same."""
-    return type(a) is type(b) and is_basic(a) and repr(a) == repr(b)
+    """Whether two indices are the same, as far as it can be known."""
+    return a is b or (type(a) is type(b) and is_basic(a) and repr(a) == repr(b))
 
 
 def _bare(x: Any, found: list[Any]) -> Any:

@@ -34,7 +34,7 @@ WORDS = {
 
 
 class Watch:
-    """A function with its gradient, of which every n-th call leaves a record. Made by :func:`watch`.
+    """A function with its gradient, of which every n-th call leaves a record. Made by :func:`autodiff.watch`.
 
     Attributes
     ----------
@@ -107,7 +107,26 @@ class Watch:
                 file.writelines(_line(row) for row in rows)
 
     def save(self, path: Any) -> Path:
-        """Write the history as JSON lines: one object a row; what JSON has no number for is a text."""
+        """Write the history as JSON lines: one object a row; what JSON has no number for is a text.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> step = ad.watch(lambda w: w * w, every=1)
+        >>> _ = step(3.0)
+        >>> step.save(os.path.join(tempfile.mkdtemp(), "history.jsonl")).name
+        'history.jsonl'
+        """
         target = Path(path)
         target.write_text("".join(map(_line, self.history)), encoding="utf-8")
         return target
@@ -122,6 +141,23 @@ class Watch:
         ax : matplotlib.axes.Axes, optional
             Where to draw: ``plt.gca()`` by default.
         what : {"delta", "parameters", "skip", "residual", "nonfinite"}
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        WatchError
+            For another column.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> step = ad.watch(lambda w: w * w, every=1)
+        >>> _ = step(3.0)
+        >>> step.plot().get_xlabel()
+        'step'
         """
         if what not in COLUMNS:
             raise WatchError(message(f"plot({what!r})", f"the history has {', '.join(COLUMNS)}", "one of these"))
@@ -164,10 +200,31 @@ def load(path: Any) -> Rows:
 
     A last line that was cut short, as by the end of a process, is left out.
 
+    Parameters
+    ----------
+    path : path
+        A file of JSON lines.
+
+    Returns
+    -------
+    list of dict
+        As a watch's ``history``.
+
     Raises
     ------
     WatchError
         Where a line is not a row of a history.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import autodiff as ad
+    >>> from autodiff.training import load
+    >>> path = os.path.join(tempfile.mkdtemp(), "history.jsonl")
+    >>> step = ad.watch(lambda w: w * w, every=1, path=path)
+    >>> _ = step(3.0)
+    >>> load(path)[0]["value"]
+    9.0
     """
     rows = Rows()
     for number, line in enumerate(_lines(Path(path).read_bytes()), 1):

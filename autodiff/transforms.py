@@ -7,6 +7,7 @@ function on its arguments, seed one end of the graph, sweep to the other.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, see
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
-from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled
+from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled, relate
 from .ops.flat import stop_gradient as _stop
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -53,6 +54,11 @@ def value_and_grad(
     DtypeError
         Where an argument has no derivative by its type.
 
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986; Griewank and Walther,
+    "Evaluating derivatives", 2008, section 3.2.
+
     Examples
     --------
     >>> import numpy as np
@@ -74,16 +80,32 @@ def value_and_grad(
 def grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """The gradient of a scalar function. Parameters and errors are those of :func:`value_and_grad`.
+    """The gradient of a scalar function.
+
+    It raises what :func:`value_and_grad` raises.
+
+    Parameters
+    ----------
+    f : callable
+        A function of arrays, or of nested containers of arrays, that returns one real number.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool
+        The function returns ``(number, anything)``; the second is passed through.
 
     Returns
     -------
     callable
-        With f's own signature; returns the gradient, or ``(gradient, aux)``.
+        With f's own signature; returns the gradient, or ``(gradient, aux)``. A gradient has the containers, shapes and
+        dtypes of its argument; for several `argnums` it is a tuple.
 
     Notes
     -----
     For a complex argument z = x + iy the result is ∂f/∂x − i ∂f/∂y; a descent step is ``z - rate * np.conj(g)``.
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, section 3.2.
 
     Examples
     --------
@@ -151,6 +173,24 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     The sum of each column of the Jacobian: for a function whose elements do not mix, that is its derivative. It nests,
     so second derivatives are ``elementwise_grad(elementwise_grad(f))``.
 
+    Parameters
+    ----------
+    f : callable
+        A function of arrays or containers of arrays, whose results do not mix elements.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        With f's own signature; returns the derivative with the containers, shapes and dtypes of the argument; for
+        several `argnums` a tuple of them.
+
+    Raises
+    ------
+    DtypeError
+        Where f returns complex numbers for real arguments, or an argument has no derivative by its type.
+
     Examples
     --------
     >>> import numpy as np
@@ -199,6 +239,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     ------
     SeedError
         Where a tangent's shape or dtype is not that of its argument.
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, section 3.1.
 
     Examples
     --------
@@ -403,11 +447,23 @@ def _owner(x: Any) -> Any:
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The matrix of second derivatives of a scalar function.
 
+    Parameters
+    ----------
+    f : callable
+        A scalar function, as for :func:`value_and_grad`.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+
     Returns
     -------
     callable
         With f's own signature. For an argument of shape t the Hessian has shape t + t; for containers it is a container
         of containers, as :func:`jacobian` of :func:`grad` is.
+
+    Raises
+    ------
+    NotScalarError
+        Where f returns anything but one real number.
 
     Examples
     --------
@@ -425,6 +481,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
 
     Parameters
     ----------
+    f : callable
+        A scalar function, as for :func:`value_and_grad`.
     primals, tangents_in : sequence
         The arguments of f, and the vector, which has their containers and shapes.
 
@@ -432,6 +490,17 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     -------
     gradient, product
         Each as the gradient is: alone for one argument, a tuple for several.
+
+    Raises
+    ------
+    NotScalarError
+        Where f returns anything but one real number.
+    SeedError
+        Where the vector's shape or dtype is not that of its argument.
+
+    References
+    ----------
+    Pearlmutter, "Fast exact multiplication by the Hessian", 1994.
 
     Examples
     --------
@@ -520,6 +589,15 @@ def flow(
 def scope(name: str) -> Iterator[None]:
     """Name a part of the graph: what runs inside stands under this name, nested scopes one in another.
 
+    Parameters
+    ----------
+    name : str
+        What is not a text is turned into one.
+
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> import autodiff as ad
@@ -539,6 +617,18 @@ def scope(name: str) -> Iterator[None]:
 def name(x: Any, label: str) -> Any:
     """Give a tensor a name, by which the graph and the flow find its node; returns x. Elsewhere it does nothing.
 
+    Parameters
+    ----------
+    x : tensor
+        Anything else is returned as it is.
+    label : str
+        Where two nodes have the same name, neither is found by it.
+
+    Returns
+    -------
+    tensor
+        x itself.
+
     Examples
     --------
     >>> import autodiff as ad
@@ -556,6 +646,15 @@ def name(x: Any, label: str) -> Any:
 def stop_gradient(x: Any) -> Any:
     """The same numbers as a constant: no derivative passes. For containers, each leaf.
 
+    Parameters
+    ----------
+    x : array_like, or container of them
+
+    Returns
+    -------
+    array, or container of arrays
+        Of the same shapes and dtypes.
+
     Examples
     --------
     >>> import autodiff as ad
@@ -570,15 +669,56 @@ def stop_gradient(x: Any) -> Any:
 
 
 def _same_again(a: Any, b: Any) -> bool:
-    """Whether a checkpointed function computed the same a second time. In a compiled batch that is not known."""
-    return (is_batched(a) and is_compiled(a)) or np.array_equal(every(a), every(b), equal_nan=True)
+    """Whether a checkpointed function computed the same a second time. Where it is compiled that is not known."""
+    return is_compiled(a) or np.array_equal(every(a), every(b), equal_nan=True)
+
+
+_AFTER = Op(
+    "after", "op", lambda x, known: x, arity=2, view=True, vjps=(lambda d, y, x, known: d, None),
+    jvps=(lambda t, y, x, known: t, None), formulas=("δx = δy",),
+)  # fmt: skip
+"""The first argument, from when the second is known. What is computed from it is not what was computed before, and not
+computed before: a compiled program neither shares the one nor hastens the other."""
+
+
+def _compiled_part(x: Any) -> Any:
+    """What a tensor holds in the program that is being compiled; nothing for a batch, whose shape is another."""
+    while isinstance(x, Traced) and not x.recorder.compiling:
+        if x.recorder.batching:
+            return None
+        x = x.value
+    return x if isinstance(x, Traced) else None
+
+
+def _not_before(arrays: Sequence[Any], d: Sequence[Any], y: Sequence[Any]) -> list[Any]:
+    """The arguments of a function that is computed again, from when the δ of its results are known, or the results."""
+    known = [part for part in map(_compiled_part, d) if part is not None]
+    known = known or [part for part in map(_compiled_part, y) if part is not None]  # where δ is a constant
+    found = []
+    for x in arrays:
+        if _compiled_part(x) is not None:
+            for part in known:
+                x = apply(_AFTER, (x, part), {})
+        found.append(x)
+    return found
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, but its inner values are computed again in the reverse sweep instead of being kept.
 
     What stays in memory is its arguments and results; the cost is one more forward run. Tensors must come in as
-    arguments, not through the closure, and the function must compute the same both times.
+    arguments, not through the closure, and the function must compute the same both times. Under `jit` the program
+    computes again as well: n steps in √n stretches of √n take memory for about 3√n of them.
+
+    Parameters
+    ----------
+    f : callable
+        A function of arrays or containers of arrays.
+
+    Returns
+    -------
+    callable
+        With f's own signature and results.
 
     Raises
     ------
@@ -586,6 +726,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         Where f uses a tensor that is not among its arguments.
     RuleError
         In the reverse sweep, where f computes something else the second time (random numbers, overwritten arrays).
+
+    References
+    ----------
+    Griewank and Walther, "Evaluating derivatives", 2008, chapter 12.
 
     Examples
     --------
@@ -602,7 +746,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         flat, tree = optree.tree_flatten(given, namespace="autodiff")
         places = [
             i for i, x in enumerate(flat)
-            if isinstance(x, Traced) and not (is_batched(x) and x.value.dtype.kind not in "fc")
+            if isinstance(x, Traced) and not ((is_batched(x) or is_compiled(x)) and x.value.dtype.kind not in "fc")
         ]  # fmt: skip
         if not places:
             return f(*args, **kwargs)
@@ -624,7 +768,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
             found_tree[:] = [call.out_tree]
-            own = [x.recorder for x in arrays if is_batched(x)]
+            own = [x.recorder for x in arrays if isinstance(x, Traced)]
             if any(isinstance(y, Traced) and y.recorder not in own for y in call.out):
                 raise LostHistoryError(
                     message(
@@ -636,7 +780,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return tuple(y if isinstance(y, Traced) else np.asarray(y)[()] for y in call.out)
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
-            call = run(*arrays)
+            call = run(*_not_before(arrays, d, y))
             if not all(map(_same_again, call.out, y)):
                 raise RuleError(
                     message(
@@ -651,8 +795,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             ]
             return call.sweep(seeds, release=True)
 
-        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",))
+        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
+                inlined=True)  # fmt: skip
         results = apply(op, tensors, {})
+        for part, x in itertools.product(results, tensors):
+            if part is not x and isinstance(part, Traced):
+                relate(part, x)  # f may hand out an argument, or a view of it
         return results[0] if found_tree[0] is None else optree.tree_unflatten(found_tree[0], results)
 
     return checkpointed

@@ -13,9 +13,11 @@ from autodiff.cli import operations
 from autodiff.graph import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 EXPECTED = re.compile(r"^print\(.*\)  +# (.*)$", re.MULTILINE)
+IMAGES = ROOT / "docs/images"
+PICTURE = re.compile(r"""[("/]images/([\w.]+)[)"]""")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -55,12 +57,26 @@ def blocks(document):
     return [(textwrap.dedent(match.group(2)), text[: match.start(2)].count("\n") + 1) for match in found]
 
 
+def pictures(document):
+    """The names of the pictures that a document shows."""
+    return list(dict.fromkeys(PICTURE.findall((ROOT / document).read_text(encoding="utf-8"))))
+
+
+def words(svg):
+    """What a picture says, without the layout: fonts and Graphviz versions may place and break it elsewhere."""
+    texts = re.findall(r"<text[^>]*>([^<]*)", svg)
+    return sorted(word for text in texts if not text.startswith("Layout: ") for word in text.split())
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_block_runs(document, tmp_path, monkeypatch, registry):
+def test_every_block_runs_and_draws_what_is_shown(document, tmp_path, monkeypatch, registry):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "document"}
     for code, line in blocks(document):
         run_block(code, f"{document}:{line}", namespace)
+    for name in pictures(document) if blocks(document) else ():  # a page without code shows what another one draws
+        drawn, kept = ((folder / name).read_text(encoding="utf-8") for folder in (tmp_path, IMAGES))
+        assert words(drawn) == words(kept), "`make pictures` draws it anew"
 
 
 def test_blocks_are_found_and_wrong_ones_fail():
@@ -78,18 +94,9 @@ def test_every_link_leads_somewhere(document):
         assert (page.parent / target).exists(), f"{document} links to {target}"
 
 
-def words(svg):
-    """What a picture says, without the layout: fonts and Graphviz versions may place and break it elsewhere."""
-    texts = re.findall(r"<text[^>]*>([^<]*)", svg)
-    return sorted(word for text in texts if not text.startswith("Layout: ") for word in text.split())
-
-
-def test_the_readme_shows_what_its_code_draws(tmp_path, monkeypatch, registry):
-    monkeypatch.chdir(tmp_path)
-    code, line = blocks("README.md")[0]
-    run_block(code, f"README.md:{line}", {"__name__": "document"})
-    kept = (ROOT / "docs/images/skip.svg").read_text(encoding="utf-8")
-    assert words((tmp_path / "skip.svg").read_text(encoding="utf-8")) == words(kept), "`make pictures` draws it anew"
+def test_each_picture_is_shown_by_the_document_that_draws_it():
+    shown = {name for document in DOCUMENTS for name in pictures(document)}
+    assert shown == {path.name for path in IMAGES.iterdir()}
 
 
 def test_the_table_of_operations_is_fresh():

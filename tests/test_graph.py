@@ -630,3 +630,17 @@ def test_backward_without_values_says_what_to_do(tmp_path):
     ad.trace(lambda x: x * x)(2.0).save(tmp_path / "g.json", values=False)
     with pytest.raises(GraphError, match="no values"):
         ad.Graph.load(tmp_path / "g.json").backward()
+
+
+def test_a_function_among_the_settings_is_told_by_its_name():
+    """Its address would differ from run to run."""
+
+    def halves(x):
+        return x / 2
+
+    graph = ad.trace(lambda x: np.sum(np.apply_along_axis(halves, 0, x)))(np.ones((2, 3)))
+    guarded = ad.jit(ad.grad(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)))).lower(np.ones(2)).history[0][1]
+    for found in (graph, guarded):
+        for text in (str(found), ad.viz.picture(found, "svg"), ad.viz.picture(found, "txt")):
+            assert " at 0x" not in text
+    assert "guard[run=run]" in str(guarded)

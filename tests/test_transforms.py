@@ -450,6 +450,20 @@ def test_checkpoint_of_a_function_that_writes_into_its_argument():
         np.testing.assert_array_equal(x, X)
 
 
+@pytest.mark.parametrize("f", [lambda q, w: w, lambda q, w: w.T, lambda q, w: (q * 2, w[1:])])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_write_through_what_checkpoint_hands_out_is_refused_as_through_any_other_view(f, which):
+    def whole(x):
+        y = np.exp(x)
+        z = ad.checkpoint(f)(np.sin(x), y)
+        z = z[1] if isinstance(z, tuple) else z
+        (y, z)[which][...] = 0.0
+        return np.sum(y) + np.sum(z)
+
+    with pytest.raises(ad.errors.ViewWriteError, match="copy first"):
+        ad.grad(whole)(np.ones((2, 2)))
+
+
 def test_checkpoint_on_containers_and_beside_constants():
     @ad.checkpoint
     def f(p, count, *, power):

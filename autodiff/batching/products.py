@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..graph import OPERATIONS
-from ..op import Op
+from ..op import Op, is_compiled, surely
 from ..ops.contract import conjugated
 from ..ops.einsum import labels_of
 from .examples import Batched, aligned, everywhere, lifted, whole
@@ -203,17 +204,49 @@ def conv_weight(op: Op, args: Any, params: Any, count: int) -> Any:
 
 
 def convolve(op: Op, args: Any, params: Any, count: int) -> Any:
-    """Signals are images of one row; kernels of their own make a group of one channel of each example."""
+    """Signals are images of one row; kernels of their own make a group of one channel of each example.
+
+    The zeros that stand beside the signal there would make nan of an element of the kernel that is not finite. Where
+    there may be one, the ends of the result, which the kernel hangs over, are summed by themselves.
+    """
     a, v = args if args[0].shape[0] >= args[1].shape[0] else args[::-1]
     n, k, mode = a.shape[0], v.shape[0], params.get("mode", "full")
-    settings = {"stride": (1,), "padding": ((k - 1, k - 1),), "dilation": (1,)}
-    if type(v) is Batched:
-        kernels = np.flip(v.array, 1)[:, None, :]
-        y = OPERATIONS["conv"](everywhere(a, count)[None], kernels, **settings, groups=count)[0]
-    else:
-        y = OPERATIONS["conv"](a.array[:, None, :], np.flip(v)[None, None], **settings, groups=1)[:, 0]
     cut = {"full": 0, "same": (k - 1) // 2, "valid": k - 1}[mode]
-    return y[:, cut : cut + {"full": n + k - 1, "same": n, "valid": n - k + 1}[mode]]
+    kept = slice(cut, cut + {"full": n + k - 1, "same": n, "valid": n - k + 1}[mode])
+    signal, kernel = (x.array if type(x) is Batched else x[None] for x in (a, v))
+    if not count:
+        return np.broadcast_to(signal[:, :1] * kernel[:, :1], (0, kept.stop - kept.start))
+    over = 0 if _hangs_freely(kernel) else k - 1
+    settings = {"stride": (1,), "padding": ((k - 1 - over,) * 2,), "dilation": (1,)}
+    if type(v) is Batched:
+        y = OPERATIONS["conv"](everywhere(a, count)[None], np.flip(kernel, 1)[:, None], **settings, groups=count)[0]
+    else:
+        y = OPERATIONS["conv"](signal[:, None, :], np.flip(kernel)[None], **settings, groups=1)[:, 0]
+    if over:
+        first = _beginning(signal[:, :over], kernel)
+        last = np.flip(_beginning(np.flip(signal[:, -over:], 1), np.flip(kernel, 1)), 1)
+        y = np.concatenate([first, y, last], axis=1)
+    return y[:, kept]
+
+
+LONG = 64
+"""Elements of a kernel from which a program takes it for finite, which it cannot know: its ends would be many terms."""
+
+
+def _hangs_freely(kernel: Any) -> bool:
+    """Whether zeros beside the signal change nothing: an element of the kernel times 0 is 0."""
+    k = kernel.shape[1]
+    return bool(
+        k == 1 or kernel.dtype.kind not in "fc" or (k > LONG and is_compiled(kernel))
+        or surely(np.all(np.isfinite(kernel)))
+    )  # fmt: skip
+
+
+def _beginning(signal: Any, kernel: Any) -> Any:
+    """The first results of a convolution, as many as these first elements of the signal: Σ over i ≤ j of sᵢ·vⱼ₋ᵢ."""
+    n = signal.shape[1]
+    terms = (np.pad(signal[:, i : i + 1] * kernel[:, : n - i], ((0, 0), (i, 0))) for i in range(n))
+    return functools.reduce(np.add, terms)
 
 
 def _as_channels(x: Any, count: int) -> Any:

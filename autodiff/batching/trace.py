@@ -12,6 +12,7 @@ import numpy as np
 
 from ..graph import LITERAL
 from ..op import CONSTANTS, Op, Trace, Traced, literal, relate
+from ..randomness import DRAWING
 from .examples import Batched
 from .rules import carried_out
 
@@ -28,7 +29,7 @@ class BatchTrace(Trace):
         How many examples there are.
     """
 
-    __slots__ = ("closed", "count")
+    __slots__ = ("closed", "count", "draws")
 
     batching = True
 
@@ -36,6 +37,7 @@ class BatchTrace(Trace):
         super().__init__()
         self.count = count
         self.closed = False
+        self.draws = False  # whether an operation draws random numbers for itself
 
     def tensor(self, array: Any) -> Any:
         """A tensor that stands for one element of this array along its first axis."""
@@ -56,6 +58,7 @@ class BatchTrace(Trace):
         if op.name in TRACING_AGAIN:
             return op.forward(*args, **params)
         op.admit((LITERAL,) * len(args), params)
+        self.draws = self.draws or op.name in DRAWING
         given = tuple(self._given(op, k, x) for k, x in enumerate(args))
         y = carried_out(op, given, params, self.count)
         if op.results:
@@ -72,7 +75,7 @@ class BatchTrace(Trace):
         return literal(op, k, x)
 
     def _related(self, op: Op, tensor: Any, base: Any, index: Any) -> Any:
-        if op.view and isinstance(base, Traced):
+        if op.view and isinstance(base, Traced) and op.name != "gather":
             relate(tensor, base, index)
         return tensor
 

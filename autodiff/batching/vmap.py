@@ -5,17 +5,26 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import optree
 
-from ..errors import BatchError, message
+from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
 from ..op import CONSTANTS, NUMBERS, TRACING, Traced, held, is_bare, still
+from ..randomness import Draws
 from .trace import BatchTrace
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+@overload
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]: ...
+@overload
+def vmap(
+    f: None = None, in_axes: Any = 0, out_axes: Any = 0
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+
+
+def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 0) -> Any:
     """A function of one example, made one of a batch: it is called once, on all examples together.
 
     Each operation is carried out on all examples at once by a rule that follows from its kind; those that have none (a
@@ -26,11 +35,13 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     Parameters
     ----------
     f : callable
-        A function of arrays, or of containers of arrays, as it is written for one example.
+        A function of arrays, or of containers of arrays, as it is written for one example. Without it
+        ``@vmap(in_axes=(None, 0))`` decorates one.
     in_axes : int, None or containers of them
         Along which axis of an argument its examples stand; None for what is the same for all of them. One for all
         positional arguments, or a tuple with one for each; where an argument is a container, one for all of its arrays
-        or a container of its form. Arguments passed by keyword are mapped along axis 0.
+        or a container of its form. Arguments passed by keyword are mapped along axis 0; what is the same for all
+        examples is bound beforehand: ``vmap(functools.partial(f, training=False))``.
     out_axes : int, None or containers of them
         Along which axis of the results the examples are put, likewise; None for a result that is the same for all of
         them. What does not depend on the batch is repeated.
@@ -64,6 +75,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     array([[ 6., 12.],
            [42., 56.]])
     """
+    if f is None:
+        return functools.partial(vmap, in_axes=in_axes, out_axes=out_axes)
 
     @functools.wraps(f, updated=())
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -76,13 +89,21 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             _unmapped(x) if axis is None else trace.tensor(_front(x, axis))
             for x, axis in zip(leaves, axes, strict=True)
         ]
+        draws = Draws(f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            positional, named = optree.tree_unflatten(tree, mapped)
-            out = f(*positional, **named)
+            inside: Any = optree.tree_unflatten(tree, mapped)
+            out = unhidden(f, *inside)
         finally:
             TRACING.reset(depth)
             trace.close()
+        if draws.seen() and not trace.draws:
+            warn(
+                BatchWarning,
+                f"vmap: {_name(f)} draws random numbers",
+                "they are drawn once, and are the same for all examples",
+                "draw outside, for each example, and pass them in as an argument",
+            )
         results, out_tree = _flatten(out)
         places = _prefix(out_axes, out, "out_axes", f"what {_name(f)} returned")
         taken = {id(x) for x in leaves}
@@ -152,11 +173,17 @@ def _count(f: Callable[..., Any], leaves: list[Any], axes: list[Any], tree: Any)
             shape: tuple[int, ...] = np.shape(held(x)) if isinstance(x, (Traced, np.ndarray)) else ()
             if not -len(shape) <= axis < len(shape):
                 kind = f"an array of shape {shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
+                where = _where(f, tree, i)
+                alike = "None in its place in in_axes"
+                if optree.treespec_accessors(tree)[i][0].entry:
+                    alike = f"functools.partial({_name(f)}, {where.partition('[')[0]}=…)"
+                own = isinstance(getattr(x, "__dict__", None), dict)
                 raise BatchError(
                     message(
-                        f"vmap: {_where(f, tree, i)} is {kind}, which has no axis {axis}",
+                        f"vmap: {where} is {kind}, which has no axis {axis}",
                         "its examples stand along that axis",
-                        "None in its place in in_axes, where it is the same for all examples; or an array of examples",
+                        f"{alike}, where it is the same for all examples; or an array of examples"
+                        + (f"; or {registered(type(x).__name__)}" if own else ""),
                     )
                 )
             counts.setdefault(shape[axis], []).append(i)

@@ -1,7 +1,6 @@
 """The compiler: passes (graph to graph), a plan of memory, and the Python text of the program."""
 
 from .jit import Compiled, Jit, jit
-from .passes import PASSES
-from .tiles import set_threads
+from .passes import ASKED_FOR, PASSES
 
-__all__ = ["PASSES", "Compiled", "Jit", "jit", "set_threads"]
+__all__ = ["ASKED_FOR", "PASSES", "Compiled", "Jit", "jit"]

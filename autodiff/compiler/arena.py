@@ -53,11 +53,12 @@ class Blocks:
 
 
 class Part(NamedTuple):
-    """One array of the arena: a block of its own shape, or a view of another part."""
+    """One array of the arena: a block of its own shape, its axes in this order in memory, or a view of another part."""
 
     block: int
     shape: tuple[int, ...]
     dtype: Any
+    order: tuple[int, ...] | None = None
     of: int = -1
     text: str = ""
     view: Callable[[Any], Any] | None = None
@@ -72,8 +73,20 @@ def arrays(sizes: Sequence[int], parts: Sequence[Part]) -> list[Any]:
             made.append(part.view(made[part.of]))
         else:
             count = math.prod(part.shape) * part.dtype.itemsize
-            made.append(blocks[part.block][:count].view(part.dtype).reshape(part.shape))
+            made.append(laid_out(blocks[part.block][:count].view(part.dtype), part.shape, part.order))
     return made
+
+
+def laid_out(line: Any, shape: tuple[int, ...], order: tuple[int, ...] | None) -> Any:
+    """One row of numbers as an array of this shape with its axes in this order in memory, None for C order."""
+    if order is None:
+        return line.reshape(shape)
+    return line.reshape([shape[k] for k in order]).transpose(inverse(order))
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that takes another one back."""
+    return tuple(order.index(k) for k in range(len(order)))
 
 
 def own(x: Any) -> Any:

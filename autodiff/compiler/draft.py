@@ -6,9 +6,10 @@ pass is a function from draft to draft; :func:`rewritten` is the loop that all o
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,17 +18,38 @@ from ..graph import LITERAL, Graph
 from ..op import CONSTANT, INPUT, SCOPE, Trace, Traced, _Many
 
 
+class Origin(NamedTuple):
+    """What a node has from where it was recorded: the scope, the user's line, whether NumPy's warnings were off there.
+
+    And the order in which its axes lay in memory, from the one with the longest strides on; None for C order.
+    """
+
+    scope: tuple[str, ...]
+    line: tuple[str, int] | None
+    quiet: bool
+    order: tuple[int, ...] | None = None
+
+
+def order_of(x: Any) -> tuple[int, ...] | None:
+    """The order of an array's axes in memory, from the one with the longest strides on; None for C order."""
+    if type(x) is not np.ndarray or x.ndim < 2 or x.flags.c_contiguous:
+        return None
+    order = tuple(sorted(range(x.ndim), key=lambda k: -abs(x.strides[k])))
+    return order if order != tuple(range(x.ndim)) else None
+
+
 class Draft(Graph):
     """A graph without values, in which each node knows whether it may warn.
 
     Its last `proofs` outputs are no results of the function, but truths that must hold for the others to be right.
     """
 
-    __slots__ = ("proofs", "quiet")
+    __slots__ = ("orders", "proofs", "quiet")
 
     def __init__(self) -> None:
         super().__init__()
         self.quiet: list[bool] = []
+        self.orders: list[tuple[int, ...] | None] = []
         self.proofs = 0
 
     def add(
@@ -38,23 +60,25 @@ class Draft(Graph):
         params: dict[str, Any] | None,
         shape: Any,
         dtype: Any,
-        like: tuple[tuple[str, ...], Any, bool],
+        like: Origin,
     ) -> int:
-        """Append one node; `like` is the scope, the user's line and the quietness of the one that it comes from."""
+        """Append one node; `like` is what it has from the one that it comes from."""
         self.ops.append(op)
         self.inputs.append(inputs)
         self.literals.append(literals)
         self.params.append(params)
         self.shapes.append(shape)
         self.dtypes.append(dtype)
-        self.scopes.append(like[0])
-        self.lines.append(like[1])
-        self.quiet.append(like[2])
+        self.scopes.append(like.scope)
+        self.lines.append(like.line)
+        self.quiet.append(like.quiet)
+        fits = like.order is not None and len(like.order) == len(shape) and type(shape[0]) is int
+        self.orders.append(like.order if fits else None)
         return len(self.ops) - 1
 
-    def origin(self, i: int) -> tuple[tuple[str, ...], Any, bool]:
+    def origin(self, i: int) -> Origin:
         """Where node i comes from: what :meth:`add` takes as `like`."""
-        return self.scopes[i], self.lines[i], self.quiet[i]
+        return Origin(self.scopes[i], self.lines[i], self.quiet[i], self.orders[i])
 
 
 class Known:
@@ -79,13 +103,14 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
     new = Draft()
     new.title, new.tree, new.proofs = old.title, old.tree, old.proofs
     at: list[Any] = [None] * len(old.ops)
+    known = False  # whether any node is
     for i, op in enumerate(old.ops):
         if keep is not None and not keep[i]:
             continue
         inputs, literals, params = old.inputs[i], old.literals[i], old.params[i]
         if inputs:
             places = [v if v == LITERAL else at[v] for v in inputs]
-            if any(type(place) is Known for place in places):
+            if known and any(type(place) is Known for place in places):
                 literals = tuple(
                     place.value if type(place) is Known else x for place, x in zip(places, literals, strict=True)
                 )
@@ -94,6 +119,7 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
         place = change(new, op, inputs, literals, params, old, i)
         if place is None:
             place = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        known = known or type(place) is Known
         at[i] = place
         if i in old.names and type(place) is int:
             new.names.setdefault(place, old.names[i])
@@ -130,14 +156,50 @@ def nbytes(draft: Graph, i: int) -> int:
     return int(math.prod(shape) * dtype.itemsize)
 
 
+def key_of(x: Any) -> Any:
+    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
+    kind = type(x)
+    if kind is float or kind is complex or isinstance(x, np.generic):
+        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
+    if kind is np.ndarray:
+        if x.size and not any(x.strides) and x.ndim:
+            return "splat", x.shape, key_of(x[(0,) * x.ndim])
+        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
+    if kind is tuple or kind is list:
+        return kind, tuple(map(key_of, x))
+    if kind is slice:
+        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
+    if kind is dict:
+        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
+    try:
+        hash(x)
+    except TypeError:
+        return "object", id(x)
+    return kind, x
+
+
 ARITHMETIC = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "floor_divide": "//", "remainder": "%",
-    "negative": "-",
+    "negative": "-", "positive": "+", "absolute": "abs",
 }  # fmt: skip
 """What Python does to numbers of its own, which stay weak: 0.5 * rate times a float32 array is float32."""
 
 
 NUMBERS = frozenset((float, int, complex))
+
+
+def weak_nodes(draft: Draft) -> bytearray:
+    """Which nodes are numbers of Python's, which widen no dtype."""
+    found = bytearray(len(draft.ops))
+    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
+        if op is INPUT:
+            found[i] = bool(draft.params[i])
+        elif op.name in ARITHMETIC and not draft.shapes[i]:
+            found[i] = all(
+                type(x) in NUMBERS if v == LITERAL else found[v]
+                for v, x in zip(inputs, draft.literals[i], strict=True)
+            )
+    return found
 
 
 class Weak:
@@ -175,7 +237,7 @@ def _numbers(x: Any) -> Any:
 class Recorder(Trace):
     """The trace of a function that is being compiled: it keeps no value, and refuses to tell one."""
 
-    __slots__ = ("foreign", "weak")
+    __slots__ = ("called", "foreign", "weak")
 
     full = True
     compiling = True
@@ -185,6 +247,7 @@ class Recorder(Trace):
         draft = self.graph = Draft()
         self.ops, self.inputs, self.params = draft.ops, draft.inputs, draft.params
         self.shapes, self.dtypes = draft.shapes, draft.dtypes
+        self.called: list[str] = []  # the names of the arguments
         self.weak: set[int] = set()  # the nodes that stand for a number of Python's
         self.foreign = False  # whether a tensor of another trace came in through a closure
 
@@ -200,6 +263,8 @@ class Recorder(Trace):
         """Append one node, without its value."""
         draft = self.graph
         assert isinstance(draft, Draft)
+        if self.ops is not draft.ops:  # closed: this says so
+            self.ops.append(op)
         literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
         self.foreign = self.foreign or any(isinstance(x, Traced) for x in literals)
         frame = user_frame()
@@ -212,7 +277,8 @@ class Recorder(Trace):
         )
         if still_weak:
             y = Weak(y.item())
-        index = draft.add(op, inputs, literals, params, y.shape, y.dtype, (SCOPE.get(), line, quiet))
+        like = Origin(SCOPE.get(), line, quiet, order_of(y))
+        index = draft.add(op, inputs, literals, params, y.shape, y.dtype, like)
         if type(y) is Weak:
             self.weak.add(index)
         return self._tensor(y, index)

@@ -6,23 +6,27 @@ every number, and the value of everything else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, warn
+from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, TRACING, Traced
+from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
+from ..randomness import DRAWING, random_state
 from .arena import Memory
-from .draft import Draft, Recorder, nbytes
-from .passes import ENDS, PASSES
+from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
+from .draft import Draft, Origin, Recorder, nbytes
+from .passes import ASKED_FOR, ENDS, PASSES
 from .program import Program
+from .surroundings import Place, moved, surroundings
 from .texts import VIEWS
 
 KEPT = 64
@@ -32,8 +36,8 @@ MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
 
 
-DRAWING = frozenset(("logm",))
-"""Operations in which SciPy draws random numbers for an estimate of its own: they do so again in every run."""
+KNOWN = {**PASSES, **ASKED_FOR}
+"""All passes by their names."""
 
 
 class Cost(NamedTuple):
@@ -51,15 +55,19 @@ class _Result:
 
 _RESULT = _Result()
 
+_SWEPT = "swept"
+"""Begins the signature of a function that is being differentiated: another one than where it is run."""
+
 
 class Compiled:
     """What became of a function for one signature: its graph, the passes that shortened it, the program."""
 
     def __init__(self, recorded: Draft, tree: Any, fixed: list[Any], passes: tuple[str, ...]) -> None:
         self._recorded, self._tree, self._fixed, self.passes = recorded, tree, fixed, passes
+        self._whole = all(x is _RESULT for x in fixed)
         self._draft = recorded
         for name in passes:
-            self._draft = PASSES[name](self._draft)
+            self._draft = KNOWN[name](self._draft)
         self._program = Program(self._draft)
         self._proofs = self._draft.proofs
         self._careful: Compiled | None = None
@@ -71,11 +79,11 @@ class Compiled:
 
     @property
     def history(self) -> list[tuple[str, Graph]]:
-        """The graph as it was recorded, and after each pass: (name, graph) pairs, to be printed, counted and drawn."""
+        """The graph as it was recorded and after each pass, as (name, graph) pairs to be printed, counted and drawn."""
         draft = self._recorded
         found: list[tuple[str, Graph]] = [("record", draft)]
         for name in self.passes:
-            draft = PASSES[name](draft)
+            draft = KNOWN[name](draft)
             found.append((name, draft))
         return found
 
@@ -90,7 +98,21 @@ class Compiled:
         return self._program.memory
 
     def cost(self) -> Cost:
-        """What one run does, counted from the graph."""
+        """What one run does, counted from the graph.
+
+        Returns
+        -------
+        Cost
+            A named tuple: ``operations``, ``elements``, ``bytes`` and ``peak``, in bytes too.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).cost().operations
+        2
+        """
         draft = self._draft
         operations = elements = moved = 0
         for i, op in enumerate(draft.ops):
@@ -103,8 +125,26 @@ class Compiled:
         memory = self._program.memory
         return Cost(operations, elements, moved, memory.arena + memory.results)
 
-    def run(self, arrays: list[Any]) -> Any:
-        """The function's result for these arguments, in its own containers."""
+    def run(self, arrays: Sequence[Any]) -> Any:
+        """The function's result for these arguments, in its own containers.
+
+        Parameters
+        ----------
+        arrays : sequence of arrays
+            The leaves of the arguments, in order, of the shapes and dtypes that were compiled for.
+
+        Returns
+        -------
+        array, or container of arrays
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square.lower(np.ones(3)).run([np.array([1.0, 2.0, 3.0])])
+        np.float64(14.0)
+        """
         results = self._program(arrays)
         if self._proofs:
             if not all(results[-self._proofs :]):
@@ -112,8 +152,10 @@ class Compiled:
             del results[-self._proofs :]
         if self._tree is None:
             return results[0]
-        given = iter(results)
-        return optree.tree_unflatten(self._tree, [next(given) if x is _RESULT else x for x in self._fixed])
+        if not self._whole:
+            given = iter(results)
+            results = [next(given) if x is _RESULT else x for x in self._fixed]
+        return self._tree.unflatten(results)
 
     def _with_guards(self) -> Compiled:
         """The same without the pass that leaves out guards: for arguments at which something is not finite."""
@@ -127,8 +169,19 @@ class Compiled:
         return f"<program {self._draft.title}: {cost.operations} operations, {cost.peak} bytes at its peak>"
 
 
+class _Recent(NamedTuple):
+    """The program of the last call whose arguments were all arrays, and what it was called with."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
+    program: Compiled
+
+
 class Jit:
-    """A function that is compiled when it is first called with arguments of a new signature. Made by :func:`jit`."""
+    """A function that is compiled when it is first called with arguments of a new signature.
+
+    Made by :func:`autodiff.jit`.
+    """
 
     def __init__(
         self, f: Callable[..., Any], argnums: tuple[int, ...], argnames: frozenset[str], passes: tuple[str, ...]
@@ -136,33 +189,63 @@ class Jit:
         functools.update_wrapper(self, f, updated=())
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self._f, self._argnums, self._argnames, self._passes = f, argnums, argnames, passes
-        self._programs: OrderedDict[Any, Compiled] = OrderedDict()
+        self._programs: OrderedDict[Any, Any] = OrderedDict()
         self._count = 0
-        self._lock = threading.Lock()
-        self._surroundings: list[tuple[Any, str, Any]] = []
+        self._lock = threading.RLock()  # a function may call itself
+        self._surroundings: list[Place] = []
+        self._recent: _Recent | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
+        if self._surroundings and moved(self._surroundings):
+            self.clear()
+        recent = self._recent  # no signature is made where the arguments are arrays like those of the last call
+        if recent is not None and len(args) == len(recent.shapes) and not kwargs:
+            for x, shape, dtype in zip(args, recent.shapes, recent.dtypes, strict=True):
+                if type(x) is not np.ndarray or x.shape != shape or x.dtype is not dtype:
+                    break
+            else:
+                return recent.program.run(args)
         key, arrays = self._signature(args, kwargs)
         if arrays is None:
-            return self._f(*args, **kwargs)
-        if self._surroundings and self._moved():
-            self.clear()
+            return self._inside(args, kwargs)
         program = self._programs.get(key)
         if program is None:
             with self._lock:
                 program = self._programs.get(key) or self._compile(key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
+        if not kwargs and not self._argnums and all(type(x) is np.ndarray for x in args):
+            self._recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
         return program.run(arrays)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
         """Compile for these arguments and return what became of the function, without running it.
 
+        Parameters
+        ----------
+        *args, **kwargs
+            As for a call; arrays count by shape and dtype.
+
+        Returns
+        -------
+        Compiled
+
         Raises
         ------
         LeakError
             Where the function cannot be compiled, or an argument belongs to a function that is being traced.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> print(square.lower(np.ones(3)).source.strip())
+        def program(x0, b0):
+            multiply(x0, x0, b0)
+            v1 = add_reduce(b0, None)
+            return [v1]
         """
         key, arrays = self._signature(args, kwargs)
         with self._lock:
@@ -175,11 +258,28 @@ class Jit:
                     "call lower outside, with arrays",
                 )
             )
+        assert isinstance(program, Compiled)
         return program
 
     def clear(self) -> None:
-        """Forget all programs, and the memory that they keep between runs."""
+        """Forget all programs, and the memory that they keep between runs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> square = ad.jit(lambda x: np.sum(x * x))
+        >>> square(np.ones(3))
+        np.float64(3.0)
+        >>> square
+        <jit <lambda>: 1 programs>
+        >>> square.clear()
+        >>> square
+        <jit <lambda>: 0 programs>
+        """
+        self._recent = None
         self._programs.clear()
+        self._surroundings.clear()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -206,7 +306,7 @@ class Jit:
         else:
             given: Any = (args, kwargs)
             leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key.append(tree)
+            key += (tree, *_orders(given))
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray and x.dtype.kind in "biufc":
@@ -231,6 +331,9 @@ class Jit:
         try:
             hash(found)
         except TypeError:
+            everything: Any = (given_args, given_kwargs)
+            if any(isinstance(x, Traced) for x in optree.tree_leaves(everything, namespace="autodiff")):
+                return None, None
             raise self._unhashable(given_args, given_kwargs) from None
         return found, arrays
 
@@ -250,60 +353,91 @@ class Jit:
         )
 
     def _unhashable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SettingError:
-        def bad(x: Any) -> bool:
+        def bad(x: Any, fixed: bool) -> bool:
             try:
                 hash(x)
             except TypeError:
-                return not isinstance(x, (np.ndarray, dict, list, tuple))
+                return fixed or not isinstance(x, (np.ndarray, dict, list, tuple))
             return False
 
-        given = [*((f"argument {n}", x) for n, x in enumerate(args)), *kwargs.items()]
-        found = [(name, type(x).__name__) for name, x in given if bad(x)]
-        what = ", ".join(f"{name} (a {kind})" for name, kind in found) or "a static argument, or part of a container,"
+        static = self._static(len(args))
+        given = [(f"argument {n}", x, n in static) for n, x in enumerate(args)]
+        given += [(name, x, name in self._argnames) for name, x in kwargs.items()]
+        found = [(name, type(x).__name__) for name, x, fixed in given if bad(x, fixed)]
+        what = ", ".join(f"{name} (a {kind})" for name, kind in found) or "a part of a container"
+        objects = [type(x).__name__ for _, x, _ in given if isinstance(getattr(x, "__dict__", None), dict)]
         return SettingError(
             message(
                 f"jit: {what} cannot be hashed",
                 "what is neither an array nor a number is part of the signature by which programs are found",
-                "pass a tuple in place of a list, arrays outside of static arguments, or close over the object",
+                "pass a tuple in place of a list, arrays outside of static arguments, or close over the object"
+                + (f"; or {registered(objects[0])}" if objects else ""),
             )
         )
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
-    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | None:
+    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()) -> Any:
+        """The program for arguments like these; with `wanted`, those of a function that is being differentiated.
+
+        None where a tensor of another trace comes in through a closure.
+        """
         trace = Recorder()
-        static = self._static(len(args))
-        named = {name: x for name, x in kwargs.items() if name not in self._argnames}
-        free: Any = (tuple(x for n, x in enumerate(args) if n not in static), named)
-        given, settings = optree.tree_map(lambda x: _leaf(trace, x), free, namespace="autodiff")
-        places = iter(given)
-        given = tuple(x if n in static else next(places) for n, x in enumerate(args))
-        settings = {**{name: x for name, x in kwargs.items() if name in self._argnames}, **settings}
+        call, given, opaque = self._caller(args, kwargs)
+        for x in opaque:
+            if isinstance(x, Iterator):
+                raise _used_up(f"an argument of {self.__name__} is a {type(x).__name__}")
+        tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
-        drawn = _random_state(self._f)
+        draft.title = self.__name__
+        trace.called = self._names_of_arguments(args, kwargs, self._static(len(args)))
+        swept, masked, seeds = None, True, list[Any]()
+        drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
         try:
-            out = self._f(*given, **settings)
-            flat, tree = optree.tree_flatten(out, namespace="autodiff")
+            if wanted:
+                swept = called(call, tensors, wanted)
+                flat, tree = swept.flat, swept.tree
+            else:
+                flat, tree = optree.tree_flatten(call(tensors), namespace="autodiff")
             fixed = [_result(trace, draft, y) for y in flat]
+            if swept is not None:
+                seeds = seeded(trace, swept)
+                masked = any(y.shape for y in seeds)
+                for term in pulled(swept, tensors, wanted, seeds, masked):
+                    _result(trace, draft, term)
         finally:
             TRACING.reset(depth)
             trace.close()
         if trace.foreign:
             return None
-        if _random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
+        if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
             warn(
                 CompileWarning,
                 f"jit: {self.__name__} draws random numbers",
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
-        self._surroundings = _surroundings(self._f)
-        draft.title = self.__name__
-        self._name_arguments(draft, args, kwargs, static)
-        single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
-        program = Compiled(draft, None if single else tree, fixed, self._passes)
+        around = surroundings(self._f, opaque)
+        stored = {repr(place.key) for place in around if _is_of(place.value, trace)}
+        if stored:
+            warn(
+                CompileWarning,
+                f"jit: {self.__name__} stores a tensor outside of itself, in {', '.join(sorted(stored))}",
+                "its code runs once, while it is compiled: no later run stores anything, and that tensor has no value",
+                "return what is to be kept",
+            )
+        watched = {(id(where), key) for where, key, _ in self._surroundings}
+        self._surroundings += [x for x in around if (id(x.where), x.key) not in watched and not _is_of(x.value, trace)]
+        for i, name in zip(draft.arguments, trace.called, strict=False):
+            draft.names.setdefault(i, name)
+        program: Any
+        if swept is not None:
+            program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked)
+        else:
+            single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
+            program = Compiled(draft, None if single else tree, fixed, self._passes)
         self._programs[key] = program
         while len(self._programs) > KEPT:
             self._programs.popitem(last=False)
@@ -317,8 +451,106 @@ class Jit:
             )
         return program
 
-    def _name_arguments(self, draft: Draft, args: Any, kwargs: Any, static: set[int]) -> None:
-        """Every argument's name and its path in it, for the picture: params['w']."""
+    def _caller(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[[Sequence[Any]], Any], list[Any], list[Any]]:
+        """The function as one of a list of arrays and numbers, that list, and what else is among the arguments."""
+        static = self._static(len(args))
+        held_args = {n: x for n, x in enumerate(args) if n in static}
+        held_settings = {name: x for name, x in kwargs.items() if name in self._argnames}
+        free: Any = (
+            tuple(x for n, x in enumerate(args) if n not in static),
+            {name: x for name, x in kwargs.items() if name not in self._argnames},
+        )
+        leaves, tree = optree.tree_flatten(free, namespace="autodiff")
+        template = [_RESULT if _is_given(x) else x for x in leaves]
+
+        def call(given: Sequence[Any]) -> Any:
+            rest = iter(given)
+            filled = [next(rest) if x is _RESULT else x for x in template]
+            unflattened: Any = optree.tree_unflatten(tree, filled)
+            positional, settings = unflattened
+            places = iter(positional)
+            every = [held_args[n] if n in held_args else next(places) for n in range(len(args))]
+            return unhidden(self._f, every, {**held_settings, **settings})
+
+        return call, [x for x in leaves if _is_given(x)], [x for x in leaves if not _is_given(x)]
+
+    # -- inside of another trace -----------------------------------------------------------------------------------
+
+    def _inside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result where tensors are among the arguments.
+
+        Where nothing but a reverse sweep is wanted of them it is one node, computed and swept by programs. Elsewhere
+        the function runs as it is, so that a picture shows what is inside, and a program takes it in.
+        """
+        free, settings, fixed = self._split(args, kwargs) if self._argnums or self._argnames else (args, kwargs, ())
+        given: Any = (free, settings)
+        leaves, tree = optree.tree_flatten(given, namespace="autodiff")
+        entries: list[Any] = [_SWEPT, tree, *_orders(given), fixed]
+        arrays: list[Any] = []
+        wanted: list[int] = []
+        for x in leaves:
+            if isinstance(x, Traced) and x.recorder is CONSTANTS:
+                x = x.value
+            value = held(x)
+            if value is not x:
+                wanted.append(len(arrays))
+            if type(value) is np.ndarray or isinstance(value, np.generic):
+                kinds = NUMBERS if value is x else "fc"
+                if value.dtype.kind not in kinds or not is_swept(x):
+                    return self._f(*args, **kwargs)
+                entries.append((value is x, value.shape, value.dtype))
+                arrays.append(x)
+            elif isinstance(value, np.ndarray):
+                return self._f(*args, **kwargs)  # what the function itself says of it
+            elif type(value) in (float, int, complex):
+                entries.append(type(value))
+                arrays.append(x)
+            else:
+                entries.append((type(value), value))
+        key = tuple(entries)
+        if not wanted or not _is_hashable(key):
+            return self._f(*args, **kwargs)
+        if moved(self._surroundings):
+            self.clear()
+        with self._lock:
+            pair = self._programs.get(key)
+            if pair is None:
+                outside: Any = (args, kwargs)
+                plain: Any = optree.tree_map(held, outside, namespace="autodiff")
+                pair = self._compile(key, plain[0], plain[1], wanted)
+        return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
+
+    def _pair(
+        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int, masked: bool
+    ) -> Pair:
+        """The two programs of a function that is being differentiated, from its record with its sweep."""
+        arity = len(draft.arguments) - seeds
+        results = [k for k, x in enumerate(fixed) if x is _RESULT]
+        dependent = [n for n, k in enumerate(results) if swept.nodes[k] is not None]
+        halves = cut(draft, len(results), seeds)
+
+        def program(half: Draft) -> Any:
+            tree = optree.tree_structure((0,) * len(half.outputs), namespace="autodiff")  # type: ignore[arg-type]
+            return Compiled(half, tree, [_RESULT] * len(half.outputs), self._passes).run
+
+        @functools.wraps(self._f, updated=())  # so that what surrounds the function is found
+        def sweep(given: list[Any], seeds: list[Any]) -> Any:
+            return tuple(pulled(called(call, given, wanted), given, wanted, seeds))
+
+        def rebuilt(found: Sequence[Any]) -> Any:
+            rest = iter(found)
+            return optree.tree_unflatten(swept_tree, [next(rest) if x is _RESULT else x for x in fixed])
+
+        swept_tree = swept.tree
+        return Pair(
+            f"jit({self.__name__})", arity, program(halves.forward), program(halves.reverse),
+            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, rebuilt,
+        )  # fmt: skip
+
+    def _names_of_arguments(self, args: Any, kwargs: Any, static: set[int]) -> list[str]:
+        """Every argument's name and its path in it, for pictures and errors: params['w']."""
         try:
             names = list(inspect.signature(self._f).parameters)
         except (TypeError, ValueError):
@@ -330,16 +562,7 @@ class Jit:
                 called += [name + path.codify("") for path, leaf in _paths(x) if _is_given(leaf)]
         for key in sorted(set(kwargs) - self._argnames):
             called += [key + path.codify("") for path, leaf in _paths(kwargs[key]) if _is_given(leaf)]
-        for i, name in zip(draft.arguments, called, strict=False):
-            draft.names.setdefault(i, name)
-
-    def _moved(self) -> bool:
-        """Whether an array or a number that the function closes over is another one now: it was built in."""
-        for where, name, was in self._surroundings:
-            now = where.get(name) if isinstance(where, dict) else _cell(where)
-            if now is not was:
-                return True
-        return False
+        return called
 
 
 def _leaf(trace: Recorder, x: Any) -> Any:
@@ -348,6 +571,50 @@ def _leaf(trace: Recorder, x: Any) -> Any:
     if type(x) in (float, int, complex):
         return trace.start(x, type(x).__name__)
     return x
+
+
+_LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
+
+
+def _orders(x: Any, found: list[Any] | None = None) -> list[Any]:
+    """The keys of every dict in a container as they stand there, which is how a loop over them meets them."""
+    found = [] if found is None else found
+    kind = type(x)
+    inside: Iterable[Any] = ()
+    if kind is tuple or kind is list:
+        inside = x
+    elif isinstance(x, dict):
+        found.append(tuple(x))
+        inside = x.values()
+    elif not isinstance(x, np.generic):
+        with contextlib.suppress(ValueError):  # a leaf
+            inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
+    for part in inside:
+        if type(part) not in _LEAVES:
+            _orders(part, found)
+    return found
+
+
+def _is_of(x: Any, trace: Recorder) -> bool:
+    return isinstance(x, Traced) and x.recorder is trace
+
+
+def _used_up(what: str) -> SettingError:
+    return SettingError(
+        message(
+            f"jit: {what}",
+            "it gives what it has once, and the program runs many times; or nothing of it has been computed yet",
+            "pass, or return, a list",
+        )
+    )
+
+
+def _is_hashable(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_given(x: Any) -> bool:
@@ -364,74 +631,71 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     if isinstance(y, Traced) and y.recorder is trace:
         draft.outputs.append(y.index if y.index >= 0 else trace.place(y))
         return _RESULT
-    value = y.value if isinstance(y, Traced) else y
-    if isinstance(value, Traced):
+    value = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
+    if isinstance(value, Traced):  # of a trace around this one: what it holds is not all that it says
         trace.foreign = True
         return None
+    if isinstance(y, (Iterator, Awaitable, AsyncIterator)):
+        raise _used_up(f"{draft.title} returned a {type(y).__name__}")
     if not isinstance(value, (np.ndarray, np.generic)):
+        inside = getattr(y, "__dict__", {})
+        for name in inside if isinstance(inside, dict) else ():
+            if _is_of(inside[name], trace):
+                raise SettingError(
+                    message(
+                        f"jit: {draft.title} returned a {type(y).__name__} whose {name} is a tensor",
+                        "the program's results are the leaves of containers that are known; this one it cannot fill",
+                        f"return a tuple or a dict, or {registered(type(y).__name__)}",
+                    )
+                )
         return y
     value = np.array(value)[()]
-    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, ((), None, True))
+    i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
     return _RESULT
 
 
-def _cell(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # empty
-        return None
-
-
-def _surroundings(f: Any) -> list[tuple[Any, str, Any]]:
-    """The arrays and numbers that a function reads from outside, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return []
-    found: list[tuple[Any, str, Any]] = []
-    for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=False):
-        if isinstance(_cell(cell), (np.ndarray, np.generic, float, int)):
-            found.append((cell, name, _cell(cell)))
-    for name in code.co_names:
-        value = f.__globals__.get(name)
-        if isinstance(value, (np.ndarray, np.generic, float, int)):
-            found.append((f.__globals__, name, value))
-    return found
-
-
-def _random_state(f: Any) -> Any:
-    """The state of every generator that a function may draw from, as far as its own code names them."""
-    f = inspect.unwrap(f)
-    code = getattr(f, "__code__", None)
-    found = [str(np.random.get_state()[1:3])]  # type: ignore[index]  # noqa: NPY002 - it is only looked at
-    if code is not None:
-        near = [_cell(cell) for cell in f.__closure__ or ()] + [f.__globals__.get(name) for name in code.co_names]
-        found += [str(x.bit_generator.state) for x in near if isinstance(x, np.random.Generator)]
-    return found
-
-
+@overload
 def jit(
     f: Callable[..., Any],
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     passes: Sequence[str] = tuple(PASSES),
-) -> Jit:
+) -> Jit: ...
+@overload
+def jit(
+    f: None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    passes: Sequence[str] = tuple(PASSES),
+) -> Callable[[Callable[..., Any]], Jit]: ...
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    passes: Sequence[str] = tuple(PASSES),
+) -> Any:
     """The same function, compiled: traced once for each signature, shortened, and run as straight-line NumPy.
 
-    Nothing but NumPy is needed. ``jit(grad(f))`` compiles value, gradient and all; inside of another trace, as in
-    ``grad(jit(f))``, the function runs as it is, so put `jit` outside.
+    Nothing but NumPy is needed. ``jit(grad(f))`` compiles value, gradient and all, and is the fastest; ``grad(jit(f))``
+    runs two programs, one forward and one for the sweep. In a picture, a forward sweep, a batch or another compiled
+    function f runs as it is, node by node.
 
     Parameters
     ----------
     f : callable
         A function of arrays, numbers, and containers of them; also one made by `grad`, `value_and_grad`, `hvp` …
         It must compute with NumPy's functions, and must not have side effects: its code runs once a signature.
+        Without it ``@jit(static_argnums=1)`` decorates one.
     static_argnums, static_argnames : int or str, or sequences of them
         Arguments whose value is part of the signature: what decides about shapes, loops and branches. Strings, bools,
         None and everything else that is neither an array nor a number are static by themselves; they must be hashable.
     passes : sequence of str
-        The passes to run, in order; all of them by default. See :mod:`autodiff.compiler.passes`.
+        The passes to run, in order; by default all that keep results to rounding: see :data:`autodiff.compiler.PASSES`.
+        With ``("reassociate", *ad.compiler.PASSES)`` products are put into a cheaper order too, where more digits may
+        be lost.
 
     Returns
     -------
@@ -448,9 +712,15 @@ def jit(
 
     Notes
     -----
-    Results equal those of f to rounding; pointwise work keeps every bit. Arrays that f closes over are built in; when
-    another array stands there in a later call, the function is compiled again. Large pointwise work is cut into tiles
-    that stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+    Results equal those of f to rounding; pointwise work keeps every bit. Large pointwise work is cut into tiles that
+    stay in the cache and are spread over threads (:func:`set_threads`); no number of threads changes a bit.
+
+    What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
+    objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
+    another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
+    number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
+    after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
+    registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 
     Examples
     --------
@@ -465,13 +735,56 @@ def jit(
         v1 = add(c0, b0)
         return [v1]
     <BLANKLINE>
+
+    A number of steps is no array; it is part of the signature:
+
+    >>> @ad.jit(static_argnums=1)
+    ... def after(x, steps):
+    ...     for _ in range(steps):
+    ...         x = x - 0.1 * x
+    ...     return x
+    >>> after(np.ones(2), 2)
+    array([0.81, 0.81])
     """
+    if f is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
+        )
+    if not callable(f):
+        raise SettingError(
+            message(f"jit: {f!r} is not a function", "it is called to be compiled", "ad.jit(f), then call the result")
+        )
+    passes = (passes,) if isinstance(passes, str) else tuple(passes)
     for name in passes:
-        if name not in PASSES:
-            near = ", ".join(nearest(str(name), PASSES)) or "none"
+        if name not in KNOWN:
+            near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
-                message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(PASSES)}")
+                message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
-    argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
     argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)
-    return Jit(f, argnums, argnames, tuple(passes))
+    _check_static(f, argnums, argnames)
+    return Jit(f, argnums, argnames, passes)
+
+
+def _check_static(f: Callable[..., Any], argnums: tuple[Any, ...], argnames: frozenset[str]) -> None:
+    """Refuse static arguments that the function does not have."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # some builtins do not tell
+        parameters = ()  # type: ignore[assignment]
+    kinds = {p.kind for p in parameters}
+    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    bad: list[Any] = [n for n in argnums if type(n) is not int]
+    if parameters and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        bad += [n for n in argnums if type(n) is int and not -count <= n < count]
+    if parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
+        bad += sorted(argnames - {p.name for p in parameters})
+    if bad:
+        raise SettingError(
+            message(
+                f"jit: {getattr(f, '__name__', type(f).__name__)} has no argument {bad[0]!r} that could be static",
+                "its arguments: " + (", ".join(p.name for p in parameters) or "not known"),
+                "static_argnums takes whole numbers, static_argnames names",
+            )
+        )

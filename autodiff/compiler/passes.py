@@ -6,18 +6,21 @@ pass       what it does                                                         
 trust      leaves out the guards that make true zeros; the program proves afterwards that none was needed  same bits
 fold       computes what depends on no argument                                                          same bits
 simplify   identities, inverse pairs, steps that change nothing                                           same bits
+sums       a product in place of a sum of equal numbers                                                   to rounding
 gemm       one product in place of a stack of products with one and the same matrix                       to rounding
 share      one node for all that compute the same (common subexpressions, by structure)                   same bits
 dead       leaves out what leads to no result                                                            same bits
+together   one node for two operations that share most of their work                                     same bits
+factor     solves by the inverse of a Cholesky factor that is there                                      to rounding
 schedule   computes early what frees memory                                                              same bits
 =========  ============================================================================================  ============
 
-Each is one walk over the list of nodes, so its time is linear in their number.
+Each is one walk over the list of nodes, so its time is linear in their number. One more, `reassociate`, runs only where
+it is asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,8 +30,10 @@ import numpy as np
 from ..graph import LITERAL, OPERATIONS
 from ..op import CONSTANT, INPUT, ITEM
 from ..sweep import GUARD, RULE
-from .draft import Draft, Known, nbytes, reordered, rewritten
-from .texts import RESHAPES
+from .draft import Draft, Known, key_of, nbytes, reordered, rewritten
+from .facts import FACTS, SETTINGS, Site, axes_of, reshaped_to, stretched_axes, stretched_to
+from .reassociate import reassociate
+from .together import factor, together
 
 ENDS = (INPUT, CONSTANT)
 
@@ -43,7 +48,7 @@ def dead(draft: Draft) -> Draft:
             for v in draft.inputs[i]:
                 if v != LITERAL:
                     live[v] = 1
-    return rewritten(draft, lambda *_: None, live)
+    return draft if all(live) else rewritten(draft, lambda *_: None, live)
 
 
 def trust(draft: Draft) -> Draft:
@@ -75,7 +80,7 @@ def trust(draft: Draft) -> Draft:
     new = rewritten(draft, change)
     for i in _must_be_finite(draft):
         v, truth = place[i], np.dtype(bool)
-        like = (*draft.origin(i)[:2], True)
+        like = draft.origin(i)._replace(quiet=True, order=None)
         tests = new.add(finite[0], (v,), (None,), None, new.shapes[v], truth, like)
         new.outputs.append(new.add(finite[1], (tests, LITERAL), (None, True), None, (), truth, like))
         new.proofs += 1
@@ -131,28 +136,6 @@ def fold(draft: Draft) -> Draft:
 # -- share -------------------------------------------------------------------------------------------------------------
 
 
-def key_of(x: Any) -> Any:
-    """A literal or a setting as something that can be looked up; equal keys mean equal in every bit."""
-    kind = type(x)
-    if kind is float or kind is complex or isinstance(x, np.generic):
-        return kind, getattr(x, "dtype", None), repr(x)  # -0.0 is not 0.0, nan is nan
-    if kind is np.ndarray:
-        if x.size and not any(x.strides) and x.ndim:
-            return "splat", x.shape, key_of(x[(0,) * x.ndim])
-        return "array", x.shape, x.dtype.str, hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
-    if kind is tuple or kind is list:
-        return kind, tuple(map(key_of, x))
-    if kind is slice:
-        return "slice", key_of(x.start), key_of(x.stop), key_of(x.step)
-    if kind is dict:
-        return "dict", tuple((key, key_of(value)) for key, value in sorted(x.items()))
-    try:
-        hash(x)
-    except TypeError:
-        return "object", id(x)
-    return kind, x
-
-
 def share(draft: Draft) -> Draft:
     """One node for all that compute the same thing from the same things."""
     seen: dict[Any, int] = {}
@@ -183,125 +166,54 @@ COMMUTATIVE = frozenset(("add", "multiply"))
 # -- simplify ----------------------------------------------------------------------------------------------------------
 
 
-def uniform(x: Any) -> Any:
-    """The one number that fills a literal, None where there is none."""
-    if isinstance(x, (bool, int, float, complex, np.generic)):
-        return x
-    if isinstance(x, np.ndarray) and x.size:
-        first = x[(0,) * x.ndim]
-        alike = not any(x.strides) or (x[(-1,) * x.ndim] == first and bool(np.all(x == first)))
-        if alike and (not any(x.strides) or not _mixes_zeros(x, first)):
-            return first
-    return None
-
-
-def _mixes_zeros(x: Any, first: Any) -> bool:
-    """Whether 0.0 and -0.0, which are equal, both stand in an array."""
-    if first != 0 or x.dtype.kind not in "fc":
-        return False
-    signs = np.signbit(np.stack([x.real, x.imag]) if x.dtype.kind == "c" else x)
-    return x.dtype.kind == "c" or bool(signs.any() != signs.all())
-
-
-def _is(x: Any, number: float) -> bool:
-    value = uniform(x)
-    return value is not None and bool(value == number)
-
-
-def _same_as(new: Draft, v: int, old: Draft, i: int) -> bool:
-    """Whether node v of the new draft has the shape and dtype that node i had: it may stand for it."""
-    return bool(new.shapes[v] == old.shapes[i] and new.dtypes[v] == old.dtypes[i])
-
-
 def simplify(draft: Draft) -> Draft:
-    """Identities, inverse pairs, and steps that change nothing; only what keeps every bit."""
-    ops = OPERATIONS
+    """Identities, inverse pairs, and steps that change nothing: what the table of facts says, which keeps every bit."""
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
     ) -> Any:
-        if op in ENDS or op.results:
+        facts = FACTS.get(op.name)
+        if facts is None or (params and op.name not in SETTINGS) or inputs == (LITERAL,):
             return None
-        name, first = op.name, inputs[0] if inputs else LITERAL
-
-        def made(op: str, inputs: tuple[int, ...], literals: Any = None, params: Any = None) -> int:
-            return new.add(
-                ops[op], inputs, literals or (None,) * len(inputs), params, old.shapes[i], old.dtypes[i], old.origin(i)
-            )
-
-        if len(inputs) == 2 and name in NEUTRAL and params is None:
-            for k in (0, 1):
-                v, x = inputs[1 - k], literals[k]
-                if inputs[k] == LITERAL and v != LITERAL and k in NEUTRAL[name][0] and _is(x, NEUTRAL[name][1]) \
-                        and _same_as(new, v, old, i) and not (name == "subtract" and np.signbit(uniform(x))):
-                    return v
-        if name in ("add", "subtract") and LITERAL not in inputs:
-            other = inputs[1]
-            if new.ops[other] is ops["negative"] and new.shapes[other] == new.shapes[new.inputs[other][0]]:
-                inside = new.inputs[other][0]
-                if inside != LITERAL:
-                    return made("subtract" if name == "add" else "add", (first, inside))
-        if name == "negative" and first != LITERAL and new.ops[first] is ops["multiply"]:
-            factors, known = new.inputs[first], new.literals[first]
-            for k in (0, 1):  # a sign does not change how a product is rounded
-                number = uniform(known[k]) if factors[k] == LITERAL and factors[1 - k] != LITERAL else None
-                if type(number) in (float, np.float64):
-                    if _is(known[k], -1) and _same_as(new, factors[1 - k], old, i):
-                        return factors[1 - k]
-                    return made("multiply", factors, tuple(-x if j == k else None for j, x in enumerate(known)))
-        if first == LITERAL:
-            return None
-        if name == "negative" and new.ops[first] is op and new.inputs[first][0] != LITERAL:
-            return new.inputs[first][0]
-        if op.kind == "linear" and len(inputs) == 1:
-            if name in RESHAPES:
-                if (params or {}).get("order", "C") != "C":
-                    return None
-                if new.ops[first] is ops["reshape"] and (new.params[first] or {}).get("order", "C") == "C":
-                    first = new.inputs[first][0]
-                if _same_as(new, first, old, i):
-                    return first
-                return made("reshape", (first,), None, {"shape": old.shapes[i]})
-            if name in PERMUTATIONS:
-                order = PERMUTATIONS[name](len(new.shapes[first]), **(params or {}))
-                if new.ops[first] is ops["transpose"]:
-                    inner = new.params[first]["axes"]  # type: ignore[index]
-                    order, first = tuple(inner[k] for k in order), new.inputs[first][0]
-                if order == tuple(range(len(order))):
-                    return first
-                return made("transpose", (first,), None, {"axes": order})
-            if name in ("broadcast_to", "copy", "astype") and _same_as(new, first, old, i):
-                return first
+        site = Site(new, op, inputs, literals, params, old, i)
+        for fact in facts:
+            if (place := fact(site)) is not None:
+                return place
         return None
 
     return rewritten(draft, change)
 
 
-NEUTRAL: dict[str, tuple[tuple[int, ...], float]] = {
-    "multiply": ((0, 1), 1), "divide": ((1,), 1), "subtract": ((1,), 0), "power": ((1,), 1),
-}  # fmt: skip
-"""For each operation at which of its arguments which number changes no bit of the other one."""
+def sums(draft: Draft) -> Draft:
+    """A product in place of the sum, or the mean, of a number that broadcasting repeats: rounded once, not n times."""
+    if OPERATIONS["broadcast_to"] not in draft.ops:
+        return draft
 
+    def change(
+        new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
+    ) -> Any:
+        if op.name not in ("sum", "mean") or inputs[0] == LITERAL or set(params or ()) - {"axis", "keepdims"}:
+            return None
+        site = Site(new, op, inputs, literals, params, old, i)
+        x, shape = site.inside(inputs[0], "broadcast_to"), new.shapes[inputs[0]]
+        if x == LITERAL or not all(shape) or new.dtypes[x] != old.dtypes[i] or new.dtypes[x].kind not in "fc":
+            return None
+        axes = axes_of(site.params.get("axis"), len(shape))
+        repeated = axes & stretched_axes(new.shapes[x], shape)
+        if not repeated:
+            return None
+        one = (1,) * (len(shape) - len(new.shapes[x])) + new.shapes[x]
+        y = reshaped_to(site, x, one)
+        if rest := axes - repeated:
+            kept = tuple(1 if k in rest else size for k, size in enumerate(one))
+            y = site.made(op.name, (y,), None, {"axis": tuple(sorted(rest)), "keepdims": True}, kept)
+        if op.name == "sum":
+            count = float(math.prod(shape[k] for k in repeated))
+            y = site.made("multiply", (LITERAL, y), (count, None), None, new.shapes[y])
+        y = stretched_to(site, y, tuple(1 if k in axes else size for k, size in enumerate(shape)))
+        return reshaped_to(site, y, old.shapes[i])
 
-def _transpose(n: int, axes: Any = None) -> tuple[int, ...]:
-    return tuple(range(n))[::-1] if axes is None else tuple(int(k) % n for k in axes)
-
-
-def _swapaxes(n: int, axis1: int, axis2: int) -> tuple[int, ...]:
-    order = list(range(n))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
-    return tuple(order)
-
-
-def _moved(n: int, source: Any, destination: Any) -> list[int]:
-    shape = np.moveaxis(np.broadcast_to(0, tuple(range(1, n + 1))), source, destination).shape
-    return [k - 1 for k in shape]
-
-
-PERMUTATIONS: dict[str, Callable[..., tuple[int, ...]]] = {
-    "transpose": _transpose, "swapaxes": _swapaxes,
-    "moveaxis": lambda n, source, destination: tuple(_moved(n, source, destination)),
-}  # fmt: skip
+    return rewritten(draft, change)
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
@@ -310,6 +222,8 @@ PERMUTATIONS: dict[str, Callable[..., tuple[int, ...]]] = {
 def gemm(draft: Draft) -> Draft:
     """One matrix product in place of a stack of products with one matrix, and of the sum of a stack of products."""
     matmul, reshape, transpose, total = (OPERATIONS[name] for name in ("matmul", "reshape", "transpose", "sum"))
+    if matmul not in draft.ops:
+        return draft
 
     def change(
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
@@ -385,8 +299,10 @@ def schedule(draft: Draft) -> Draft:
     done = bytearray(n)
     order: list[int] = []
 
-    def frees(i: int) -> bool:
-        return sum(size[v] for v in distinct[i] if readers[v] == 1 and draft.ops[v] is not INPUT) >= size[i]
+    def pays(w: int, after: int) -> bool:
+        """Whether node w frees as much as it takes; more where NumPy's warnings would have to be turned off for it."""
+        freed = sum(size[v] for v in distinct[w] if readers[v] == 1 and draft.ops[v] is not INPUT)
+        return freed > size[w] or (freed == size[w] and (draft.quiet[after] or not draft.quiet[w]))
 
     for first in range(n):
         ready = [first]
@@ -410,13 +326,16 @@ def schedule(draft: Draft) -> Draft:
                     candidates.append(w)
             ready.extend(
                 w for w in reversed(candidates)
-                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and frees(w)
+                if w < n and not done[w] and not waiting[w] and draft.ops[w] not in ENDS and pays(w, i)
             )
     return reordered(draft, order)
 
 
 PASSES: dict[str, Callable[[Draft], Draft]] = {
-    "trust": trust, "fold": fold, "simplify": simplify, "gemm": gemm, "share": share, "dead": dead,
-    "schedule": schedule,
+    "trust": trust, "fold": fold, "simplify": simplify, "sums": sums, "gemm": gemm, "share": share, "dead": dead,
+    "together": together, "factor": factor, "schedule": schedule,
 }  # fmt: skip
 """In the order in which they run."""
+
+ASKED_FOR: dict[str, Callable[[Draft], Draft]] = {"reassociate": reassociate}
+"""Passes that may change more than the last bit: they run only where `jit` is given their names."""

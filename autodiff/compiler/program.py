@@ -13,19 +13,22 @@ import keyword
 import linecache
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
-from ..rules import add_at, is_basic
+from ..rules import add_at, gives_number, is_basic
 from ..sweep import GUARD, RULE
-from .arena import Blocks, Memory, Part, arrays, own, own_unless_new
-from .draft import ARITHMETIC, NUMBERS, Draft, nbytes
-from .passes import key_of, uniform
+from ..threads import threads
+from .arena import Blocks, Memory, Part, arrays, inverse, laid_out, own, own_unless_new
+from .draft import ARITHMETIC, Draft, key_of, nbytes, weak_nodes
+from .facts import uniform
+from .loops import Loop, rolled, written
 from .texts import RESHAPES, VIEWS, WRITERS, index_text, into, is_view, view
-from .tiles import REDUCTIONS, Tile, run_tiles, threads, units
+from .tiles import REDUCTIONS, Tile, run_tiles, units
 
 _PART = re.compile(r"\bb(\d+)\b")
 _serial = itertools.count(1)
@@ -50,13 +53,15 @@ class Program:
         self.name: list[str] = [""] * n
         self.root = list(range(n))  # the node that owns the memory that a node looks at
         self.part: list[int] = [-1] * n  # its number in the arena, -1 where it lies elsewhere
-        self.weak = _weak(draft)
+        self.weak = weak_nodes(draft)
+        self.orders = [_order(draft, i) for i in range(n)]  # in which the axes lie in memory, None for C order
         self.results = set(draft.outputs)
         self.units = units(draft)
         self.at = [0] * n  # the unit that a node stands in
         for number, (unit, _) in enumerate(self.units):
             for i in unit:
                 self.at[i] = number
+        self.read = list(self.at)  # for each node the last unit whose text names it
         self.last = self._last_uses()  # for each node that owns memory the last unit that reads it
         self.fresh = bytearray(n)
         self.owned: set[int] = set()  # results whose memory was made for them
@@ -71,8 +76,7 @@ class Program:
         self.tiles: list[Tile] = []
         self._dying: list[list[int]] = [[] for _ in range(len(self.units) + 1)]
         for v, number in enumerate(self.last):
-            if self.root[v] == v:
-                self._dying[number].append(v)
+            self._dying[number if self.root[v] == v else self.read[v]].append(v)
         for number, (unit, grouped) in enumerate(self.units):
             if grouped:
                 self._group(unit)
@@ -92,21 +96,25 @@ class Program:
                 for v in inputs:
                     if v != LITERAL:
                         last[self.root[v]] = max(last[self.root[v]], self.at[i])
+                        self.read[v] = max(self.read[v], self.at[i])
                 if (
                     op.name in VIEWS and inputs and inputs[0] != LITERAL and not grouped
                     and is_view(op.name, draft.params[i])
                     and not (op.name in RESHAPES and not self.lies_in_order(inputs[0]))
-                    and not (op.name == "getitem" and not draft.shapes[i])  # a number, read anew in each run
+                    and not _is_number(draft, i)  # which is read anew in each run
                 ):  # fmt: skip
                     self.root[i] = self.root[inputs[0]]
         for i in draft.outputs:
-            last[self.root[i]] = len(self.units)
+            last[self.root[i]] = self.read[i] = len(self.units)
         return last
 
     def _bury(self, number: int, i: int) -> None:
         """What nothing reads after this unit gives its memory back."""
         for v in self._dying[number]:
-            if self.part[v] >= 0:
+            if self.root[v] != v:  # a view: the name alone
+                if self.part[v] < 0 and self.name[v][:1] == "v":
+                    self.slots.append(self.name[v])
+            elif self.part[v] >= 0:
                 if self.parts[self.part[v]].block >= 0:
                     self.blocks.give(self.parts[self.part[v]].block)
             elif self.name[v][:1] == "v":
@@ -119,12 +127,12 @@ class Program:
         tile = Tile(self, unit, len(self.tiles))
         number = len(self.tiles)
         self.tiles.append(tile)
-        partial = {name: expression for expression, name in tile.given.items()}
+        partial = {name: expression for (expression, _), name in tile.given.items()}
         for i, name in tile.after:
             self.line(f"{name}_{number} = {partial[name].partition(' #')[0]}", i)
         given = [
             f"{name}_{number}" if any(name == part for _, part in tile.after) else expression
-            for expression, name in tile.given.items()
+            for (expression, _), name in tile.given.items()
         ]
         call = f"run_tiles({tile.name}, {tile.rows}, {tile.step}, {tile.work}, w{number}, ({', '.join(given)},))"
         self.line(call, unit[-1], quiet=False)  # its lines say so themselves
@@ -181,7 +189,7 @@ class Program:
             self._dying[self.at[i]].remove(reuse)
         else:
             block = self.blocks.take(math.prod(shape) * dtype.itemsize)
-        return self.part_of(i, Part(block, shape, dtype))
+        return self.part_of(i, Part(block, shape, dtype, self.orders[i]))
 
     def part_of(self, i: int, part: Part) -> str:
         """Let node i lie in this part of the arena; its name."""
@@ -206,7 +214,7 @@ class Program:
             self._view(i, op.name, params)
         elif isinstance(op.forward, np.ufunc) and not params and not op.results:
             self._ufunc(i, op)
-        elif op.name == "getitem" and not draft.shapes[i] and is_basic(params["index"]):
+        elif _is_number(draft, i) and is_basic(params["index"]):
             text = f"{self.argument(i, 0)}[{index_text(params['index'], self)}]"
             self.name[i] = self._variable()
             self.line(f"{self.name[i]} = {text}", i)
@@ -235,15 +243,15 @@ class Program:
             self.name[i] = variable = self._variable()
             self.line(f"{variable} = {text.format(self.name[v])}", i)
             return
-        self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, self.part[v], text, function))
+        self.name[i] = self.part_of(i, Part(-1, self.draft.shapes[i], None, None, self.part[v], text, function))
 
-    def lies_in_order(self, v: int) -> bool:
-        """Whether a node's elements lie in C order, without gaps: it may be reshaped without a copy."""
+    def lies_in_order(self, v: int, order: tuple[int, ...] | None = None) -> bool:
+        """Whether a node's elements lie in C order, or in this one, without gaps: it may be looked at as one row."""
         while self.root[v] != v:
-            if self.draft.ops[v].name not in RESHAPES:
+            if self.draft.ops[v].name not in RESHAPES or order is not None:
                 return False
             v = self.draft.inputs[v][0]
-        return self.draft.ops[v] is not INPUT
+        return self.draft.ops[v] is not INPUT and self.orders[v] == order
 
     def memory_for(self, i: int, reuse: int = LITERAL) -> str:
         """The name of memory for node i that is written into: an array of its own for results, else a buffer."""
@@ -252,8 +260,12 @@ class Program:
         else:
             self.name[i] = self._variable()
             self.owned.add(i)
-            shape, dtype = self.draft.shapes[i], self.constant(self.draft.dtypes[i])
-            self.line(f"{self.name[i]} = empty({shape}, {dtype})", i)
+            shape, dtype, order = self.draft.shapes[i], self.constant(self.draft.dtypes[i]), self.orders[i]
+            if order is None:
+                self.line(f"{self.name[i]} = empty({shape}, {dtype})", i)
+            else:
+                turned = f"empty({tuple(shape[k] for k in order)}, {dtype}).transpose{inverse(order)}"
+                self.line(f"{self.name[i]} = {turned}", i)
         return self.name[i]
 
     def _ufunc(self, i: int, op: Any) -> None:
@@ -264,7 +276,7 @@ class Program:
             self.name[i] = variable = self._variable()
             sign = ARITHMETIC.get(op.name)
             if sign is not None and all(v == LITERAL or draft.shapes[v] == () for v in inputs):
-                text = f"-{args[0]}" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
+                text = f"{sign}({args[0]})" if len(args) == 1 else f"{args[0]} {sign} {args[1]}"
             else:
                 text = f"{self.function(op.forward, op.forward.__name__)}({', '.join(args)})"
             self.line(f"{variable} = {text}", i)
@@ -293,6 +305,7 @@ class Program:
             if (
                 v != LITERAL and self.root[v] == v and self.part[v] >= 0 and self.last[v] == self.at[i]
                 and draft.shapes[v] == draft.shapes[i] and draft.dtypes[v] == draft.dtypes[i]
+                and self.orders[v] == self.orders[i]
                 and all(w in (v, LITERAL) or self.root[w] != v for w in draft.inputs[i])
             ):  # fmt: skip
                 return v
@@ -337,7 +350,7 @@ class Program:
             found: set[int] = set()
             for v in self.draft.inputs[i]:
                 if v != LITERAL:
-                    found |= {self.root[v]} | self.behind.get(self.root[v], set())
+                    found |= self._memory_of(v)
             self.behind[i] = found
             for root in found:
                 self._outlive(root, i)
@@ -367,22 +380,19 @@ class Program:
 
     def _finish(self) -> None:
         draft = self.draft
-        used = {int(number) for line, _, _ in self.lines for number in _PART.findall(line)}
+        items = rolled(self.lines)
+        self.loops = [item for item in items if isinstance(item, Loop)]
+        plain = [line for item in items for line in (item.lines if isinstance(item, Loop) else (item,))]
+        used = {int(number) for line, _, _ in plain for number in _PART.findall(line)}
         self.needed = sorted(used | {self.part[i] for i in draft.outputs if self.part[i] >= 0})
         heads = self.heads + [f"b{k}" for k in self.needed]
         heads += [f"w{k}" for k in range(len(self.tiles))]
+        heads += [f"rounds{k}" for k, loop in enumerate(self.loops) if loop.names]
         before = [line for tile in self.tiles for line in tile.text()]
         text = [*(line for line, _ in before), f"def program({', '.join(heads)}):"]
         places: list[Any] = [*(place for _, place in before), None]
-        quiet = False
-        for line, hushed, place in self.lines:
-            if hushed and not quiet and not line.endswith("= None"):
-                text.append('    with errstate(divide="ignore", invalid="ignore"):')
-                places.append(place)
-                quiet = True
-            elif not hushed:
-                quiet = False
-            text.append(("        " if quiet else "    ") + line)
+        for line, place in written(items):
+            text.append(line)
             places.append(place)
         text.append(f"    return [{', '.join(self._results())}]")
         self.source = "\n".join(text) + "\n"
@@ -403,21 +413,43 @@ class Program:
             if not weak and (op in (INPUT, CONSTANT) or root in taken):
                 text = f"own({text})"
             elif draft.shapes[i] and root not in self.owned:
-                text = f"own_unless_new({text}{''.join(', ' + name for name in self.heads)})"
+                behind = self.behind.get(root, set())
+                others = [self.name[j] for j in draft.outputs if j != i and self._memory_of(j) & behind]
+                text = f"own_unless_new({', '.join([text, *self.heads, *others])})"
             taken.add(root)
             texts.append(text)
         return texts
+
+    def _memory_of(self, i: int) -> set[int]:
+        """The nodes whose memory a node may look at."""
+        return {self.root[i]} | self.behind.get(self.root[i], set())
 
     def arena(self) -> list[Any]:
         """Memory for one run at a time: what the program takes after its arguments."""
         made = arrays(self.blocks.sizes, self.parts)
         scratch = [
-            [tuple(np.empty((tile.step, *row), dtype) for row, dtype in tile.scratch) for _ in range(threads())]
+            [
+                tuple(
+                    laid_out(np.empty(tile.step * math.prod(row), dtype), (tile.step, *row), order)
+                    for row, dtype, order in tile.scratch
+                )
+                for _ in range(threads())
+            ]
             for tile in self.tiles
         ]
-        return [made[k] for k in self.needed] + scratch
+        rounds = [
+            list(zip(*([self._named(name, made) for name in names] for names in loop.names), strict=True))
+            for loop in self.loops if loop.names
+        ]  # fmt: skip
+        return [made[k] for k in self.needed] + scratch + rounds
 
-    def __call__(self, arguments: list[Any]) -> list[Any]:
+    def _named(self, name: str, made: list[Any]) -> Any:
+        """What a variable of a loop stands for in one round: a part of the arena, a constant, a position."""
+        if name.isdigit():
+            return int(name)
+        return made[int(name[1:])] if name[0] == "b" else self.constants[name]
+
+    def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""
         try:
             arena = self.pools.pop()
@@ -449,15 +481,13 @@ class Program:
         return Memory(sum(self.blocks.sizes), self.blocks.asked, results, len(self.blocks.sizes), len(self.parts))
 
 
-def _weak(draft: Draft) -> bytearray:
-    """Which nodes are numbers of Python's, which widen no dtype."""
-    found = bytearray(len(draft.ops))
-    for i, (op, inputs) in enumerate(zip(draft.ops, draft.inputs, strict=True)):
-        if op is INPUT:
-            found[i] = bool(draft.params[i])
-        elif op.name in ARITHMETIC and not draft.shapes[i]:
-            found[i] = all(
-                type(x) in NUMBERS if v == LITERAL else found[v]
-                for v, x in zip(inputs, draft.literals[i], strict=True)
-            )
-    return found
+def _is_number(draft: Draft, i: int) -> bool:
+    """Whether a node is one element of an array, read as a number."""
+    return draft.ops[i].name == "getitem" and not draft.shapes[i] and gives_number((draft.params[i] or {})["index"])
+
+
+def _order(draft: Draft, i: int) -> tuple[int, ...] | None:
+    """The order in which the axes of a node lie in memory: as they lay eagerly, where its operation can write so."""
+    op = draft.ops[i]
+    free = op.name not in WRITERS and getattr(op.forward, "signature", None) is None
+    return draft.orders[i] if free else None

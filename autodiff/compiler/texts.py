@@ -130,7 +130,7 @@ def _reshape(program: Any, i: int, params: dict[str, Any]) -> None:
     target = program.memory_for(i)
     if program.part[i] >= 0:
         own = program.part[i]
-        target = program.part_of(i, Part(-1, shape, None, own, f".reshape({shape})", lambda b: b.reshape(shape)))
+        target = program.part_of(i, Part(-1, shape, None, None, own, f".reshape({shape})", lambda b: b.reshape(shape)))
         program.part[i] = own
         program.line(f"copyto({target}, {source})", i)
     else:

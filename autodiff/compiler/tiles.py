@@ -10,19 +10,16 @@ How the work is cut depends on shapes alone, never on the number of threads; so 
 
 from __future__ import annotations
 
-import contextvars
 import heapq
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, message
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT
+from ..threads import WORTH, spread
 from .draft import Draft
 from .texts import into
 
@@ -32,69 +29,11 @@ SMALLEST = 1 << 15
 TILE = 1 << 13
 """Elements in a tile. Half and twice as many were measured too: the slope there is flat."""
 
-WORTH_A_THREAD = 1 << 17
-"""Elements times operations from which a second thread is worth its start."""
-
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 """Reductions that are one ufunc's, and that may be taken of parts first."""
 
-# -- threads -----------------------------------------------------------------------------------------------------------
-
-_pool: ThreadPoolExecutor | None = None
-_threads = 0
-
-
-def set_threads(count: int | None) -> None:
-    """How many threads compiled programs may use for large pointwise work; None for one a core.
-
-    The results are the same, bit for bit, for any number. NumPy's own products (BLAS) have threads of their own.
-
-    Raises
-    ------
-    SettingError
-        Where the count is not a whole number above 0.
-
-    Examples
-    --------
-    >>> import autodiff as ad
-    >>> ad.set_threads(1)
-    >>> ad.set_threads(None)
-    """
-    global _pool, _threads
-    if count is not None and (type(count) is not int or count < 1):
-        raise SettingError(
-            message(
-                f"set_threads({count!r})",
-                "a program runs on one thread at least",
-                "ad.set_threads(2), or None for one a core",
-            )
-        )
-    _threads, _pool = count or 0, None
-
-
-def threads() -> int:
-    """How many threads may work at once."""
-    if _threads:
-        return _threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _workers() -> ThreadPoolExecutor:
-    global _pool
-    pool = _pool
-    if pool is None:
-        pool = _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="autodiff")
-    return pool
-
-
-def _forget() -> None:
-    """After a fork the threads of the pool are gone."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+POINTWISE = ("elementwise", "flat")
+"""The kinds of operation that a group is made for; the others only join one."""
 
 
 def run_tiles(
@@ -106,26 +45,23 @@ def run_tiles(
     arrays: tuple[Any, ...],
 ) -> None:
     """Call ``tile(number, start, stop, *arrays, *scratch)`` for every tile, on as many threads as are worth it."""
-    count = -(-rows // step)
-    numbers = iter(range(count))  # shared: each tile goes to the thread that is free
 
-    def loop(mine: tuple[Any, ...]) -> None:
-        for t in numbers:
-            start = t * step
-            stop = min(start + step, rows)
-            tile(t, start, stop, *arrays, *(mine if stop - start == step else [s[: stop - start] for s in mine]))
+    def part(t: int, thread: int) -> None:
+        start = t * step
+        stop = min(start + step, rows)
+        mine = scratch[thread]
+        tile(t, start, stop, *arrays, *(mine if stop - start == step else [s[: stop - start] for s in mine]))
 
-    helpers = min(len(scratch), threads(), count) - 1 if work >= WORTH_A_THREAD else 0
-    if helpers <= 0:
-        loop(scratch[0])
-        return
-    pool = _workers()
-    futures = [pool.submit(contextvars.copy_context().run, loop, scratch[k + 1]) for k in range(helpers)]
-    try:
-        loop(scratch[0])
-    finally:
-        for future in futures:
-            future.result()
+    spread(part, -(-rows // step), work, len(scratch))
+
+
+def within(places: Any, n: int) -> Any:
+    """The places of rows, if all of them are places in a table of n rows."""
+    if places.size:
+        first, last = int(places.min()), int(places.max())
+        if first < -n or last >= n:
+            raise IndexError(f"index {last if last >= n else first} is out of bounds for axis 0 with size {n}")
+    return places
 
 
 # -- groups ------------------------------------------------------------------------------------------------------------
@@ -158,7 +94,7 @@ def units(draft: Draft) -> list[tuple[list[int], bool]]:
     members: dict[int, list[int]] = {}
     for found in groups.values():
         largest = max(math.prod(draft.shapes[i]) for i in found)
-        alone = len(found) == 1 and (draft.ops[found[0]].kind != "elementwise" or largest < WORTH_A_THREAD)
+        alone = len(found) == 1 and (draft.ops[found[0]].kind != "elementwise" or largest < WORTH)
         if largest >= SMALLEST and not alone and any(draft.ops[i].kind == "elementwise" for i in found):
             for i in found:
                 unit[i] = found[0]
@@ -230,6 +166,8 @@ def _rows(draft: Draft, i: int) -> tuple[int, bool]:
         if isinstance(op.forward, np.ufunc) and params:
             return 0, False
         return (shape[0], False) if _many(shape) else (0, False)
+    if op.name == "gather":
+        return (shape[0], False) if _of_whole_rows(draft, i) and _many(shape) else (0, False)
     if inputs[0] == LITERAL:
         return 0, False
     given = draft.shapes[inputs[0]]
@@ -238,6 +176,15 @@ def _rows(draft: Draft, i: int) -> tuple[int, bool]:
     if op.name == "reshape" and params.get("order", "C") == "C" and _many(shape) and given and shape[0] == given[0]:
         return shape[0], False
     return 0, False
+
+
+def _of_whole_rows(draft: Draft, i: int) -> bool:
+    """Whether a gather reads whole rows of a table: row r of it needs one place, and all of the table."""
+    places = draft.inputs[i][1]
+    return bool(
+        (draft.params[i] or {})["index"] == ("place",) and places != LITERAL and len(draft.shapes[places]) == 1
+        and np.can_cast(draft.dtypes[places], np.intp)
+    )  # fmt: skip
 
 
 def _many(shape: Any) -> bool:
@@ -255,20 +202,22 @@ def axes_of(axis: Any, n: int) -> tuple[int, ...]:
 def _by_row(draft: Draft, i: int, k: int, count: int) -> bool:
     """Whether row r of node i needs no more of its argument k than row r."""
     given, shape = draft.shapes[draft.inputs[i][k]], draft.shapes[i]
-    if draft.ops[i].kind not in ("elementwise", "flat"):
+    if draft.ops[i].name == "gather":
+        return k == 1
+    if draft.ops[i].kind not in POINTWISE:
         return True
     return len(given) == len(shape) and given[0] == count
 
 
 def is_flat(draft: Draft, found: list[int]) -> bool:
     """Whether a group may be cut anywhere: all its arrays have one shape, or are single numbers."""
-    shape = draft.shapes[found[0]]
+    shape = draft.shapes[next(i for i in found if draft.ops[i].kind in POINTWISE)]
     for i in found:
         op = draft.ops[i]
         if op.name in REDUCTIONS:
             if len(axes_of((draft.params[i] or {}).get("axis"), len(shape))) < len(shape):
                 return False
-        elif op.name == "reshape" or draft.shapes[i] != shape:
+        elif op.name in ("reshape", "gather") or draft.shapes[i] != shape:
             return False
         for v, x in zip(draft.inputs[i], draft.literals[i], strict=True):
             if (draft.shapes[v] if v != LITERAL else np.shape(x)) not in (shape, ()):
@@ -285,18 +234,24 @@ class Tile:
     def __init__(self, program: Any, found: list[int], number: int) -> None:
         self.program, self.draft = program, program.draft
         self.found, self.members = found, set(found)
-        self.flat = is_flat(self.draft, found) and all(map(self._lies_flat, found))
-        first = next(i for i in found if self.draft.ops[i].kind in ("elementwise", "flat"))
+        orders = {program.orders[i] for i in found if self.draft.shapes[i]}
+        self.order = orders.pop() if len(orders) == 1 else None  # of all its arrays, where they are looked at as rows
+        self.flat = not orders and is_flat(self.draft, found) and all(map(self._lies_flat, found))
+        if not self.flat:  # rows are cut along the first axis
+            for i in found:
+                if program.orders[i] is not None and program.orders[i][0] != 0:
+                    program.orders[i] = None
+        first = next(i for i in found if self.draft.ops[i].kind in POINTWISE)
         self.rows = math.prod(self.draft.shapes[first]) if self.flat else self.draft.shapes[first][0]
-        shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in ("elementwise", "flat")]
+        shapes = [self.draft.shapes[i] for i in found if self.draft.ops[i].kind in POINTWISE]
         self.row = 1 if self.flat else max(math.prod(shape[1:]) for shape in shapes)
         self.step = max(1, TILE // self.row)
         self.work = self.rows * self.row * len(found)
         self.name = f"tile{number}"
         self.lines: list[tuple[str, int]] = []  # the text, the node
-        self.given: dict[str, str] = {}  # expression outside: name inside
+        self.given: dict[tuple[str, bool], str] = {}  # expression outside, whether it is cut: name inside
         self.cut: list[str] = []  # the names inside that are cut into rows
-        self.scratch: list[tuple[tuple[int, ...], Any]] = []
+        self.scratch: list[tuple[tuple[int, ...], Any, tuple[int, ...] | None]] = []
         self.free: dict[Any, list[int]] = {}
         self.at: dict[int, str] = {}
         self.slot: dict[int, int] = {}
@@ -319,7 +274,7 @@ class Tile:
         """Whether what node i reads from outside may be looked at as one row, without a copy; arguments mostly may."""
         return all(
             v == LITERAL or v in self.members or not self.draft.shapes[v] or self.draft.ops[v] is INPUT
-            or self.program.lies_in_order(v)
+            or self.program.lies_in_order(v, self.order)
             for v in self.draft.inputs[i]
         )  # fmt: skip
 
@@ -328,12 +283,16 @@ class Tile:
         return i in self.program.results or any(w not in self.members for w, _ in self.draft.consumers[i])
 
     def _name(self, expression: str, cut: bool) -> str:
-        name = self.given.get(expression)
-        if name is None:
-            name = self.given[expression] = f"a{len(self.given)}"
+        name = self.given.get((expression, cut))
+        if name is None:  # a vector beside a square may be read by row and whole
+            name = self.given[expression, cut] = f"a{len(self.given)}"
             if cut:
                 self.cut.append(name)
         return name
+
+    def _as_row(self, array: str) -> str:
+        """The text for an array of a flat group as one row, in the order in which it lies."""
+        return f"{array}.reshape(-1)" if self.order is None else f"{array}.transpose{self.order}.reshape(-1)"
 
     def _argument(self, i: int, k: int) -> str:
         v = self.draft.inputs[i][k]
@@ -349,9 +308,13 @@ class Tile:
             return self.at[v]
         given = self.draft.shapes[v] if v != LITERAL else np.shape(x)
         if self.flat:
-            return self._name(f"{text}.reshape(-1)", True) if given else self._name(text, False)
-        pointwise = op.kind in ("elementwise", "flat")
+            return self._name(self._as_row(text), True) if given else self._name(text, False)
+        pointwise = op.kind in POINTWISE
         rows = bool(given) and given[0] == self.rows and (not pointwise or len(given) == len(self.draft.shapes[i]))
+        if op.name == "gather":
+            if k == 0:
+                return self._name(text, False)  # the whole table
+            text = f"{self.program.function(within, 'within')}({text}, {self.draft.shapes[self.draft.inputs[i][0]][0]})"
         return self._name(text, rows)
 
     def _emit(self, i: int) -> None:
@@ -369,6 +332,9 @@ class Tile:
             target = self._target(i)
             self.lines.append((f"{function}({', '.join(args)}, {into(op.forward)}{target})", i))
             return
+        elif op.name == "gather":
+            mode = "raise" if draft.inputs[i][1] in self.members else "wrap"  # which is faster: `within` has looked
+            self.lines.append((f'{args[0]}.take({args[1]}, 0, {self._target(i)}, "{mode}")', i))
         elif op.name == "where":
             target = self._target(i)
             self.lines.append((f"copyto({target}, {args[2]})", i))  # not where an argument lay: see _bury
@@ -377,7 +343,7 @@ class Tile:
             function = self.program.function(op.forward, op.name)
             settings = [f"{key}={self.program.constant(value)}" for key, value in params.items()]
             call = f"{function}({', '.join(args + settings)})"
-            if self.outside(i):
+            if self.outside(i) or op.view:  # a view would change when the memory of the argument is used again
                 self.lines.append((f"{self._target(i)}[...] = {call}", i))
             else:
                 self.at[i] = f"r{i}"
@@ -388,9 +354,10 @@ class Tile:
         """Where the rows of node i go: into its array where it is read outside, else into a scratch array."""
         if self.outside(i):
             array = self.program.memory_for(i)
-            self.at[i] = self._name(f"{array}.reshape(-1)" if self.flat else array, True)
+            self.at[i] = self._name(self._as_row(array) if self.flat else array, True)
             return self.at[i]
-        key = (() if self.flat else self.draft.shapes[i][1:], self.draft.dtypes[i])
+        order = None if self.flat else self.program.orders[i]
+        key = (() if self.flat else self.draft.shapes[i][1:], self.draft.dtypes[i], order)
         free = self.free.get(key)
         if free:
             number = free.pop()
@@ -419,7 +386,7 @@ class Tile:
         rest = () if self.flat else tuple(n for k, n in enumerate(given) if k not in axes)
         count = -(-self.rows // self.step)
         part = f"p{len(self.after)}"
-        self.given[f"empty({(count, *rest)}, {self.program.constant(self.draft.dtypes[i])}) # {part}"] = part
+        self.given[f"empty({(count, *rest)}, {self.program.constant(self.draft.dtypes[i])}) # {part}", False] = part
         self.lines.append((f"{part}[number] = {reduce}({x}, {0 if self.flat else axes})", i))
         self.after.append((i, part))
 

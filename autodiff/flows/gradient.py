@@ -89,11 +89,49 @@ class GradientFlow:
         return np.zeros(node.shape, node.dtype)[()] if d is None else d
 
     def has_path(self, key: int | str | Node) -> bool:
-        """Whether a path along which a derivative passes leads from the node to an output."""
+        """Whether a path along which a derivative passes leads from the node to an output.
+
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        UnknownNameError
+            Where there is no such node, here as in all that take one.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda a, b: a * ad.stop_gradient(b))(2.0, 3.0)
+        >>> flow.has_path("a"), flow.has_path("b")
+        (True, False)
+        """
         return self.delta[self.graph.node(key).index] is not None
 
     def paths(self, key: int | str | Node) -> int:
-        """How many such paths there are, counted without walking them; δ of the node is the sum over all of them."""
+        """How many such paths there are, counted without walking them; δ of the node is the sum over all of them.
+
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.flow(lambda x: (x + x) * (x + x))(1.0).paths("x")
+        4
+        """
         start = self.graph.node(key).index
         count = dict.fromkeys(self.seeds, 1)
         for v in range(len(self.graph) - 1, start - 1, -1):
@@ -103,12 +141,34 @@ class GradientFlow:
         return count.get(start, 0)
 
     def edge(self, source: int | str | Node, consumer: int | str | Node) -> list[Any]:
-        """What `consumer` sends to `source`: one contribution for each argument position at which it stands."""
+        """What `consumer` sends to `source`: one contribution for each argument position at which it stands.
+
+        Parameters
+        ----------
+        source, consumer : int, str or Node
+            Both ends by number, name or as nodes.
+
+        Returns
+        -------
+        list of arrays
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda x: ad.name(x * x, "square") + x)(3.0)
+        >>> flow.edge("x", "square")
+        [np.float64(3.0), np.float64(3.0)]
+        """
         u, v = self.graph.node(source).index, self.graph.node(consumer).index
         return [self.contributions[v, k] for w, k in self.graph.consumers[u] if w == v and (v, k) in self.contributions]
 
     def shares(self, key: int | str | Node) -> Told:
         """How the δ of a node divides over its output set.
+
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
 
         Returns
         -------
@@ -122,6 +182,15 @@ class GradientFlow:
             - ``cosine`` of the angle between δᵢ and g
 
             A share that does not exist (0/0) is nan. Its ``told`` says it in a sentence.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> shares = ad.flow(lambda x: x + 3.0 * x)(1.0).shares("x")
+        >>> [(term["consumer"], term["projection"]) for term in shares["terms"]]
+        [(1, 0.75), (2, 0.25)]
+        >>> print(shares.told)
+        The δ of x has the length 4 and comes back along 2 edges: 75 % from multiply 1, 25 % from add 2.
         """
         v = self.graph.node(key).index
         found: list[tuple[int | None, int, Any]] = [(None, 0, self.seeds[v])] if v in self.seeds else []
@@ -140,7 +209,27 @@ class GradientFlow:
     # -- numbers about them ----------------------------------------------------------------------------------------
 
     def statistics(self, key: int | str | Node) -> dict[str, dict[str, Any] | None]:
-        """RMS, range and states of a node's value and of its δ; δ is None where there is no path."""
+        """RMS, range and states of a node's value and of its δ; δ is None where there is no path.
+
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
+
+        Returns
+        -------
+        dict
+            ``value`` and ``delta``, each a dict with ``size``, ``rms``, ``min``, ``max``, and how many elements are
+            ``zero``, ``subnormal``, ``nan``, ``+inf`` and ``-inf``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> found = ad.flow(lambda x: np.sum(x**2))(np.array([3.0, -3.0])).statistics("x")
+        >>> found["value"]["rms"], found["delta"]["rms"]
+        (3.0, 6.0)
+        """
         v = self.graph.node(key).index
         d = self.delta[v]
         return {"value": statistics(self.values.results[v]), "delta": None if d is None else statistics(d)}
@@ -159,6 +248,17 @@ class GradientFlow:
             join, None where it is ambiguous), the operations on each, and the shares of the fork's δ (see
             :meth:`shares`) that come back through each: ``skip_share``, ``residual_share`` are projections,
             ``skip_norm``, ``residual_norm`` norms, ``cosine`` the angle between the two.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def block(x):
+        ...     with ad.scope("block1"):
+        ...         return x + 3.0 * x
+        >>> flow = ad.flow(block)(1.0)
+        >>> row = flow.joins()[0]
+        >>> row["skip_operations"], row["residual_operations"], row["skip_share"], row["residual_share"]
+        (0, 1, 0.25, 0.75)
         """
         rows = Rows(dict(row) for row in self._joins)
         rows.told = self._joins.told
@@ -193,6 +293,16 @@ class GradientFlow:
             elements of δ of its leaves), ``nonfinite`` (how many elements of δ are nan or inf), ``no_path`` (how many
             nodes), ``skip`` and ``residual``: projection shares at its join, where it has one clear join. Its
             ``summary`` counts ``scopes``, ``nonfinite`` and ``no_path`` over all of them, its ``told`` is a sentence.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def block(x):
+        ...     with ad.scope("block1"):
+        ...         return x + 3.0 * x
+        >>> flow = ad.flow(block)(1.0)
+        >>> [(row["scope"], row["nodes"], row["skip"]) for row in flow.by_scope()]
+        [('', 1, None), ('block1', 2, 0.25)]
         """
         return scope_rows(self._swept, self._outline, self._joins, depth)
 
@@ -203,10 +313,30 @@ class GradientFlow:
         Rules are linear in δ, so sweep k starts from what sweep k − 1 would have sent into the residual branches, and
         goes along skips alone: one sweep a part instead of one a path. Joins that are ambiguous are not counted.
 
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
+
         Returns
         -------
         list of arrays
             Parts 0, 1, 2, … up to the largest number of branches on any path.
+
+        References
+        ----------
+        Veit, Wilber and Belongie, "Residual networks behave like ensembles of relatively shallow networks", 2016, who
+        sample paths.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def f(x):
+        ...     for _ in range(2):
+        ...         x = x + 3.0 * x
+        ...     return x
+        >>> ad.flow(f)(1.0).by_path("x")
+        [np.float64(1.0), np.float64(6.0), np.float64(9.0)]
         """
         v = self.graph.node(key).index
         joins = self._outline.joins
@@ -217,11 +347,26 @@ class GradientFlow:
     def spectrum(self, key: int | str | Node) -> Rows:
         """The sizes of :meth:`by_path`: how much of a δ came through how many residual branches.
 
+        Parameters
+        ----------
+        key : int, str or Node
+            A node by its number, its name or itself.
+
         Returns
         -------
         list of dict
             ``branches`` (0, 1, 2, …), ``norm`` of that part, and its ``projection``, ``norm_share`` and ``cosine`` as
             :meth:`shares` has them.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def block(x):
+        ...     with ad.scope("block1"):
+        ...         return x + 3.0 * x
+        >>> flow = ad.flow(block)(1.0)
+        >>> [(row["branches"], row["projection"]) for row in flow.spectrum("x")]
+        [(0, 0.25), (1, 0.75)]
         """
         parts = self.by_path(key)
         shares = divide(parts, self.delta[self.graph.node(key).index])["terms"]
@@ -277,6 +422,16 @@ class GradientFlow:
         skip, residual : str, int, Node or a list of them, optional
             Joins whose skip, or whose residual branch, is cut where it enters: each by its scope or as a node.
 
+        Returns
+        -------
+        GradientFlow
+            Of the same graph and values; this one stays as it is.
+
+        Raises
+        ------
+        GraphError
+            Where there is no such edge or join, or nothing goes back along it.
+
         Examples
         --------
         >>> import autodiff as ad
@@ -290,7 +445,7 @@ class GradientFlow:
         found = [pair for edge in edges for pair in self._named(edge)]
         for given, way in ((skip, "skip"), (residual, "residual")):
             for key in given if isinstance(given, list) else [] if given is None else [given]:
-                join = join_at(self.graph, key)
+                join = join_at(self.graph, key, self._outline.joins, self._outline.homes)
                 k = getattr(join, way)
                 found += self._named((self.graph.inputs[join.join][k], join.join, k))
         return self._scaled({**self.scales, **dict.fromkeys(found, 0.0)})
@@ -324,6 +479,18 @@ class GradientFlow:
             ``edges``: the edges kept, keyed (consumer, position); ``dropped``: how many were not; ``carried``:
             1 − ‖g′ − g‖ / ‖g‖ of the gradient g′ along them; ``flow``: the flow along them alone. Its ``told`` counts
             them in a sentence.
+
+        Raises
+        ------
+        GraphError
+            For a part outside of (0, 1].
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> found = ad.flow(lambda x: x + 0.001 * x)(1.0).prune(0.99)
+        >>> found["dropped"], found["flow"]["x"]
+        (2, np.float64(1.0))
         """
         if not 0 < keep <= 1:
             raise GraphError(message(f"prune(keep={keep!r})", "it is a part of the gradient", "0 < keep <= 1"))
@@ -346,7 +513,24 @@ class GradientFlow:
         return found
 
     def cut_to(self, edges: Any) -> GradientFlow:
-        """The flow along these edges alone, keyed (consumer, position)."""
+        """The flow along these edges alone, keyed (consumer, position).
+
+        Parameters
+        ----------
+        edges : iterable of (int, int)
+            (consumer, position) of each, as in ``contributions``.
+
+        Returns
+        -------
+        GradientFlow
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda x: x + 3.0 * x)(1.0)
+        >>> sorted(flow.contributions), flow.cut_to([(2, 0)])["x"]
+        ([(1, 1), (2, 0), (2, 1)], np.float64(1.0))
+        """
         kept = set(edges)
         return self._scaled({**self.scales, **{edge: 0.0 for edge in self.contributions if edge not in kept}})
 
@@ -378,6 +562,17 @@ class GradientFlow:
             dtype in the blocks), ``nonfinite`` (how many elements are nan or inf). Its ``summary`` holds ``factor`` (of
             the fitted exponential), ``r2``, ``blocks``, ``floor`` and ``blocks_to_floor`` (after how many more blocks δ
             would be below the floor), its ``told`` a sentence. What is zero or not finite is left out of the fit.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> def f(x):
+        ...     for number in range(3):
+        ...         with ad.scope(f"block{number}"):
+        ...             x = 0.5 * x
+        ...     return x
+        >>> print(ad.flow(f)(1.0).trend().told)
+        On its way back through 3 blocks δ shrinks by ×0.5 a block, from 1 to 0.25 (R² = 1.00).
         """
         rows = [row for row in self.by_scope(depth) if row["delta"] is not None or row["nonfinite"]]
         chosen = [rows[i] for i in sorted(numbered([row["scope"] for row in rows]))]
@@ -430,16 +625,39 @@ class GradientFlow:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the flow as JSON, with its arrays as npz beside it: ``f.json`` and ``f.npz``.
 
+        Parameters
+        ----------
+        path : path
+            The JSON file.
+
         Raises
         ------
         GraphError
             As :meth:`autodiff.Graph.save`.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> folder = tempfile.mkdtemp()
+        >>> ad.flow(lambda x: x * x)(1.0).save(os.path.join(folder, "before.json"))
+        >>> sorted(os.listdir(folder))
+        ['before.json', 'before.npz']
         """
         store(path, self.graph, self.seeds, self.scales)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GradientFlow:
         """Read what :meth:`save` wrote: the same flow to the last bit. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path
+            The JSON file; its arrays lie beside it.
+
+        Returns
+        -------
+        GradientFlow
 
         Raises
         ------
@@ -470,27 +688,117 @@ class GradientFlow:
     # -- as text and as pictures -----------------------------------------------------------------------------------
 
     def draw(self, path: Any, **options: Any) -> Any:
-        """Write a picture of the graph with its δ; see :func:`autodiff.viz.draw` for formats and options."""
+        """Write a picture of the graph with its δ; see :func:`autodiff.viz.draw` for the errors.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix names the format: svg, png, pdf, html, dot, json, txt.
+        **options
+            See :class:`~autodiff.viz.options.Options`.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import autodiff as ad
+        >>> flow = ad.flow(lambda x: x * x)(3.0)
+        >>> flow.draw(os.path.join(tempfile.mkdtemp(), "square.svg"), theme="dark").name
+        'square.svg'
+        """
         if GradientFlow.draw_hook is None:
             raise _without_viz()
         return GradientFlow.draw_hook(self, path, **options)
 
     def explore(self, **options: Any) -> Any:
-        """The interactive page, for a notebook; see :func:`autodiff.viz.explore`."""
+        """The interactive page, for a notebook; see :func:`autodiff.viz.explore`.
+
+        Parameters
+        ----------
+        **options
+            See :class:`~autodiff.viz.options.Options`.
+
+        Returns
+        -------
+        Explorer
+            Shows itself as the last line of a notebook's cell.
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.flow(lambda x: x * x)(3.0).explore()
+        <page of ... kB: the last line of a notebook's cell shows it>
+        """
         if GradientFlow.explore_hook is None:
             raise _without_viz()
         return GradientFlow.explore_hook(self, **options)
 
     def plot_depth(self, ax: Any = None, depth: int | None = 1) -> Any:
-        """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`."""
+        """Plot RMS of δ by block with matplotlib; see :func:`autodiff.viz.plots.plot_depth`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw: ``plt.gca()`` by default.
+        depth : int, optional
+            See :meth:`trend`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.flow(lambda x: x + 3.0 * x)(1.0).plot_depth().get_ylabel()
+        'RMS of δ'
+        """
         return self._plot("depth", ax, depth)
 
     def plot_shares(self, ax: Any = None) -> Any:
-        """Plot what comes back through skips and residual branches; see :func:`autodiff.viz.plots.plot_shares`."""
+        """Plot what comes back through skips and residual branches; see :func:`autodiff.viz.plots.plot_shares`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw: ``plt.gca()`` by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.flow(lambda x: x + 3.0 * x)(1.0).plot_shares().get_ylabel()
+        'share of δ (projection)'
+        """
         return self._plot("shares", ax)
 
     def plot_path_spectrum(self, ax: Any = None, key: int | str | Node | None = None) -> Any:
-        """Plot δ of a node by residual branches; see :func:`autodiff.viz.plots.plot_path_spectrum`."""
+        """Plot δ of a node by residual branches; see :func:`autodiff.viz.plots.plot_path_spectrum`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw: ``plt.gca()`` by default.
+        key : int, str or Node, optional
+            Whose δ: by default that of the first fork, or without one of the first input.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.flow(lambda x: x + 3.0 * x)(1.0).plot_path_spectrum().get_title()
+        'δ of x by path'
+        """
         return self._plot("path_spectrum", ax, key)
 
     def _plot(self, what: str, *args: Any) -> Any:

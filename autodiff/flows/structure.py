@@ -156,15 +156,14 @@ def _is_term(graph: Graph, w: int, u: int) -> bool:
     return {graph.ops[w].name, graph.ops[u].name} <= set(ADDING) and len(graph.consumers[u]) == 1
 
 
-def join_at(graph: Graph, key: int | str | Node) -> Join:
-    """The one clear join in a scope of this name, or at this node.
+def join_at(graph: Graph, key: int | str | Node, joins: list[Join], homes: list[tuple[str, ...]]) -> Join:
+    """The one clear join in a scope of this name, or at this node, of the joins and scopes of a graph.
 
     Raises
     ------
     GraphError
         Where there is none, there are several, or it is ambiguous which way is the skip.
     """
-    joins, homes = find_joins(graph), scopes(graph)
     found = [join for join in joins if isinstance(key, str) and "/".join(homes[join.join]) == key]
     if not found:
         known = isinstance(key, str) and key not in graph.names.values()

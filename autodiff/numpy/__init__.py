@@ -116,7 +116,18 @@ def __dir__() -> list[str]:
 
 
 def differentiable() -> list[str]:
-    """The names of NumPy's functions that tensors can pass through, sorted."""
+    """The names of NumPy's functions that tensors can pass through, sorted.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import autodiff.numpy as anp
+    >>> "tanh" in anp.differentiable(), "save" in anp.differentiable()
+    (True, False)
+    """
     return sorted({function.__name__ for function in (*FUNCTIONS, *UFUNCS)})
 
 

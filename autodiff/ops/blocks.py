@@ -11,11 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from ..threads import spread
+
 POINTS = 1 << 15
 """Elements of a formula, each of whose few steps makes an array of its own."""
 
-ROWS = 1 << 17
+ROWS = 1 << 18
 """Elements of rows along which sums are taken, with few arrays beside them."""
+
+
+PASSES = 4
+"""How often a rule in blocks looks at each element, at least: whether a second thread is worth its start."""
 
 
 def in_blocks(f: Any) -> Any:
@@ -55,6 +61,57 @@ def cuts(shape: tuple[int, ...], axis: tuple[int, ...]) -> Iterator[tuple[Any, .
     step = max(1, ROWS * shape[free] // max(1, math.prod(shape)))
     for start in range(0, shape[free], step):
         yield (*(slice(None),) * free, slice(start, start + step))
+
+
+def each_block(part: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """Each of these cuts with what ``part(cut)`` returns, in order; large arrays on several threads."""
+    found = list(cuts(shape, axis))
+    results: list[Any] = [None] * len(found)
+
+    def run(number: int, _: int) -> None:
+        results[number] = part(found[number])
+
+    spread(run, len(found), PASSES * math.prod(shape))
+    return list(zip(found, results, strict=True))
+
+
+def by_images(f: Any) -> Any:
+    """The same function of arrays (n, channels, …) of which no image needs another; large ones a few at a time.
+
+    Its settings are a window's, whose ``kernel`` tells how many axes at the end it slides along.
+    """
+
+    def parted(*xs: Any, kernel: Any, **settings: Any) -> Any:
+        lead = xs[0].ndim - len(kernel)
+        if lead < 1 or max(x.size for x in xs) <= POINTS or any(x.shape[:lead] != xs[0].shape[:lead] for x in xs):
+            return f(*xs, kernel=kernel, **settings)
+        shape = outer = xs[0].shape[:lead]
+        if all(x.flags.c_contiguous for x in xs):
+            xs = tuple(np.reshape(x, (math.prod(outer), *x.shape[lead:])) for x in xs)
+            outer = ()
+        first = f(*(x[:1] for x in xs), kernel=kernel, **settings)
+        y = np.empty_like(first, shape=(len(xs[0]), *first.shape[1:]))
+
+        def part(cut: Any) -> None:
+            y[cut] = f(*(x[cut] for x in xs), kernel=kernel, **settings)
+
+        each_block(part, max((x.shape for x in xs), key=math.prod), ())
+        return y if outer else np.reshape(y, (*shape, *y.shape[1:]))
+
+    return parted
+
+
+def shared(accumulate: Any) -> Any:
+    """The same running sum or product, bit for bit; of large arrays block by block on the threads."""
+
+    def over_blocks(x: Any, *, axis: Any = None) -> Any:
+        if type(x) is not np.ndarray or axis is None or x.ndim < 2 or x.size <= POINTS or x.dtype.kind not in "fc":
+            return accumulate(x, axis=axis)
+        y = np.empty_like(x)
+        each_block(lambda cut: accumulate(x[cut], axis=axis, out=y[cut]), x.shape, (axis % x.ndim,))
+        return y
+
+    return over_blocks
 
 
 def beside(parameter: Any, cut: tuple[Any, ...], ndim: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import REAL, at, composite, elementwise, refuse
-from ..op import Traced
+from ..op import Traced, held
 from .elementwise import POSITIVE, nothing
 
 
@@ -50,7 +50,12 @@ where = elementwise(
 
 @composite(np.where)
 def _where(condition: Any, *branches: Any) -> Any:
-    return where(condition, *branches) if branches else np.nonzero(condition)
+    if not branches:
+        return np.nonzero(condition)
+    of_numbers = isinstance(condition, Traced) and held(condition).dtype.kind in "fc"
+    if of_numbers:
+        condition = condition != 0  # which no derivative passes, whatever the branches are
+    return where(condition, *branches)
 
 
 _TIES = (((1.0, 1.0), (0.5, 0.5)), ((0.0, -0.0), (0.5, 0.5)), ((np.inf, np.inf), (0.5, 0.5)))

@@ -37,7 +37,31 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @composite(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Each function is called with the elements at which its condition holds, and with no others."""
+    """Each function is called with the elements at which its condition holds, and with no others.
+
+    Parameters
+    ----------
+    x : array_like
+    condlist : sequence of arrays of bool
+        With the shape of x.
+    funclist : sequence of callables or numbers
+        One for each condition, and one more for where none holds.
+    *args, **kw
+        Passed on to the functions.
+
+    Returns
+    -------
+    array with the shape of x
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> import autodiff.numpy as anp
+    >>> f = lambda x: np.sum(anp.piecewise(x, [x < 0.0], [lambda v: -v, lambda v: v**2]))
+    >>> ad.grad(f)(np.array([-1.0, 3.0]))
+    array([-1.,  6.])
+    """
     x = as_array(x)
     found = [plain(c) for c in condlist] if isinstance(condlist, (list, tuple)) else plain(condlist)
     if np.isscalar(found) or (not isinstance(found[0], (list, np.ndarray)) and np.ndim(x) != 0):

@@ -147,6 +147,19 @@ def conv(
     groups : int
         Channels and results are divided into so many groups that do not see each other.
 
+    Returns
+    -------
+    array of shape (n, results, …) or (results, …)
+        Along a slid axis of length n there are ⌊(n + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1 elements, where
+        padding is that of both edges together.
+
+    Raises
+    ------
+    ShapeError
+        Where channels, groups, kernel and bias do not fit, or the kernel is longer than the padded axis.
+    SettingError
+        For a stride, dilation or padding that means nothing.
+
     Examples
     --------
     >>> import numpy as np
@@ -187,6 +200,15 @@ def conv_transpose(
         What is cut off the result; "same" leaves n·stride elements.
     output_padding : int or tuple of int
         By how much the result is longer behind: several lengths have a convolution of length n.
+
+    Returns
+    -------
+    array of shape (n, results, …) or (results, …)
+
+    Raises
+    ------
+    ShapeError, SettingError
+        As :func:`conv`.
 
     Examples
     --------

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..errors import ShapeError, message
+from ..threads import spread
 from .precision import wide
 from .window import lengths
 
@@ -26,7 +27,7 @@ Three = tuple[int, int, int]
 BLOCK = 8
 """How many results along W are taken together where there are few channels."""
 
-CACHE = 2**20
+CACHE = 2**19
 """Bytes of results that are computed together there."""
 
 THIN = 16
@@ -34,6 +35,9 @@ THIN = 16
 
 SMALL = 10**6
 """Multiplications up to which one product a row of x is faster than one for all: BLAS then copies nothing."""
+
+PIECE = 2**17
+"""Elements of windows and results; n² times as many are taken in n pieces, which share the threads."""
 
 LONG = 8
 """Results in a row of x from which on that pays: the call of BLAS for each row has its price."""
@@ -84,7 +88,7 @@ def _padded(x: Any, padding: Any, groups: int, dtype: Any) -> Any:
     if not any(map(any, padding)):
         return np.ascontiguousarray(_split(x, groups), dtype)
     sides = list(zip(x.shape[2:], padding, strict=True))
-    part = _split(x[..., *(slice(max(0, -a), m - max(0, -b)) for m, (a, b) in sides)], groups)
+    part = _split(x[..., *(slice(max(0, -a), max(0, m - max(0, -b))) for m, (a, b) in sides)], groups)
     (d, h, w), (groups, deep, high, n, wide, channels) = (max(0, a) for _, (a, _) in sides), part.shape
     depth, height, width = (m + a + b for m, (a, b) in sides)
     buffer = np.zeros((groups, depth, height, n, width, channels), dtype)
@@ -127,11 +131,42 @@ def _by_rows(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     rows = np.reshape(w, (groups, o, i, *kernel)).transpose(3, 4, 0, 5, 2, 1)
     rows = np.ascontiguousarray(rows, dtype).reshape(*kernel[:2], groups, 1, kernel[2] * i, o)
     small = out[2] >= LONG and out[2] * kernel[2] * i * o <= SMALL
-    y: Any = None
-    for a, b, strip in _strips(x, grid, kernel, out, dtype):
-        term = strip @ rows[a, b][..., None, None, :, :] if small else _tall(strip) @ rows[a, b]
-        y = term if y is None else np.add(y, term, out=y)
-    return np.reshape(y, (groups, *out[:2], x.shape[0], out[2], o))
+    y = np.empty((groups, *out[:2], x.shape[0], out[2], o), dtype)
+
+    def part(cut: slice, there: Grid) -> None:
+        mine = y[:, :, cut]
+        target = mine if small else _tall(mine)
+        for a, b, strip in _strips(x, there, kernel, (out[0], mine.shape[2], out[2]), dtype):
+            left, right = (strip, rows[a, b][..., None, None, :, :]) if small else (_tall(strip), rows[a, b])
+            if a == b == 0:
+                np.matmul(left, right, out=target)
+            else:
+                target += left @ right
+
+    _each_cut(part, x, grid, kernel, out, kernel[2] * i + o)
+    return y
+
+
+def _each_cut(part: Any, x: Any, grid: Grid, kernel: Three, out: Three, width: int) -> list[Any]:
+    """What ``part(rows of the result along H, their own grid)`` returns, in order; large ones share the threads."""
+    size = math.prod(out) * x.shape[0] * grid.groups * width
+    if size < PIECE:
+        return [part(slice(None), grid)]
+    step = -(-out[1] // min(out[1], math.isqrt(size // PIECE)))  # the more pieces, the more is copied twice
+    starts = range(0, out[1], step)
+    found: list[Any] = [None] * len(starts)
+    before, stride, span = grid.padding[1][0], grid.stride[1], grid.dilation[1] * (kernel[1] - 1) + 1
+
+    def run(number: int, _: int) -> None:
+        start = starts[number]
+        stop = min(start + step, out[1])
+        first = before - start * stride
+        behind = (stop - start - 1) * stride + span - x.shape[3] - first
+        padding = (grid.padding[0], (first, behind), grid.padding[2])
+        found[number] = part(slice(start, stop), grid._replace(padding=padding))
+
+    spread(run, len(starts), size * kernel[1])
+    return found
 
 
 def _convolved(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
@@ -141,9 +176,12 @@ def _convolved(x: Any, w: Any, grid: Grid, out: Three, dtype: Any) -> Any:
     many, i, (wide, blocks) = w.shape[0] // grid.groups, w.shape[1], _blocks(grid, out)
     w = _repeated(w, grid, dtype)
     y = np.empty((grid.groups, *out[:2], x.shape[0], blocks, many * BLOCK), dtype)
-    for a, b, part in _some_groups(wide, y.nbytes):
+
+    def part(a: int, b: int, mine: Grid) -> None:
         kernels = w[a * many * BLOCK : b * many * BLOCK]
-        y[a:b] = _by_rows(x[:, a * i : b * i], kernels, part, (*out[:2], blocks), dtype)
+        y[a:b] = _by_rows(x[:, a * i : b * i], kernels, mine, (*out[:2], blocks), dtype)
+
+    _some_groups(part, wide, y)
     y = np.reshape(y, (*y.shape[:5], many, BLOCK)).transpose(3, 0, 5, 1, 2, 4, 6)
     return np.reshape(y, (y.shape[0], grid.groups * many, *out[:2], blocks * BLOCK))[..., : out[2]]
 
@@ -199,10 +237,15 @@ def _inside(grid: Grid, size: Three) -> tuple[slice, slice, slice, slice]:
 def _weight_by_rows(x: Any, e: Any, grid: Grid, kernel: Three, out: Three, dtype: Any) -> Any:
     """For each row of the kernel what stands under it, transposed, times e. Both in the inner layout."""
     i = x.shape[1] // grid.groups
-    tall = _tall(e)
-    w = np.empty((grid.groups, *kernel[:2], kernel[2] * i, e.shape[5]), dtype)
-    for a, b, strip in _strips(x, grid, kernel, out, dtype):
-        w[:, a, b] = np.sum(np.swapaxes(_tall(strip), -1, -2) @ tall, axis=1)
+
+    def part(cut: slice, there: Grid) -> Any:
+        mine = e[:, :, cut]
+        w = np.empty((grid.groups, *kernel[:2], kernel[2] * i, e.shape[5]), dtype)
+        for a, b, strip in _strips(x, there, kernel, (out[0], mine.shape[2], out[2]), dtype):
+            w[:, a, b] = np.sum(np.swapaxes(_tall(strip), -1, -2) @ _tall(mine), axis=1)
+        return w
+
+    w = sum(_each_cut(part, x, grid, kernel, out, kernel[2] * i + e.shape[5]))
     return np.reshape(w, (grid.groups, *kernel, i, e.shape[5]))
 
 
@@ -218,8 +261,11 @@ def _weight(x: Any, e: Any, grid: Grid, kernel: Three, dtype: Any) -> Any:
         e = np.ascontiguousarray(np.reshape(e, (*e.shape[:5], o * BLOCK)), dtype)
         span = (*kernel[:2], _span(grid, kernel[2]))
         found = np.empty((groups, *span, i, o * BLOCK), dtype)
-        for a, b, part in _some_groups(wide, e.nbytes):
-            found[a:b] = _weight_by_rows(x[:, a * i : b * i], e[a:b], part, span, (*out[:2], blocks), dtype)
+
+        def part(a: int, b: int, mine: Grid) -> None:
+            found[a:b] = _weight_by_rows(x[:, a * i : b * i], e[a:b], mine, span, (*out[:2], blocks), dtype)
+
+        _some_groups(part, wide, e)
         found = np.reshape(found, (*found.shape[:5], o, BLOCK))
         w = sum(found[:, :, :, _taps(grid, kernel[2], k), ..., k] for k in range(BLOCK))
     return np.reshape(w.transpose(0, 5, 4, 1, 2, 3), (groups * o, i, *kernel))
@@ -260,12 +306,17 @@ def _blocks(grid: Grid, out: Three) -> tuple[Grid, int]:
     return Grid(step, padding, dilation, grid.groups), blocks
 
 
-def _some_groups(grid: Grid, size: int) -> Iterator[tuple[int, int, Grid]]:
-    """So many groups at a time that what is computed stays in the processor's cache."""
-    step = max(1, grid.groups * CACHE // max(1, size))
-    for start in range(0, grid.groups, step):
+def _some_groups(part: Any, grid: Grid, y: Any) -> None:
+    """Call ``part(start, stop, grid)`` for as many groups as the processor's cache holds results of."""
+    step = max(1, grid.groups * CACHE // max(1, y.nbytes))
+    starts = range(0, grid.groups, step)
+
+    def run(number: int, _: int) -> None:
+        start = starts[number]
         stop = min(start + step, grid.groups)
-        yield start, stop, grid._replace(groups=stop - start)
+        part(start, stop, grid._replace(groups=stop - start))
+
+    spread(run, len(starts), y.size * grid.stride[2])
 
 
 def _repeated(w: Any, grid: Grid, dtype: Any) -> Any:

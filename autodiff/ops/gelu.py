@@ -145,6 +145,10 @@ def gelu(x: Any, approximate: str = "none") -> Any:
         "none" is right to the last digits, also far out on the left; "tanh" is x·(1 + tanh(u))/2 with
         u = √(2/π)·(x + 0.044715·x³), which is off by up to 0.0005 and faster.
 
+    Returns
+    -------
+    array with the shape of x
+
     Raises
     ------
     SettingError

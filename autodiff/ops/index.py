@@ -14,8 +14,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import Op, Traced, apply, as_array, is_compiled, is_unknown, leak
-from ..rules import Update, add_at, names_once, unbroadcast
+from ..op import Op, Traced, apply, as_array, held, is_compiled, is_unknown, leak, relate
+from ..rules import Update, add_at, is_basic, names_once, unbroadcast
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
 
@@ -167,6 +167,7 @@ gather: Op = op(
     name="gather",
     guard=None,
     masks=True,
+    view=True,  # of numbers among the places
     examples=(
         at((4, 3), (2,), index=("place",), draw=(None, lambda rng, shape: rng.integers(-4, 4, shape))),
         at((4, 3, 2), (2, 1), (3,), index=("place", slice(1, None), "place"),
@@ -241,7 +242,28 @@ def is_own(index: Any) -> bool:
 def read_at(x: Any, index: Any) -> Any:
     """``x[index]`` where some parts of the index are arrays of whole numbers that are values themselves."""
     places, template = _apart(index)
-    return gather(x, *places, index=template)
+    y = gather(x, *places, index=template)
+    if isinstance(x, Traced) and _is_view(index):
+        relate(y, x, index, surely=True)
+    return y
+
+
+def _is_view(index: Any) -> bool:
+    """Whether NumPy gives a view for an index with values in it: they are numbers, and the rest of it is basic."""
+    parts = index if type(index) is tuple else (index,)
+    return all(
+        not isinstance(held(part), np.ndarray) if isinstance(part, Traced) else is_basic(part) for part in parts
+    )
+
+
+def read(x: Any, index: Any) -> Any:
+    """``x[index]``, whatever the index."""
+    return read_at(x, index) if is_own(index) else apply(getitem, (x,), {"index": index})
+
+
+def written(x: Any, v: Any, index: Any) -> Any:
+    """X with v at the index, whatever the index."""
+    return write_at(x, v, index) if is_own(index) else apply(update, (x, v), {"index": index})
 
 
 def spread_at(v: Any, index: Any, shape: tuple[int, ...]) -> Any:

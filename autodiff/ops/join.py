@@ -238,7 +238,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
     a = np.concatenate([*_edge(prepend, a, axis), a, *_edge(append, a, axis)], axis=axis)
     later, earlier = along(axis, a.ndim, slice(1, None)), along(axis, a.ndim, slice(None, -1))
     for _ in range(n):
-        a = a[later] - a[earlier]
+        a = a[later] != a[earlier] if a.dtype.kind == "b" else a[later] - a[earlier]
     return a
 
 

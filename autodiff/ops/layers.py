@@ -171,6 +171,10 @@ def dropout(x: Any, rate: float, rng: np.random.Generator | None) -> Any:
     rng : numpy.random.Generator or None
         Advanced by one number an element, unless the rate is 0.
 
+    Returns
+    -------
+    array with the shape of x
+
     Raises
     ------
     SettingError

@@ -15,6 +15,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..errors import DegenerateWarning, NoRuleError, message, warn
 from ..makers import at, composite, flat, op
@@ -173,6 +174,11 @@ solve = op(
 )  # fmt: skip
 
 
+def solve_by_factor(a: Any, b: Any, inverse: Any) -> Any:
+    """A⁻¹·B by the inverse of A's Cholesky factor; the factor knows one triangle of A, so the other is compared."""
+    return inverse.T @ (inverse @ b) if np.array_equal(a, a.T) else np.linalg.solve(a, b)
+
+
 @composite(np.linalg.tensorinv)
 def _tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
@@ -221,21 +227,41 @@ def _matrix_power(a: Any, n: Any) -> Any:
 # -- factorisations ----------------------------------------------------------------------------------------------------
 
 
-_LEAF = 48
+_LEAF = 24
 """Columns up to which LAPACK inverts a triangle as any matrix: smaller ones cost more calls than they save."""
+
+_HALVES = 128
+"""Columns from which the zeros of triangles are left out of products: below, the calls cost more than they save."""
 
 
 def _inverse_of_lower(a: Any) -> Any:
-    """[[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [−C⁻¹·B·A⁻¹, C⁻¹]], by halves: nearly all of the work is in products."""
-    n = a.shape[-1]
-    if n <= _LEAF:
+    """[[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [−C⁻¹·B·A⁻¹, C⁻¹]]: nearly all of the work is in products.
+
+    First all small blocks on the diagonal, then pairs of them, each size at once, in one array that is filled up with
+    a unit matrix.
+    """
+    n, count = a.shape[-1], 1
+    while n > _LEAF * count:
+        count *= 2
+    if count == 1:
         return np.linalg.inv(np.tril(a))
-    k = n // 2
-    first, last = _inverse_of_lower(a[..., :k, :k]), _inverse_of_lower(a[..., k:, k:])
-    y = np.zeros(a.shape, first.dtype)
-    y[..., :k, :k], y[..., k:, k:] = first, last
-    y[..., k:, :k] = -last @ (a[..., k:, :k] @ first)
-    return y
+    size = -(-n // count)
+    whole = size * count
+    y = np.zeros((*a.shape[:-2], whole, whole), a.dtype)
+    y[..., :n, :n] = np.tril(a)
+    y[..., range(n, whole), range(n, whole)] = 1
+    *lead, down, right = y.strides
+
+    def diagonal(size: int) -> Any:
+        shape = (*a.shape[:-2], whole // size, size, size)
+        return as_strided(y, shape, (*lead, (down + right) * size, down, right))
+
+    diagonal(size)[...] = np.linalg.inv(diagonal(size))
+    while size < whole:
+        k, size = size, 2 * size
+        pair = diagonal(size)
+        pair[..., k:, :k] = -pair[..., k:, k:] @ (pair[..., k:, :k] @ pair[..., :k, :k])
+    return y[..., :n, :n]
 
 
 inverse_of_lower = op(
@@ -256,11 +282,31 @@ def _cholesky(d: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     """With Φ the mask of `lower_half`: Q = L⁻ᵀ·Φ(Lᵀ·δL)·conj(L)⁻¹, and δA = Φ(Q + Qᴴ)."""
     if upper:
         d, y = adjoint(d), adjoint(y)
-    keep = lower_half(y.shape[-1], y.dtype)
-    inverse = inverse_of_lower(y)
-    q = transposed(inverse) @ ((transposed(y) @ d) * keep) @ conjugated(inverse)
-    da = (q + adjoint(q)) * keep
+    da = (_pulled_back if y.shape[-1] < _HALVES else _pulled_back_in_halves)(d, y, inverse_of_lower(y))
     return adjoint(da) if upper else da
+
+
+def _pulled_back(d: Any, y: Any, inverse: Any) -> Any:
+    keep = lower_half(y.shape[-1], y.dtype)
+    q = transposed(inverse) @ ((transposed(y) @ d) * keep) @ conjugated(inverse)
+    return (q + adjoint(q)) * keep
+
+
+def _pulled_back_in_halves(d: Any, y: Any, inverse: Any) -> Any:
+    """The same in blocks [[11, 0], [21, 22]]: thirteen products of eight to a full one, not twenty-four."""
+    k = y.shape[-1] // 2
+    first, last = lower_half(k, y.dtype), lower_half(y.shape[-1] - k, y.dtype)
+    (d11, d21, d22), (y11, y21, y22), (i11, i21, i22) = (
+        (x[..., :k, :k], x[..., k:, :k], x[..., k:, k:]) for x in (d, y, inverse)
+    )
+    m11 = (transposed(y11) @ d11 + transposed(y21) @ d21) * first
+    m21, m22 = transposed(y22) @ d21, (transposed(y22) @ d22) * last
+    c11, c21, c22 = conjugated(i11), conjugated(i21), conjugated(i22)
+    x11, x21, x22 = m11 @ c11, m21 @ c11 + m22 @ c21, m22 @ c22
+    q11 = transposed(i11) @ x11 + transposed(i21) @ x21
+    q12, q21, q22 = transposed(i21) @ x22, transposed(i22) @ x21, transposed(i22) @ x22
+    above = np.concatenate([(q11 + adjoint(q11)) * first, np.zeros_like(q12)], axis=-1)
+    return np.concatenate([above, np.concatenate([q21 + adjoint(q12), (q22 + adjoint(q22)) * last], axis=-1)], axis=-2)
 
 
 def _cholesky_tangent(t: Any, y: Any, a: Any, *, upper: bool = False) -> Any:

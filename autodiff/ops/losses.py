@@ -5,7 +5,6 @@ First the rules, then the functions as they are called.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
 from ..op import as_array, is_unknown, plain
-from .blocks import ROWS, in_blocks
+from .blocks import each_block, in_blocks
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions
 from .nn import refuse_complex, relu
@@ -25,14 +24,11 @@ from .softmax import log_softmax, softmax
 # -- cross entropy with numbers of classes: log Σ exp(x) − x[label] ----------------------------------------------------
 
 
-def _rows(x: Any, labels: Any, axis: int) -> Iterator[tuple[slice, Any, Any]]:
-    """Rows of scores with their labels, in blocks."""
+def _each_rows(part: Any, x: Any, labels: Any, axis: int) -> None:
+    """Call ``part(rows, scores, labels)`` for rows of scores in blocks, of which large ones share the threads."""
     table = np.reshape(np.moveaxis(x, axis, -1), (labels.size, x.shape[axis]))
     given = np.ravel(labels)
-    step = max(1, ROWS // max(1, table.shape[1]))
-    for start in range(0, len(table), step):
-        part = slice(start, start + step)
-        yield part, table[part], given[part]
+    each_block(lambda cut: part(cut[0], table[cut], given[cut[0]]), table.shape, (1,))
 
 
 def _exponentials(x: Any, labels: Any, e: Any) -> tuple[Any, Any, Any]:
@@ -46,31 +42,47 @@ def _exponentials(x: Any, labels: Any, e: Any) -> tuple[Any, Any, Any]:
     np.exp(e, out=e)
     hit = e[here]
     e[here] = 0
-    return np.sum(e, axis=1), hit, top - x[here]
+    return e @ np.ones(e.shape[1], e.dtype), hit, top - x[here]  # BLAS sums faster than NumPy
+
+
+def _from_exponentials(x: Any, w: Any, labels: Any, axis: int, wanted: tuple[bool, bool]) -> tuple[Any, Any]:
+    """The losses, and their gradient (softmax(x) − onehot(label))·w; those of them that are wanted."""
+    refuse_complex("cross_entropy", x)
+    moved = np.moveaxis(x, axis, -1)
+    dtype = wide(x.dtype) if w is None else np.result_type(wide(x.dtype), w)
+    y = np.zeros(labels.size, dtype) if wanted[0] else None
+    dx = np.empty(moved.shape, dtype) if wanted[1] else None
+    table, w = (None, None) if dx is None else (np.reshape(dx, (labels.size, x.shape[axis])), np.ravel(w))
+
+    def part(rows: Any, scores: Any, given: Any) -> None:
+        with np.errstate(invalid="ignore", divide="ignore"):  # a row of nothing but −inf has no softmax
+            e = np.empty(scores.shape, dtype) if table is None else table[rows]
+            rest, hit, gap = _exponentials(scores, given, e)
+            if y is not None:
+                y[rows] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
+            if table is not None:
+                scale = w[rows] / (rest + hit)
+                e *= scale[:, None]
+                e[np.arange(len(given)), given] = -rest * scale
+
+    _each_rows(part, x, labels, axis)
+    losses = None if y is None else np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
+    if dx is not None:
+        dx = (dx if axis == -1 else np.moveaxis(dx, -1, axis)).astype(np.result_type(x, w, np.float16), copy=False)
+    return losses, dx
 
 
 def _cross_entropy_of(x: Any, labels: Any, *, axis: int = -1) -> Any:
-    refuse_complex("cross_entropy", x)
-    y = np.zeros(labels.size, wide(x.dtype))
-    with np.errstate(invalid="ignore", divide="ignore"):  # a row of nothing but −inf has no softmax
-        for part, scores, given in _rows(x, labels, axis):
-            rest, hit, gap = _exponentials(scores, given, np.empty(scores.shape, y.dtype))
-            y[part] = np.where(gap == 0, np.log1p(rest / hit), np.log(rest + hit) + gap)
-    return np.reshape(y, labels.shape).astype(np.result_type(x, np.float16), copy=False)[()]
+    return _from_exponentials(x, None, labels, axis, (True, False))[0]
 
 
 def _delta_of(x: Any, w: Any, labels: Any, *, axis: int = -1) -> Any:
-    moved = np.moveaxis(x, axis, -1)
-    y, w = np.empty((labels.size, moved.shape[-1]), np.result_type(wide(x.dtype), w)), np.ravel(w)
-    with np.errstate(invalid="ignore"):
-        for part, scores, given in _rows(x, labels, axis):
-            e = y[part]
-            rest, hit, _ = _exponentials(scores, given, e)
-            scale = w[part] / (rest + hit)
-            e *= scale[:, None]
-            e[np.arange(len(given)), given] = -rest * scale
-    y = np.moveaxis(np.reshape(y, moved.shape), -1, axis)
-    return y.astype(np.result_type(x, w, np.float16), copy=False)
+    return _from_exponentials(x, w, labels, axis, (False, True))[1]
+
+
+def cross_entropy_with_delta(x: Any, w: Any, labels: Any, *, axis: int = -1) -> tuple[Any, Any]:
+    """What `cross_entropy` and `cross_entropy_delta` are, of the same exponentials."""
+    return _from_exponentials(x, w, labels, axis, (True, True))
 
 
 def _slope(x: Any, labels: Any, axis: int) -> Any:
@@ -203,6 +215,10 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
         Real numbers, of one shape.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
+
     Raises
     ------
     DtypeError
@@ -233,6 +249,10 @@ def mae(prediction: Any, target: Any, reduction: str = "mean") -> Any:
         Of one shape.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
+
     Raises
     ------
     ShapeError
@@ -260,6 +280,10 @@ def huber(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "me
     delta : float
         Positive; with inf it is half the squared error everywhere.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the prediction
 
     Raises
     ------
@@ -295,6 +319,10 @@ def hinge(scores: Any, labels: Any, reduction: str = "mean") -> Any:
     labels : array_like
         −1 or 1, in the shape of the scores.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the scores
 
     Raises
     ------
@@ -399,6 +427,10 @@ def nll(
         Rows with this label cost nothing, and the mean is taken over the others; over none at all it is 0.
     reduction : {"mean", "sum", "none"}
 
+    Returns
+    -------
+    number, or with "none" an array in the shape of the log probabilities without `axis`
+
     Raises
     ------
     DtypeError, LabelError
@@ -431,6 +463,10 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     targets : array_like
         From 0 to 1, in the shape of the logits.
     reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    number, or with "none" an array with the shape of the logits
 
     Raises
     ------
@@ -467,6 +503,12 @@ def kl_divergence(
         Along which the probabilities stand.
     reduction : {"mean", "sum", "none"}
         Over what is left.
+    log_targets : bool
+        Whether the targets are log p.
+
+    Returns
+    -------
+    number, or with "none" an array in the shape of the predictions without `axis`
 
     Raises
     ------

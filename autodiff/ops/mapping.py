@@ -26,7 +26,31 @@ def _joined(results: list[Any], shape: tuple[int, ...], dtype: Any = None) -> An
 
 @composite(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """What the function makes of each vector along an axis stands in the place of that axis."""
+    """What the function makes of each vector along an axis stands in the place of that axis.
+
+    Parameters
+    ----------
+    func1d : callable
+        A function of a vector.
+    axis : int
+    arr : array_like
+    *args, **kwargs
+        Passed on to the function.
+
+    Returns
+    -------
+    array
+        Its shape is that of `arr`, with the shape of a result in the place of the axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> import autodiff.numpy as anp
+    >>> f = lambda x: np.sum(anp.apply_along_axis(lambda row: row[0] * row, 1, x))
+    >>> ad.grad(f)(np.array([[1.0, 2.0]]))
+    array([[4., 1.]])
+    """
     arr = as_array(arr)
     axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
@@ -40,7 +64,28 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
 
 @composite(np.apply_over_axes)
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
-    """The function, which takes an axis, over one axis after another; none of them is lost."""
+    """The function, which takes an axis, over one axis after another; none of them is lost.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(a, axis)``, such as ``np.sum``.
+    a : array_like
+    axes : int or sequence of int
+
+    Returns
+    -------
+    array
+        With as many axes as `a`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> import autodiff.numpy as anp
+    >>> ad.grad(lambda x: anp.apply_over_axes(np.sum, x, (0, 1))[0, 0] ** 2)(np.ones((1, 2)))
+    array([[4., 4.]])
+    """
     y = as_array(a)
     for axis in (axes,) if np.ndim(axes) == 0 else axes:
         axis = axis + y.ndim if axis < 0 else axis

@@ -141,6 +141,15 @@ def _mish_slope(x: Any) -> Any:
 def relu(x: Any) -> Any:
     """max(x, 0), element by element; its derivative at 0 is ½, as that of ``np.maximum(x, 0)`` is.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import numpy as np
@@ -154,6 +163,15 @@ def relu(x: Any) -> Any:
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6), element by element; its derivative is ½ at both corners.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import numpy as np
@@ -166,6 +184,17 @@ def relu6(x: Any) -> Any:
 
 def hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
     """X within two bounds, element by element; its derivative is ½ on either bound.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    low, high : float
+        The bounds.
+
+    Returns
+    -------
+    array with the shape of x
 
     Examples
     --------
@@ -181,6 +210,17 @@ def hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """X where it is positive, ``negative_slope · x`` elsewhere; at 0 the derivative is the mean of 1 and the slope.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    negative_slope : float
+        The slope on the left.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import numpy as np
@@ -194,6 +234,17 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """X where it is positive, ``alpha · (exp(x) − 1)`` elsewhere; at 0 the derivative is the mean of 1 and alpha.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    alpha : float
+        What the function tends to, negated, far out on the left.
+
+    Returns
+    -------
+    array with the shape of x
 
     References
     ----------
@@ -226,6 +277,15 @@ _SELU_SCALE, _SELU_ALPHA = _selu_constants()
 def selu(x: Any) -> Any:
     """An :func:`elu` scaled so that it keeps mean 0 and variance 1 of normally distributed numbers.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     References
     ----------
     Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017.
@@ -242,6 +302,15 @@ def selu(x: Any) -> Any:
 def silu(x: Any) -> Any:
     """x·σ(x), element by element, also known as swish.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import autodiff as ad
@@ -256,6 +325,15 @@ swish = silu
 
 def mish(x: Any) -> Any:
     """x·tanh(log(1 + exp(x))), element by element.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
 
     References
     ----------
@@ -273,6 +351,15 @@ def mish(x: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(−x)), element by element, accurate to the last digits for large negative x too.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import autodiff as ad
@@ -284,6 +371,15 @@ def sigmoid(x: Any) -> Any:
 
 def log_sigmoid(x: Any) -> Any:
     """log(1 / (1 + exp(−x))), element by element, accurate where σ(x) underflows or is nearly 1.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
 
     Examples
     --------
@@ -297,6 +393,15 @@ def log_sigmoid(x: Any) -> Any:
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent, element by element: ``np.tanh``.
 
+    Parameters
+    ----------
+    x : array_like
+        Real or complex numbers.
+
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import autodiff as ad
@@ -308,6 +413,15 @@ def tanh(x: Any) -> Any:
 
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), element by element, without overflow.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    array with the shape of x
 
     Examples
     --------

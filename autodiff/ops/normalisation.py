@@ -16,7 +16,7 @@ from ..errors import SettingError, ShapeError, message
 from ..makers import at, guard_whole, op
 from ..op import Traced, as_array, every, is_batched, plain, surely
 from ..rules import unbroadcast
-from .blocks import beside, cuts, merged
+from .blocks import beside, each_block, merged
 from .elementwise import away_from_zero
 from .flat import stop_gradient
 from .nn import refuse_complex
@@ -26,9 +26,14 @@ from .precision import floating, number, wide, widened
 
 
 def _mean(x: Any, axis: tuple[int, ...]) -> Any:
-    if _behind(x, axis) > 1:
-        return np.reshape(np.mean(_joined(x, axis), axis=-1), (*x.shape[: -len(axis)], *(1,) * len(axis)))
-    return np.mean(x, axis=axis, keepdims=True)
+    if not _behind(x, axis):
+        return np.mean(x, axis=axis, keepdims=True)
+    rows = _joined(x, axis)
+    if type(rows) is np.ndarray:
+        mean = rows @ np.ones(rows.shape[-1], rows.dtype) / rows.shape[-1]  # BLAS sums faster than NumPy
+    else:
+        mean = np.mean(rows, axis=-1)
+    return np.reshape(mean, (*x.shape[: -len(axis)], *(1,) * len(axis)))
 
 
 def _mean_product(a: Any, b: Any, axis: tuple[int, ...]) -> Any:
@@ -50,32 +55,32 @@ def _joined(x: Any, axis: tuple[int, ...]) -> Any:
     return x if len(axis) == 1 else np.reshape(x, (*x.shape[:lead], math.prod(x.shape[lead:])))
 
 
-def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any]:
-    """Both z and 1/s; where s is 0, which takes eps = 0, both are 0."""
-    z = x - _mean(x, axis) if centred else x
-    held = z if is_batched(z) else plain(z)
+def _standard(x: Any, axis: tuple[int, ...], eps: float, centred: bool) -> tuple[Any, Any, Any]:
+    """The factors of z = u·a, u as large as x and a number for each group, and 1/s; z is 0 where s is 0."""
+    u = x - _mean(x, axis) if centred else x
+    held = u if is_batched(u) else plain(u)
     with np.errstate(over="ignore", under="ignore"):
         square = _mean_product(held, held, axis) + eps
     lost = (square == 0) | np.isinf(square)
     if np.any(every(lost)):
-        return _standard_of_extremes(z, axis, eps, lost)
-    r = 1 / np.sqrt(square if z is held else _mean_product(z, z, axis) + eps)
-    return z * r, r
+        return _standard_of_extremes(u, axis, eps, lost)
+    r = 1 / np.sqrt(square if u is held else _mean_product(u, u, axis) + eps)
+    return u, r, r
 
 
-def _standard_of_extremes(z: Any, axis: tuple[int, ...], eps: float, lost: Any) -> tuple[Any, Any]:
-    """The same where squares overflow or vanish: of z divided by its largest element, which leaves z/s as it is."""
-    size = np.max(np.abs(stop_gradient(z) if is_batched(z) else plain(z)), axis=axis, keepdims=True, initial=0)
+def _standard_of_extremes(u: Any, axis: tuple[int, ...], eps: float, lost: Any) -> tuple[Any, Any, Any]:
+    """The same where squares overflow or vanish: of u divided by its largest element, which leaves u/s as it is."""
+    size = np.max(np.abs(stop_gradient(u) if is_batched(u) else plain(u)), axis=axis, keepdims=True, initial=0)
     size = np.where(lost & (size > 0) & np.isfinite(size), size, 1)
-    z = z / size
+    u = u / size
     with np.errstate(over="ignore", under="ignore"):
-        r = 1 / away_from_zero(np.sqrt(_mean_product(z, z, axis) + (math.sqrt(eps) / size) ** 2))
-    return z * r, r / size
+        a = 1 / away_from_zero(np.sqrt(_mean_product(u, u, axis) + (math.sqrt(eps) / size) ** 2))
+    return u, a, a / size
 
 
-def _projected(g: Any, z: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
+def _projected(g: Any, u: Any, a: Any, r: Any, axis: tuple[int, ...], centred: bool) -> Any:
     """(g − mean g − z·mean(g·z))/s, the symmetric map from ẋ to ż and from δz to δx, in one array."""
-    found = z * -_mean_product(z, g, axis)
+    found = u * (-a * (a * _mean_product(u, g, axis)))  # a·a may be too small for a number
     found += g
     if centred:
         found -= _mean(g, axis)
@@ -87,36 +92,121 @@ def _scaled(g: Any, weight: Any) -> Any:
     return g if weight is None else g * weight
 
 
-# -- in blocks ---------------------------------------------------------------------------------------------------------
-
 def _reverse(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
     """The textbook's δx, δw and δb, those of them that are wanted."""
-    z, r = _standard(widened(x), axis, eps, centred)
-    dx = _projected(_scaled(d, weight), z, r, axis, centred) if wanted[0] else None
-    dw = unbroadcast(d * z, np.shape(weight)) if wanted[1:] and wanted[1] else None
+    d = widened(d)
+    u, a, r = _standard(widened(x), axis, eps, centred)
+    dx = _projected(_scaled(d, weight), u, a, r, axis, centred) if wanted[0] else None
+    dw = unbroadcast(d * u * a, np.shape(weight)) if wanted[1:] and wanted[1] else None
     db = unbroadcast(d, np.shape(bias)) if wanted[2:] and wanted[2] else None
     return [dx, dw, db][: len(wanted)]
+
+
+# -- rows, each normalised by itself, with a weight for each element of a row: in fewer steps over memory --------------
+
+
+def _outer(a: Any, w: Any, out: Any) -> Any:
+    """The products a·w of a column and a row, by BLAS: full arrays are multiplied faster than stretched ones."""
+    column, row = np.zeros((len(a), 2), a.dtype), np.zeros((2, len(w)), w.dtype)  # with a zero: BLAS wants matrices
+    column[:, :1], row[0] = a, w
+    return np.matmul(column, row, out=out)
+
+
+def _forward_of_rows(x: Any, w: Any, b: Any, eps: float, centred: bool, y: Any) -> None:
+    """Into y the rows z·w + b."""
+    u, a, _ = _standard(x, (1,), eps, centred)
+    if w is None:
+        np.multiply(u, a, out=y)
+    else:
+        y = _outer(a, w, y)
+        y *= u
+    if b is not None:
+        y += b
+
+
+def _reverse_of_rows(d: Any, x: Any, w: Any, eps: float, centred: bool, dx: Any) -> Any:
+    """Into dx, if it is given, and as δw and δb, the same as :func:`_reverse`; sums are products with a vector."""
+    u, a, r = _standard(x, (1,), eps, centred)
+    product = d * u
+    if dx is not None:
+        w = np.ones(x.shape[1], x.dtype) if w is None else w
+        shares = a * (product @ w / x.shape[1])[:, None] * a * r
+        dx = _outer(r, w, dx)
+        dx *= d
+        dx -= np.multiply(u, shares, out=u if centred else None)
+        if centred:
+            dx -= r * (d @ w / x.shape[1])[:, None]
+    return a[:, 0] @ product, np.ones(len(d), d.dtype) @ d
+
+
+# -- plain arrays, in blocks -------------------------------------------------------------------------------------------
+
+
+def _laid_out(x: Any, axis: tuple[int, ...], *parameters: Any) -> tuple[Any, tuple[int, ...], bool, list[Any]]:
+    """The shape in which x is taken, the axes in that, whether it is rows, and weight and bias as they meet it.
+
+    Rows are of one dtype with their weight and bias, so that each step can be taken in memory that is there.
+    """
+    tail = x.shape[x.ndim - len(axis) :]
+    alike = all(p is None or (np.shape(p) in (tail, ()) and np.result_type(p, x) == x.dtype) for p in parameters)
+    if alike and _behind(x, axis) and x.size and x.dtype == wide(x.dtype):
+        n = math.prod(tail)
+        rows = [None if p is None else np.array(np.broadcast_to(p, tail), x.dtype).ravel() for p in parameters]
+        return (x.size // n, n), (1,), True, rows
+    return *merged(x.shape, axis, parameters), False, list(parameters)
+
+
+def _forward_in_blocks(x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool) -> Any:
+    y = np.empty(x.shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
+    shape, axes, rows, (weight, bias) = _laid_out(x, axis, weight, bias)
+    flat, target = np.reshape(x, shape), np.reshape(y, shape)
+
+    def part(cut: Any) -> None:
+        if rows:
+            _forward_of_rows(flat[cut], weight, bias, eps, centred, target[cut])
+            return
+        w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
+        u, a, _ = _standard(widened(flat[cut]), axes, eps, centred)
+        z = _scaled(u * a, w)
+        target[cut] = z if b is None else z + b
+
+    each_block(part, shape, axes)
+    return y
 
 
 def _reverse_in_blocks(
     d: Any, x: Any, weight: Any, bias: Any, axis: tuple[int, ...], eps: float, centred: bool, wanted: Any
 ) -> list[Any]:
-    """The same of plain arrays, block by block."""
-    shape, axes = merged(x.shape, axis, (weight, bias))
-    d, flat = np.reshape(d, shape), np.reshape(x, shape)
-    given = (flat, weight, bias)[: len(wanted)]
-    dtype = np.result_type(d.dtype, np.float32)
-    found = [np.zeros(np.shape(a), dtype) if on else None for a, on in zip(given, wanted, strict=True)]
-    for cut in cuts(shape, axes):
+    """As :func:`_reverse`."""
+    shapes, dtype = [np.shape(p) for p in (weight, bias)], np.result_type(d.dtype, np.float32)
+    dx = np.empty(x.shape, dtype) if wanted[0] else None
+    shape, axes, rows, (weight, bias) = _laid_out(x, axis, weight, bias)
+    d, flat, target = np.reshape(d, shape), np.reshape(x, shape), None if dx is None else np.reshape(dx, shape)
+
+    def part(cut: Any) -> Any:
+        here = None if target is None else target[cut]
+        if rows:
+            return _reverse_of_rows(d[cut], flat[cut], weight, eps, centred, here)
         w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
-        parts = _reverse(d[cut], flat[cut], w, b, axes, eps, centred, wanted)
-        for total, part in zip(found, parts, strict=True):
-            if part is not None:
-                target = beside(total, cut, flat.ndim)
-                target += part
-    return [None if found[0] is None else np.reshape(found[0], x.shape), *found[1:]]
+        found = _reverse(d[cut], flat[cut], w, b, axes, eps, centred, wanted)
+        if here is not None:
+            here[...] = found[0]
+        return found[1:]
+
+    sums = [np.zeros(np.shape(p), dtype) if on else None for p, on in zip((weight, bias), wanted[1:], strict=False)]
+    for cut, terms in each_block(part, shape, axes):
+        for total, term in zip(sums, terms, strict=False):
+            if total is not None:
+                place = beside(total, cut, flat.ndim)
+                place += term
+    return [dx, *(s if s is None or s.shape == n else _fitted(s, n) for s, n in zip(sums, shapes, strict=False))]
+
+
+def _fitted(s: Any, shape: tuple[int, ...]) -> Any:
+    """The δ of a parameter that was laid along the axes, or that was one number, in its shape."""
+    return np.reshape(s if shape else np.sum(s), shape)
 
 
 # -- the operations ----------------------------------------------------------------------------------------------------
@@ -138,17 +228,7 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
 
     def forward(x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         refuse_complex(name, x)
-        shape, axes = merged(x.shape, axis, (weight, bias))
-        flat = np.reshape(x, shape)
-        y = np.empty(shape, np.result_type(*(a for a in (x, weight, bias) if a is not None), np.float16))
-        for cut in cuts(shape, axes):
-            w, b = (beside(p, cut, flat.ndim) for p in (weight, bias))
-            part = _scaled(_standard(widened(flat[cut]), axes, eps, centred)[0], w)
-            if b is None:
-                y[cut] = part
-            else:
-                np.add(part, b, out=y[cut])
-        return np.reshape(y, x.shape)
+        return _forward_in_blocks(x, weight, bias, axis, eps, centred)
 
     def joint(
         d: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float, wanted: Any
@@ -160,7 +240,8 @@ def _normalisation(name: str, *, centred: bool, examples: Any, note: str = "") -
         return _scaled(_projected(t, *_standard(widened(x), axis, eps, centred), axis, centred), weight)
 
     def of_weight(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
-        return _standard(widened(x), axis, eps, centred)[0] * t
+        u, a, _ = _standard(widened(x), axis, eps, centred)
+        return u * a * t
 
     def of_bias(t: Any, y: Any, x: Any, weight: Any = None, bias: Any = None, *, axis: Any, eps: float) -> Any:
         return t

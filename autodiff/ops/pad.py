@@ -51,7 +51,8 @@ def _pairs(x: Any, ndim: int) -> Any:
 
 @composite(np.pad)
 def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
-    if array.ndim == 0 and mode == "constant":
+    if array.ndim == 0:
+        np.pad(np.zeros(()), pad_width, mode)  # type: ignore[call-overload]  # NumPy's own errors
         return np.copy(array)  # it has no axis along which anything could stand
     widths = whole(_pairs(pad_width, array.ndim))
     known = {"constant": "constant_values", "linear_ramp": "end_values", "reflect": "reflect_type",
@@ -62,7 +63,8 @@ def _pad_of(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -
         lengths = _pairs(setting, array.ndim)
         return _beside(array, widths, lambda x, axis, side: _statistic(x, axis, side, mode, lengths[axis][side]))
     if mode == "linear_ramp":
-        ends = _values(0 if setting is None else setting, array)
+        setting = 0 if setting is None else setting
+        ends = _values(setting, array) if array.dtype.kind in "fc" else _pairs(setting, array.ndim)
         return _beside(array, widths, lambda x, axis, side: _ramp(x, axis, side, widths[axis][side], ends[axis][side]))
     odd = mode != "constant" and setting == "odd"
     if odd or mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
@@ -103,12 +105,22 @@ def _statistic(x: Any, axis: int, side: int, mode: str, length: int | None) -> A
     n = x.shape[axis]
     length = n if length is None else min(length, n)
     part = slice(n - length, None) if side else slice(length)
-    return _STATISTICS[mode](x[along(axis, x.ndim, part)], axis=axis, keepdims=True)
+    found = _STATISTICS[mode](x[along(axis, x.ndim, part)], axis=axis, keepdims=True)
+    return _in_kind(np.round(found) if x.dtype.kind in "iu" else found, x.dtype)
+
+
+def _in_kind(y: Any, dtype: Any) -> Any:
+    """What stands beside whole numbers is whole, beside bools true or false; anything else is as it is."""
+    return y.astype(dtype) if dtype.kind in "iub" else y
 
 
 def _ramp(x: Any, axis: int, side: int, width: int, end: Any) -> Any:
     """From the end value at the border, in equal steps, towards the edge."""
     edge = x[along(axis, x.ndim, slice(-1, None) if side else slice(1))]
-    steps = np.arange(width) / (width or 1)
-    steps = np.reshape(np.flip(steps) if side else steps, tuple(-1 if i == axis else 1 for i in range(x.ndim)))
-    return end + (edge - end) * steps.astype(x.dtype)
+    across = tuple(-1 if i == axis else 1 for i in range(x.ndim))
+    counts = np.reshape(np.arange(width)[:: -1 if side else 1], across)
+    if x.dtype.kind in "iub":  # with the roundings of np.linspace, so that each is the whole number that NumPy takes
+        low = end * 1.0
+        ramp = counts * ((edge - low) / (width or 1)) + low
+        return _in_kind(np.floor(ramp) if x.dtype.kind in "iu" else ramp, x.dtype)
+    return end + (edge - end) * (counts / (width or 1)).astype(x.dtype)

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, linear, op
 from ..op import Op, apply, as_array
+from .blocks import by_images
 from .index import along
 from .precision import floating, wide, widened
 from .window import around, each, lengths
@@ -76,7 +77,7 @@ _SLIDES: Any = (
 )  # fmt: skip
 
 window_sum: Op = linear(
-    _window_sum,
+    by_images(_window_sum),
     lambda d, y, x, *, kernel, stride, padding: apply(
         window_spread, (d,), {"size": x.shape[x.ndim - len(kernel) :], **_slide(kernel, stride, padding)}
     ),
@@ -86,7 +87,7 @@ window_sum: Op = linear(
 )
 
 window_spread: Op = linear(
-    _window_spread,
+    by_images(_window_spread),
     lambda d, y, x, *, size, kernel, stride, padding: apply(window_sum, (d,), _slide(kernel, stride, padding)),
     name="window_spread",
     examples=tuple(
@@ -142,7 +143,10 @@ class _Attained:
 
     def __init__(self, x: Any, kernel: Any, stride: Any, padding: Any) -> None:
         stages = _stages(x, kernel, stride, padding)
-        self.stages = [(part, y, [(*pair, _equal(part, y, *pair)) for pair in pairs]) for part, y, pairs in stages]
+        nan = x.dtype.kind in "fc" and bool(np.isnan(stages[-1][1]).any())
+        self.stages = [
+            (part, y, [(*pair, _equal(part[pair[1]], y[pair[0]], nan)) for pair in pairs]) for part, y, pairs in stages
+        ]
         single = all(sum(np.count_nonzero(m) for _, _, m in terms) == y.size for _, y, terms in self.stages)
         self.ties = 1 if single else self.summed(np.ones_like(x, np.int64))
 
@@ -165,11 +169,10 @@ class _Attained:
         return d
 
 
-def _equal(x: Any, y: Any, windows: Any, under: Any) -> Any:
+def _equal(part: Any, top: Any, nan: bool) -> Any:
     """Which elements are the maximum of their window; a nan is attained by every nan."""
-    part, top = x[under], y[windows]
     same = part == top
-    return same | ((part != part) & (top != top)) if x.dtype.kind in "fc" and np.isnan(y).any() else same
+    return same | ((part != part) & (top != top)) if nan else same
 
 
 def _chooser(x: Any) -> Any:
@@ -204,7 +207,7 @@ _BOTH: Any = tuple((at(shape, kernel=k, stride=s, padding=p), at(shape, shape, k
                    for shape, k, s, p in _SLIDES)  # fmt: skip
 
 window_max: Op = op(
-    _window_max,
+    by_images(_window_max),
     lambda d, y, x, *, kernel, stride, padding: apply(window_drop, (d, x), _slide(kernel, stride, padding)),
     name="max_pool",
     jvps=(lambda t, y, x, *, kernel, stride, padding: apply(window_pick, (t, x), _slide(kernel, stride, padding)),),
@@ -216,7 +219,7 @@ window_max: Op = op(
 )
 
 window_pick: Op = op(
-    _window_pick,
+    by_images(_window_pick),
     lambda d, y, t, x, *, kernel, stride, padding: apply(window_drop, (d, x), _slide(kernel, stride, padding)),
     _nothing,
     name="window_pick",
@@ -232,7 +235,7 @@ window_pick: Op = op(
 )
 
 window_drop: Op = op(
-    _window_drop,
+    by_images(_window_drop),
     lambda t, y, d, x, *, kernel, stride, padding: apply(window_pick, (t, x), _slide(kernel, stride, padding)),
     _nothing,
     name="window_drop",
@@ -286,6 +289,10 @@ def max_pool(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
     padding : int, tuple of int, tuple of pairs, "valid" or "same"
         What is put around x: elements lower than any. "same" gives ⌈n / stride⌉ windows.
 
+    Returns
+    -------
+    array with as many axes as x
+
     Examples
     --------
     >>> import numpy as np
@@ -309,6 +316,10 @@ def avg_pool(x: Any, kernel: Any, stride: Any = None, padding: Any = 0, *, count
         As in :func:`max_pool`; padding is zeros.
     count_include_pad : bool
         Whether the padding counts among the elements of a window; if not, the mean is that of what lies in x.
+
+    Returns
+    -------
+    array with as many axes as x
 
     Examples
     --------

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
-from ..op import Traced, apply, as_array, every
+from ..op import Traced, apply, as_array, every, is_compiled, leak
+from ..rules import stretched
+from .blocks import each_block, shared
 
 
 def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
@@ -22,7 +24,7 @@ def restored(d: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     if keepdims or not shape:
         return d
     reduced = _reduced(len(shape), axis)
-    return np.reshape(d, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
+    return np.reshape(d, tuple([1 if i in reduced else n for i, n in enumerate(shape)]))
 
 
 def _reduced(ndim: int, axis: Any) -> set[int]:
@@ -109,9 +111,18 @@ def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
 
 # -- sums and means ----------------------------------------------------------------------------------------------------
 
+def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(x, axis, None, None, keepdims)  # type: ignore[call-overload]
+
+
+def _summed(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return stretched(d if axis is None else restored(d, x.shape, axis, keepdims), x.shape)
+
+
 sum = linear(
-    np.sum,
-    lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(restored(d, x.shape, axis, keepdims), x.shape),
+    _sum,
+    _summed,
+    name="sum",
     numpy=(np.sum,),
     examples=(at((3, 4)), at((3, 4), axis=-1), at((2, 3, 4), axis=(0, -1), keepdims=True), at(()), at((3, 0), axis=1)),
     formulas=("δx = δy, spread over the summed axes",),
@@ -120,7 +131,7 @@ sum = linear(
 mean = linear(
     np.mean,
     # 1/n before it meets δ: n itself may be more than a short float can hold
-    lambda d, y, x, *, axis=None, keepdims=False: np.broadcast_to(
+    lambda d, y, x, *, axis=None, keepdims=False: stretched(
         restored(d * (1.0 / (count(x.shape, axis) or 1)), x.shape, axis, keepdims), x.shape
     ),
     numpy=(np.mean,),
@@ -129,8 +140,9 @@ mean = linear(
 )
 
 cumsum = linear(
-    np.cumsum,
+    shared(np.cumsum),
     lambda d, y, x, *, axis=None: np.reshape(np.flip(np.cumsum(np.flip(d, axis), axis=axis), axis), x.shape),
+    name="cumsum",
     numpy=(np.cumsum,),
     examples=(at((4,)), at((3, 4)), at((3, 4), axis=0), at((2, 3, 4), axis=-2), at(()), at((0,))),
     formulas=("δxⱼ = Σ over i ≥ j of δyᵢ",),
@@ -160,31 +172,49 @@ def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -
 
 def _may_divide(y: Any) -> bool:
     """Whether these running products are all so far from 0 and infinity that a division by any factor is harmless."""
-    if type(y) is not np.ndarray or not y.size:  # of a tensor the answer would hold for these values only
-        return False
     size, small = np.abs(y), np.finfo(y.dtype).tiny ** 0.25
-    return bool(np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
+    return bool(y.size and np.min(size) > small and np.max(size) < 1 / small)  # neither is true of nan
 
 
 def _cumprod(d: Any, y: Any, x: Any, *, axis: Any = None) -> Any:
-    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division.
+    """δxⱼ is the sum of all δyᵢ·yᵢ with i ≥ j, over xⱼ; where that may be zero, the same without a division."""
+    if is_compiled(y):
+        raise leak("whether a running product may be divided by its factors", y)
+    one_row = axis is None or x.ndim < 2
 
-    Then it is the product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁. The recurrence is solved by doubling: after
-    each step sⱼ covers twice as many terms, so log₂ n steps do.
+    def rows(a: Any) -> Any:
+        return np.reshape(a, (1, -1)) if one_row else np.moveaxis(a, axis, -1)
+
+    if any(type(a) is not np.ndarray for a in (d, y, x)):  # of a tensor the answer would hold for these values only
+        found = _following_products(rows(d), rows(y), rows(x))
+        return np.reshape(found, x.shape) if one_row else np.moveaxis(found, -1, axis)
+    dx = np.empty(x.shape, d.dtype)
+    parts = [rows(a) for a in (d, y, x, dx)]
+    each_block(lambda cut: _following(*(a[cut] for a in parts)), parts[0].shape, (parts[0].ndim - 1,))
+    return dx
+
+
+def _following(d: Any, y: Any, x: Any, out: Any) -> None:
+    """The same of plain rows, into `out`."""
+    if not _may_divide(y):
+        out[...] = _following_products(d, y, x)
+        return
+    np.multiply(d, y, out=out)
+    np.cumsum(out[..., ::-1], axis=-1, out=out[..., ::-1])
+    out /= x
+
+
+def _following_products(s: Any, y: Any, x: Any) -> Any:
+    """The product of all before xⱼ, times sⱼ = δyⱼ + xⱼ₊₁·sⱼ₊₁.
+
+    The recurrence is solved by doubling: after each step sⱼ covers twice as many terms, so log₂ n steps do.
     """
-    shape = x.shape
-    if axis is None or x.ndim == 0:
-        x, y, d, axis = np.reshape(x, (-1,)), np.reshape(y, (-1,)), np.reshape(d, (-1,)), 0
-    if _may_divide(y):
-        return np.reshape(np.flip(np.cumsum(np.flip(d * y, axis), axis=axis), axis) / x, shape)
-    x, y, s = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1), np.moveaxis(d, axis, -1)
     n, step, factor = x.shape[-1], 1, x[..., 1:]  # factorⱼ = xⱼ₊₁ … xⱼ₊step
     while step < n:
         s = np.concatenate([s[..., : n - step] + factor * s[..., step:], s[..., n - step :]], axis=-1)
         factor = factor[..., :-step] * factor[..., step:]
         step *= 2
-    terms = _shifted(y[..., :-1], x.shape, x.dtype) * s
-    return np.reshape(np.moveaxis(terms, -1, axis), shape)
+    return _shifted(y[..., :-1], x.shape, x.dtype) * s
 
 
 def _with_zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -204,8 +234,9 @@ prod = op(
 )  # fmt: skip
 
 cumprod = op(
-    np.cumprod,
+    shared(np.cumprod),
     _cumprod,
+    name="cumprod",
     numpy=(np.cumprod,),
     guard=guard_following,
     examples=(
@@ -260,7 +291,7 @@ def extreme(*functions: Any, attained: Any, ufunc: Any, beyond: float, examples:
                     f"reduction operation {ufunc.__name__!r} does not have an identity, so to use a where mask one has "
                     "to specify 'initial'"
                 )
-            a = selected(a, where, beyond if a.dtype.kind in "fc" else initial)
+            a = selected(a, where, beyond if a.dtype.kind in "fc" else _number(initial, a.dtype))
         return apply(simple, (a,), settings)
 
     return simple
@@ -307,7 +338,8 @@ def _accumulated(function: Any, simple: Any, neutral: float, combined: Any) -> N
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
         initial: Any = None, where: Any = True,
     ) -> Any:  # fmt: skip
-        refuse(simple.name, out=out)
+        if out is not None:
+            refuse(simple.name, out=out)
         y = apply(simple, (converted(selected(a, where, neutral), dtype),), given(axis=axis, keepdims=keepdims))
         return y if initial is None or initial is np._NoValue else combined(y, _number(initial, y.dtype))
 

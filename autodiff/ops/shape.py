@@ -21,14 +21,16 @@ from .index import along, scatter
 
 def whole(x: Any) -> Any:
     """A setting as a node may keep it: whole numbers, or tuples of them."""
-    return operator.index(x) if np.ndim(x) == 0 else tuple(whole(part) for part in x)
+    if type(x) is int:
+        return x
+    return operator.index(x) if np.ndim(x) == 0 else tuple([whole(part) for part in x])
 
 
 # -- shape -------------------------------------------------------------------------------------------------------------
 
 reshape = linear(
-    lambda x, *, shape, order="C": np.reshape(x, shape, order),
-    lambda d, y, x, *, shape, order="C": np.reshape(d, x.shape, order=order),
+    lambda x, *, shape, order="C": x.reshape(shape, order=order),
+    lambda d, y, x, *, shape, order="C": d.reshape(x.shape, order=order),
     name="reshape",
     view=True,
     signature=("a", "shape", "order"),

@@ -191,8 +191,13 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """A convolution with the second signal conjugated and reversed; the shorter one is the one that slides."""
     a, v = _vectors(a, v)
     if len(a) < len(v):
-        return np.flip(np.conj(np.correlate(v, a, mode)))
-    return np.convolve(a, np.flip(np.conj(v)), mode)
+        return np.flip(_conj(np.correlate(v, a, mode)))
+    return np.convolve(a, np.flip(_conj(v)), mode)
+
+
+def _conj(x: Any) -> Any:
+    """The conjugate, of bools as well, which np.conj makes whole numbers of."""
+    return np.conj(x) if x.dtype.kind == "c" else x
 
 
 # -- differences and integrals -----------------------------------------------------------------------------------------
@@ -216,18 +221,20 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     """What is added are whole periods, so that the derivative with respect to p is that of p itself."""
     p = as_array(p)
     step = np.diff(p, axis=axis)
-    half = period / 2
-    wrapped = np.remainder(step + half, period) - half
-    wrapped = np.where((wrapped == -half) & (step > 0), wrapped + period, wrapped)
-    added = np.where(np.abs(step) < (half if discont is None else discont), 0, wrapped - step)
+    dtype = np.result_type(step.dtype, period)
+    half, odd = divmod(period, 2) if dtype.kind in "iu" else (period / 2, 0)
+    wrapped = np.remainder(step - -half, period) - half
+    if not odd:  # a step of half a period may go either way: it keeps its sign
+        wrapped = np.where((wrapped == -half) & (step > 0), wrapped + period, wrapped)
+    added = np.where(np.abs(step) < (period / 2 if discont is None else discont), 0, wrapped - step)
     first, rest = along(axis, p.ndim, slice(None, 1)), along(axis, p.ndim, slice(1, None))
-    return np.concatenate([p[first], p[rest] + np.cumsum(added, axis=axis)], axis=axis)
+    return np.concatenate([p[first], p[rest] + np.cumsum(added, axis=axis)], axis=axis).astype(dtype, copy=False)
 
 
 @composite(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = as_array(f)
-    f = f if f.dtype.kind in "fc" else f.astype(float)
+    f = f if f.dtype.kind in "fcb" else f.astype(float)  # bools NumPy does not subtract
     axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
     if edge_order > 2:
         raise ValueError("'edge_order' greater than 2 not supported")

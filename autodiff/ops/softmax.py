@@ -113,6 +113,10 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Any:
     axis : int or tuple of int
         Along which the result sums to one.
 
+    Returns
+    -------
+    array with the shape of x
+
     Examples
     --------
     >>> import numpy as np
@@ -130,6 +134,10 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Any:
     ----------
     x : array_like
     axis : int or tuple of int
+
+    Returns
+    -------
+    array with the shape of x
 
     Examples
     --------
@@ -151,6 +159,11 @@ def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool 
         What to sum over; None for everything.
     keepdims : bool
         Whether the summed axes stay, with length one.
+
+    Returns
+    -------
+    array
+        With the shape of x without the summed axes; a number where all are.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from .dot import to_dot
 from .files import write_whole
 from .options import FORMATS, Options, format_of, read_options, refuse
 from .page import Explorer, to_page
-from .picture import document, outline, prune, to_json
+from .picture import document, outline, prune, to_json, until
 from .raster import render
 from .scene import compose
 from .svg import to_svg
@@ -39,7 +39,30 @@ SWEPT = 1_000_000
 
 
 def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> str | bytes:
-    """A picture as text (svg, html, dot, json, txt) or bytes (png, pdf); see :func:`draw`."""
+    """A picture as text (svg, html, dot, json, txt) or bytes (png, pdf); see :func:`draw`.
+
+    Parameters
+    ----------
+    source : GradientFlow or Graph
+    form : {"svg", "png", "pdf", "html", "dot", "json", "txt"}
+    **options
+        See :class:`~autodiff.viz.options.Options`.
+
+    Returns
+    -------
+    str or bytes
+
+    Raises
+    ------
+    PictureError
+        As :func:`draw`.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> ad.viz.picture(ad.flow(lambda x: x * x)(3.0), "svg").startswith("<svg")
+    True
+    """
     return _picture(source, form, read_options(options))
 
 
@@ -50,6 +73,8 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
                "graph.backward().draw(…)")  # fmt: skip
     if options.arrows != "forward":
         _check_arrows(source, form, options)
+    if options.until is not None:
+        _check_until(source, form, options)
     if form == "html":
         return to_page(*_pruned_page(source, options))
     if form not in ("json", "txt") and options.prune is None:
@@ -57,6 +82,8 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
     found = document(source, options.title, joins=form == "json" or options.collapse is not None)
     if options.prune is not None and isinstance(source, GradientFlow):
         found = prune(found, source, options.prune)
+    if options.until is not None and isinstance(source, GradientFlow):
+        found = until(found, source, options.until)
     if form == "json":
         return to_json(found)
     if form == "txt":
@@ -83,6 +110,16 @@ def _check_arrows(source: Graph | GradientFlow, form: str, options: Options) -> 
     if form == "html":
         refuse(f"draw: arrows={options.arrows!r} of a page", "its arrows follow the computation, and its slider shows "
                "the way back", "leave it out, or draw into .svg")  # fmt: skip
+
+
+def _check_until(source: Graph | GradientFlow, form: str, options: Options) -> None:
+    """Refuse a sweep that has not ended where there is none, or on a page."""
+    if not isinstance(source, GradientFlow):
+        refuse(f"draw: until={options.until!r} of a graph", "a graph has no sweep that could stand anywhere",
+               "graph.backward().draw(…)")  # fmt: skip
+    if form == "html":
+        refuse(f"draw: until={options.until!r} of a page", "its slider goes through the sweep step by step",
+               "leave it out, or draw into .svg")  # fmt: skip
 
 
 def _pruner(found: dict[str, Any], source: Graph | GradientFlow) -> Pruner | None:
@@ -131,7 +168,7 @@ def draw(source: Graph | GradientFlow, path: Any, **options: Any) -> Path:
     >>> import autodiff as ad
     >>> flow = ad.flow(lambda a, b: (a + b) * (a * b) * 0.5)(2.0, 3.0)
     >>> path = os.path.join(tempfile.mkdtemp(), "flow.dot")
-    >>> draw(flow, path).name
+    >>> ad.viz.draw(flow, path).name
     'flow.dot'
     """
     form = format_of(path)
@@ -153,6 +190,11 @@ def explore(flow: Graph | GradientFlow, **options: Any) -> Explorer:
     flow : GradientFlow or Graph
     **options
         See :class:`~autodiff.viz.options.Options`.
+
+    Returns
+    -------
+    Explorer
+        Shows itself as the last line of a notebook's cell.
 
     Examples
     --------

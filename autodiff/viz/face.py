@@ -94,7 +94,7 @@ def ordinary(numbers: dict[str, Any] | None) -> bool:
 def _shape(node: dict[str, Any]) -> str:
     shape = "×".join(map(str, node["shape"]))
     if isinstance(node["dtype"], list):
-        return f"{len(node['dtype'])} results"
+        return f"{len(node['dtype'])} result{'s' * (len(node['dtype']) != 1)}"
     return f"{node['dtype']} {shape}".strip()
 
 
@@ -173,7 +173,7 @@ def _scope_face(box: Box, scale: Scale) -> Face:
     rows = [Row("", counts, "@muted")]
     paths = [node["path"] for node in box.members if not leaf(node)] or [node["path"] for node in box.members]
     numbers = size(box)
-    told = _delta_row(numbers, None if all(path is None for path in paths) else any(paths), scale)
+    told = _delta_row(numbers, None if None in paths and True not in paths else any(paths), scale)
     if told is not None:
         told.rest += " by node" if told.rest else ""
         rows.append(told)
@@ -216,7 +216,7 @@ class Line:
     text: str
     size: float | None
     share: float | None
-    state: str  # "", "zero", "nan", "inf", "none"; "value" where it carries that instead of δ
+    state: str  # "", "zero", "nan", "inf", "none", "later"; "value" where it carries that instead of δ
     more: str
     label_width: float = 0.0
 
@@ -227,6 +227,8 @@ def line(arrow: Arrow) -> Line:
         return _value_line(arrow.carries)
     active = [edge for edge in arrow.edges if edge["kind"] == "δ"]
     more = f"{len(arrow.edges)} edges" if len(arrow.edges) > 1 else f"argument {arrow.edges[0]['slot']}"
+    if not active and any(edge["kind"] == "not yet" for edge in arrow.edges):
+        return Line("", None, None, "later", f"{more}: not yet served")
     if not active:
         return Line("", None, None, "none", f"{more}: no δ comes back")
     numbers, share = arrow.whole or _joined(active), _share(active)

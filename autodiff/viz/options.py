@@ -37,13 +37,16 @@ class Options:
         goes; "both" draws two, a thin one forward with the value and one back with δ. Those of a page point forward.
     collapse : int, str or sequence of str, optional
         Draw scopes as one box each: all scopes at this depth, or the scopes with these names. A page opens so.
-    focus : node, name, number, or a sequence of those, optional
+    focus : Node, str, int, or a sequence of those, optional
         Draw only what lies within `hops` arrows of these nodes.
     hops : int
     prune : float, optional
         Draw only the edges that carry this part of the gradient of the inputs, as few as were found; 0.98 is a good
         one. See :meth:`autodiff.GradientFlow.prune`. json and txt hold every edge and say which are kept; a page is
         that of the flow along the kept ones alone, and all its numbers are of that flow.
+    until : node, name or number, optional
+        Draw the reverse sweep as it stands when the δ of this node has just been gathered: what the sweep serves later
+        has no δ yet. The colours are those of the whole sweep, so that a series of such pictures compares.
     split : int
         A leaf that gets δ from at least this many operations is drawn once a use, as ``W ⟲3``; 0 never does.
     max_nodes : int
@@ -67,6 +70,7 @@ class Options:
     focus: Any = None
     hops: int = 2
     prune: float | None = None
+    until: Any = None
     split: int = 3
     max_nodes: int = 2000
     engine: str = "auto"

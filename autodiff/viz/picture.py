@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..flows import ENDS, GradientFlow, divide, scopes, statistics
-from ..graph import LITERAL, Graph, cell
+from ..graph import LITERAL, Graph, cell, setting
 
 FORMAT = "autodiff picture"
 VERSION = 1
@@ -23,13 +23,29 @@ VERSION = 1
 def document(source: Graph | GradientFlow, title: str | None = None, joins: bool = False) -> dict[str, Any]:
     """The document of a graph, with δ where a flow is given.
 
+    Parameters
+    ----------
+    source : GradientFlow or Graph
+    title : str, optional
+        The name of the traced function by default.
+    joins : bool
+        Whether to look for joins as well.
+
     Returns
     -------
     dict
         ``nodes``: id, kind, op, name, scope, shape, dtype, line, call, formulas, value and delta (see
-        :func:`autodiff.flows.statistics`; ``number`` as well where there is one element), path (None without a flow),
-        output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"), delta (its statistics), projection,
-        norm_share, cosine. ``joins``: as :meth:`~autodiff.GradientFlow.joins`, where asked for.
+        :meth:`~autodiff.GradientFlow.statistics`; ``number`` as well where there is one element), path (None without
+        a flow), output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"; "not yet" of :func:`until`),
+        delta (its statistics), projection, norm_share, cosine. ``joins``: as
+        :meth:`~autodiff.GradientFlow.joins`, where asked for.
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> found = ad.viz.document(ad.flow(lambda x: x * x)(3.0))
+    >>> [node["op"] for node in found["nodes"]], [edge["delta"]["rms"] for edge in found["edges"]]
+    (['input', 'multiply'], [3.0, 3.0])
     """
     flow = source if isinstance(source, GradientFlow) else None
     graph = source.graph if isinstance(source, GradientFlow) else source
@@ -90,6 +106,27 @@ def prune(found: dict[str, Any], flow: GradientFlow, keep: float) -> dict[str, A
     edges = [{**edge, "kept": (edge["to"], edge["slot"]) in kept} for edge in found["edges"]]
     counts = {"keep": keep, "carried": pruned["carried"], "edges": len(kept), "of": len(kept) + pruned["dropped"]}
     return {**found, "prune": {**counts, "told": pruned.told.rstrip(".")}, "edges": edges}
+
+
+def until(found: dict[str, Any], flow: GradientFlow, key: Any) -> dict[str, Any]:
+    """The document of the reverse sweep as it stands when the δ of a node has just been gathered.
+
+    ``until`` is that node's number, ``sizes`` the RMS of every δ and contribution of the whole sweep.
+    """
+    at = flow.graph.node(key).index
+    numbers = [row["delta"] for row in (*found["nodes"], *found["edges"]) if row["delta"] is not None]
+    nodes = [
+        node if node["id"] >= at else
+        {**node, "delta": None, "path": None,
+         "badges": [badge for badge in node["badges"] if badge.startswith("value")]}
+        for node in found["nodes"]
+    ]  # fmt: skip
+    unsent = {"kind": "not yet", "delta": None, "projection": None, "norm_share": None, "cosine": None}
+    edges = [edge if edge["from"] >= at else {**edge, **unsent} for edge in found["edges"]]
+    changed = {"nodes": nodes, "edges": edges, "until": at, "sizes": numbers}
+    if "joins" in found:
+        changed["joins"] = [row for row in found["joins"] if row["fork"] >= at]
+    return {**found, **changed}
 
 
 def _title(graph: Graph, flow: bool) -> str:
@@ -172,6 +209,8 @@ def _literal(x: Any) -> str:
         return ":".join(parts if parts[2] else parts[:2])
     if isinstance(x, (tuple, list)):
         return "(" + ", ".join(map(_literal, x)) + ")"
+    if callable(x) and not isinstance(x, type):
+        return setting(x)
     return "…" if x is Ellipsis else str(x)
 
 

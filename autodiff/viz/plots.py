@@ -67,6 +67,7 @@ def plot_depth(flow: GradientFlow, ax: Any = None, depth: int | None = 1) -> Any
 
     Parameters
     ----------
+    flow : GradientFlow
     ax : matplotlib.axes.Axes, optional
         Where to draw: ``plt.gca()`` by default.
     depth : int, optional
@@ -75,6 +76,17 @@ def plot_depth(flow: GradientFlow, ax: Any = None, depth: int | None = 1) -> Any
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> def f(x):
+    ...     for number in range(3):
+    ...         with ad.scope(f"block{number}"):
+    ...             x = x + x * x
+    ...     return x
+    >>> ad.viz.plots.plot_depth(ad.flow(f)(0.1)).get_title()
+    'δ by block: ×1.23 a block on the way back, R² = 1.00'
     """
     ax = axes(ax)
     blue, orange = DARK if is_dark(ax) else LIGHT
@@ -107,6 +119,27 @@ def plot_shares(flow: GradientFlow, ax: Any = None) -> Any:
     """At each join what part of δ comes back through the skip and what part through the residual branch.
 
     The parts are projections: they sum to one where the fork feeds nothing else, and one below zero opposes the other.
+
+    Parameters
+    ----------
+    flow : GradientFlow
+    ax : matplotlib.axes.Axes, optional
+        Where to draw: ``plt.gca()`` by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> def f(x):
+    ...     for number in range(3):
+    ...         with ad.scope(f"block{number}"):
+    ...             x = x + x * x
+    ...     return x
+    >>> ad.viz.plots.plot_shares(ad.flow(f)(0.1)).get_title()
+    'δ at the joins'
     """
     ax = axes(ax)
     found = flow.joins()
@@ -135,10 +168,26 @@ def plot_path_spectrum(flow: GradientFlow, ax: Any = None, key: Any = None) -> A
 
     Parameters
     ----------
+    flow : GradientFlow
     ax : matplotlib.axes.Axes, optional
         Where to draw: ``plt.gca()`` by default.
     key : node, name or number, optional
         Whose δ: by default that of the first fork, or without one of the first input.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import autodiff as ad
+    >>> def f(x):
+    ...     for number in range(3):
+    ...         with ad.scope(f"block{number}"):
+    ...             x = x + x * x
+    ...     return x
+    >>> ad.viz.plots.plot_path_spectrum(ad.flow(f)(0.1), key="x").get_title()
+    'δ of x by path'
     """
     ax = axes(ax)
     blue, orange = DARK if is_dark(ax) else LIGHT

@@ -143,7 +143,8 @@ def measure(view: View, options: Options) -> tuple[Sketch, dict[str, Face], dict
         refuse("draw: there is nothing to draw", "the graph has no nodes", "trace a function that computes something")
     deltas = {box.id: size(box) for box in view.boxes}
     lines = {arrow.id: line(arrow) for arrow in view.arrows}
-    sizes = [numbers["rms"] for numbers in deltas.values() if numbers is not None and ordinary(numbers)]
+    found = [numbers for numbers in (*deltas.values(), *view.sizes) if numbers is not None]
+    sizes = [numbers["rms"] for numbers in found if ordinary(numbers)]
     scale = Scale(sizes + [shown.size for shown in lines.values() if shown.size], as_theme(options.theme).delta)
     faces = {box.id: face(box, scale) for box in view.boxes}
     clusters: dict[tuple[str, ...], list[str]] = {}
@@ -198,7 +199,7 @@ def _arrow(shown: Line, route: list[tuple[float, float]], scale: Scale, forward:
     (x, y), base = tip, curve[-1]
     length = math.hypot(x - base[0], y - base[1]) or 1.0
     dx, dy = (x - base[0]) / length, (y - base[1]) / length
-    if shown.state == "value":
+    if shown.state in ("value", "later"):
         return [Curve(curve, "@line", 1.0), _head(base, tip, dx, dy, 2.8, "@line")]
     if shown.state == "none" and not forward:
         return [Curve([*curve, base, tip, tip], "@line", THINNEST, dash=True)]
@@ -318,6 +319,8 @@ def _legend(
         said.append("Dashed box: no path leads from it to the output.")
     if flow and any(shown.state == "none" for shown in lines.values()):
         said.append(f"Dashed {'arrow' if flow == SAID['forward'] else 'line'}: no δ comes back.")
+    if any(shown.state == "later" for shown in lines.values()):
+        said.append("Thin arrow: the sweep has not come here yet.")
     if any(shown.state == "zero" for shown in lines.values()):
         said.append("Dashed grey arrow with a number: a δ of zero, or subnormal.")
     if any(len(arrow.edges) > 1 and arrow.whole is None and lines[arrow.id].text for arrow in back):

@@ -127,7 +127,23 @@ class Theme:
         object.__setattr__(self, "delta", _ramp(self.delta))
 
     def colours(self, dark: bool) -> dict[str, str]:
-        """The colour of every role on a light or on a dark ground."""
+        """The colour of every role on a light or on a dark ground.
+
+        Parameters
+        ----------
+        dark : bool
+            On a dark ground.
+
+        Returns
+        -------
+        dict of str to str
+
+        Examples
+        --------
+        >>> import autodiff as ad
+        >>> ad.viz.Theme(ink="#102030").colours(dark=False)["ink"]
+        '#102030'
+        """
         return {role: getattr(self, role) or colour for role, colour in (DARK if dark else LIGHT).items()}
 
     @property

@@ -61,6 +61,7 @@ class View:
     arrows: list[Arrow]
     notes: list[str]  # what the reader must be told: what was left out, and why
     total: int  # nodes of the whole document
+    sizes: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # every δ that the colours must span
 
 
 Pruner = Callable[[float], dict[str, Any]]
@@ -107,7 +108,10 @@ def _selected(found: dict[str, Any], options: Options) -> tuple[View | None, int
         return None, len(boxes)
     if options.collapse is not None:
         _tell_joins(found, owner, boxes)
-    return View(list(boxes.values()), arrows, notes, len(found["nodes"])), len(boxes)
+    if "until" in found:
+        served = sum(node["delta"] is not None for node in found["nodes"])
+        notes.append(f"the reverse sweep at node {found['until']}: {served} δ gathered so far")
+    return View(list(boxes.values()), arrows, notes, len(found["nodes"]), found.get("sizes", [])), len(boxes)
 
 
 def _pruned(

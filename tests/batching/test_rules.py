@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.batching import FIRST, RULES, loops, rules
+from autodiff.batching import FIRST, RULES, loops, products, rules
 from autodiff.graph import OPERATIONS
 from autodiff.testing.batches import batched
 from autodiff.testing.cases import cases
@@ -154,3 +154,27 @@ def test_where_numpy_puts_the_axes_of_index_arrays(index):
     np.testing.assert_array_equal(found, want)
     slopes = ad.vmap(ad.grad(lambda a: np.sum(np.sin(a[index]))))(x)
     np.testing.assert_allclose(slopes, np.stack([ad.grad(lambda a: np.sum(np.sin(a[index])))(a) for a in x]))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("n", "k"), [(2, 2), (5, 3), (4, 9), (12, 1), (90, 70)])
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("f", [np.convolve, np.correlate])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_is_not_finite_stays_where_the_kernel_reaches(f, own, n, k, mode):
+    a, v = RNG.standard_normal((3, n)), RNG.standard_normal((3, k))
+    v[0, k // 2], a[1, 0], a[2, -1] = np.inf, np.nan, -np.inf
+    kernels = v if own else v[0]
+    want = [f(x, w, mode) for x, w in zip(a, v if own else v[[0, 0, 0]], strict=True)]
+    got = ad.vmap(lambda a, v: f(a, v, mode), in_axes=(0, 0 if own else None))(a, kernels)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+    if min(n, k) <= products.LONG:
+        run = ad.jit(ad.vmap(lambda a, v: f(a, v, mode), in_axes=(0, 0 if own else None)))
+        np.testing.assert_allclose(run(a, kernels), want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("f", [np.convolve, np.correlate])
+def test_signals_of_no_examples(f):
+    assert ad.vmap(f)(np.zeros((0, 5)), np.zeros((0, 2))).shape == (0, *f(np.zeros(5), np.zeros(2)).shape)
+    x, w = np.zeros((0, 2)), np.zeros((0, 5))
+    assert ad.grad(lambda x: np.sum(ad.vmap(f)(x, w)))(x).shape == x.shape

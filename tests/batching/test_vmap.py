@@ -1,11 +1,14 @@
 """A function of one example on a batch: axes, containers, nesting, what leaks, writes, indices."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import autodiff as ad
 from autodiff.errors import (
     BatchError,
+    BatchWarning,
     ClosedTraceError,
     KeywordError,
     LeakError,
@@ -424,3 +427,43 @@ def test_users_own_operations_are_taken_one_example_after_the_other():
     assert shapes == [(3,)] * 4
     check(ad.grad(lambda x: np.sum(clipped(x) ** 2)), X)
     np.testing.assert_array_equal(ad.jacobian(clipped, mode="reverse")(X[0]), np.diag(np.abs(X[0]) < 1).astype(float))
+
+
+# -- random numbers ----------------------------------------------------------------------------------------------------
+
+GENERATOR = np.random.default_rng(0)
+
+
+def noise(shape):
+    return np.random.standard_normal(shape)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x * (np.random.random(2) < 0.5),  # noqa: NPY002
+    lambda x: x + GENERATOR.normal(size=2),
+    lambda x: x + noise(2),
+    lambda x: (lambda y: y * GENERATOR.random())(x),
+], ids=["np.random", "a generator", "a helper", "inside"])  # fmt: skip
+def test_random_numbers_that_are_the_same_for_all_examples_are_told(f):
+    for run in (ad.vmap(f), ad.vmap(ad.elementwise_grad(f)), ad.vmap(functools.partial(f))):
+        with pytest.warns(BatchWarning, match="draws random numbers\n.*where.*\n.*why.*the same for all examples"):
+            run(np.ones((3, 2)))
+
+
+def test_a_function_that_may_draw_is_looked_at_in_every_call():
+    def dropped(x, training):
+        return x * GENERATOR.random(2) if training else x
+
+    for _ in range(2):
+        ad.vmap(dropped, in_axes=(0, None))(np.ones((3, 2)), False)  # no warning
+    with pytest.warns(BatchWarning, match="dropped draws random numbers"):
+        ad.vmap(dropped, in_axes=(0, None))(np.ones((3, 2)), True)
+
+
+def test_a_setting_by_keyword_is_told_how_to_be_bound():
+    def f(x, training=True):
+        return x * 2 if training else x
+
+    with pytest.raises(BatchError, match=r"training is a bool(.|\n)*functools\.partial\(f, training=…\)"):
+        ad.vmap(f)(X, training=False)
+    np.testing.assert_array_equal(ad.vmap(functools.partial(f, training=False))(X), X)

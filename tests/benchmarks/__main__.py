@@ -1,183 +1,167 @@
 """The table of benchmarks: every engine on the same text, in one process, in turn, round by round.
 
-``python -m tests.benchmarks [--rounds 5] [--rows chain,MLP] [--engines torch,jax] [--growth] [--pictures]
-[--markdown FILE]``
+    python -m tests.benchmarks                      # everything, as docs/benchmarks.md has it (--markdown FILE)
+    python -m tests.benchmarks --rows chain,MLP --engines torch,jax
+    python -m tests.benchmarks --only memory,curves
+    python -m tests.benchmarks --quick [--save]     # a minute: ours and by hand, against the saved baseline
+    python -m tests.benchmarks --compare main .     # two commits in pairs; `.` is what lies here
 
 A figure is the median over rounds of the best time in a round, as a multiple of the first engine's. Results are
-compared before anything is timed. Growth figures are measured in processes of their own. Pictures have no peers, but
-goals: their table has both.
+compared before anything is timed. Memory and growth are measured in processes of their own, in which a first call that
+takes too long is ended. Pictures have no peers, but goals: their table has both.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
-import subprocess
-import sys
-import time
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from . import compare, curves, pictures, plots
+from .engines import ENGINES, OURS, installed
+from .figures import figures
+from .memory import ROWS, Probes, probe_all
+from .page import IDLE, Findings, markdown, memory_cells, page, score, time_cells
+from .timing import Row, measure
+from .workloads import Workload
 
-from . import pictures
-from .engines import ENGINES, Run, agree, installed, plain, runner
-from .rules import RULES
-from .workloads import WORKLOADS, Workload
-
-GROWTH = {
-    "10⁶-operation chain: forward, backward, release": """
-import numpy as np, autodiff as ad, time
-def f(x):
-    for _ in range(250_000):
-        x = np.tanh(x) * 1.0000001 * 0.9999 + 0.0001
-    return x
-start = time.perf_counter()
-ad.value_and_grad(f)(1.0)
-status = open("/proc/self/status").read()  # getrusage would count the process that started this one
-peak = int(status.split("VmHWM:")[1].split()[0]) / 2**20
-print(f"{time.perf_counter() - start:.2f} s, peak {peak:.2f} GiB")
-""",
-    "10⁴ reads of 10⁴ numbers against 10³ of 10³": """
-import numpy as np, autodiff as ad, time
-def f(x):
-    total = 0.0
-    for i in range(x.shape[0]):
-        total = total + x[i]
-    return total
-def best(n):
-    x, run = np.ones(n), ad.grad(f)
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        run(x)
-        times.append(time.perf_counter() - start)
-    return min(times)
-print(f"{best(10_000) / best(1_000):.1f} ×")
-""",
-    "10⁵ steps without the garbage collector": """
-import gc, numpy as np, autodiff as ad
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
-def f(w, x):
-    return np.sum(np.tanh(x @ w) ** 2)
-w, x, step = np.ones((3, 2)), np.ones((4, 3)), ad.value_and_grad(f)
-for _ in range(1000):
-    step(w, x)
-gc.collect()
-gc.disable()
-before = resident()
-for _ in range(100_000):
-    step(w, x)
-print(f"grew by {resident() - before:.2f} MiB; gc.collect() found {gc.collect()} objects")
-""",
-}
+PARTS = ("rows", "memory", "curves", "growth", "pictures")
+IMAGES = Path("images")
+"""Beside the page."""
 
 
-def best_of(run: Run, repeats: int) -> float:
-    """The best time of one call in a round, in seconds."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, help="5 by default, 3 of a quick look, 10 of a comparison")
+    parser.add_argument("--rows", default="", help="comma-separated parts of row names")
+    parser.add_argument("--engines", default="", help="comma-separated; all installed by default")
+    parser.add_argument("--only", default="", help=f"comma-separated, of {', '.join(PARTS)}")
+    parser.add_argument("--patience", type=float, default=10.0, help="seconds that the first call of a row may take")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page, its plots into images/ there")
+    parser.add_argument("--quick", action="store_true", help="ours and by hand only, against the baseline")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", default=compare.BASELINE, help="that of a quick look")
+    parser.add_argument("--save", action="store_true", help="make a quick look the baseline")
+    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two commits in pairs")
+    return parser.parse_args()
 
 
-def measure(work: Workload, engines: list[str], rounds: int) -> dict[str, Any]:
-    """Seconds a call of each engine: (median over rounds, first call); None where it cannot run the workload."""
-    args = work.arguments(np.random.default_rng(0))
-    runs: dict[str, Run] = {}
-    first: dict[str, float] = {}
-    reference = None
+def chosen(parts: str) -> list[Workload]:
+    """The rows whose names have one of these parts."""
+    rows = [w for w in ROWS if not parts or any(part in w.name for part in parts.split(","))]
+    if not rows:
+        raise SystemExit(f"no row is called {parts}")
+    return rows
+
+
+def quick(rows: Sequence[Workload], rounds: int, baseline: Path, save: bool) -> None:
+    """Ours and by hand, and what changed since the baseline."""
+    engines = ["numpy by hand", *OURS]
+    found: list[Row] = []
+    if load() > IDLE:
+        print(f"the machine is not idle: its load is {load():.1f}, and differences may be others' work")
+    print(" | ".join(("workload", *engines)))
+    for work in rows:
+        found.append(measure(work, engines, rounds))
+        print(" | ".join(time_cells(Findings(engines), found[-1])), flush=True)
+    if baseline.exists():
+        commit, before = compare.load(baseline)
+        print("\n".join(compare.told(compare.changes(found, before), commit)))
+    elif not save:
+        print(f"no baseline at {baseline}: --save makes this one")
+    if save:
+        compare.save(found, baseline)
+
+
+def load() -> float:
+    """How many processes wanted a processor in the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequence[str]) -> Findings:
+    """All parts that were asked for, printed as they come."""
+    names = given.engines.split(",") if given.engines else installed()
+    engines = [e for e in installed() if e in ("numpy by hand", *OURS, *names)]
+    found = Findings(engines, load=load())
+    rounds = given.rounds or 5
+    with tempfile.TemporaryDirectory(prefix="autodiff-benchmarks-") as cache:
+        env = {"TORCHINDUCTOR_CACHE_DIR": cache}  # begun empty, so that first calls compile; the rows find it filled
+        os.environ.update(env)
+        if "memory" in only:
+            found = found._replace(probes=probed(engines, rows, given.patience, env))
+        elif "rows" in only:  # what a peer cannot compile in time and memory must not be tried in this process
+            compiling = [e for e in engines if ENGINES[e].compiles and e not in OURS]
+            found = found._replace(probes=probed(compiling, rows, given.patience, env))
+        if "rows" in only:
+            found = found._replace(rows=timed(found, rows, rounds))
+        if "curves" in only:
+            points = curves.all_points(engines, env)
+            found = found._replace(exponents=curves.table(points))
+            print(markdown(found.exponents), flush=True)
+            if given.markdown and plots.available():
+                drawn = plots.draw(points, given.markdown.parent / IMAGES)
+                found = found._replace(figures=[(curve.title, str(IMAGES / path.name)) for curve, path in drawn])
+    if "growth" in only:
+        found = found._replace(growth=figures())
+    if "pictures" in only:
+        found = found._replace(pictures=pictures.rows(rounds))
+        print(markdown(found.pictures))
+    return found
+
+
+def probed(engines: Sequence[str], rows: Sequence[Workload], patience: float, env: dict[str, str]) -> Probes:
+    """First calls and memory of every row, an engine after the other."""
+    probes: Probes = {}
+
+    def look(engine: str) -> None:
+        print(f"first calls and memory: {engine}", flush=True)
+        probes[engine] = probe_all(engine, rows, patience, env)
+
+    with ThreadPoolExecutor(2) as two:  # of these no time is told
+        list(two.map(look, [e for e in engines if not ENGINES[e].compiles]))
     for engine in engines:
-        run = runner(engine, work, args)
-        if run is None:
-            continue
-        start = time.perf_counter()
-        result = plain(run())
-        first[engine] = time.perf_counter() - start
-        if reference is None:
-            reference = result
-        elif not agree(result, reference, work.tolerance):
-            raise SystemExit(f"{work.name}: {engine} disagrees with {next(iter(runs))}; nothing was timed")
-        runs[engine] = run
-    times: dict[str, list[float]] = {engine: [] for engine in runs}
-    for _ in range(rounds):
-        for engine, run in runs.items():
-            times[engine].append(best_of(run, work.repeats))
-    return {engine: (statistics.median(found), first[engine]) for engine, found in times.items()}
+        if ENGINES[engine].compiles:
+            look(engine)
+    found = Findings(engines, probes=probes)
+    print(" | ".join(("MiB", *engines)))
+    for work in rows if engines else ():
+        print(" | ".join(memory_cells(found, work.name)), flush=True)
+    return probes
 
 
-def line(work: Workload, engines: list[str], found: dict[str, Any]) -> list[str]:
-    """One row of the table: milliseconds of the first engine that ran, multiples of it for the rest."""
-    base = next(engine for engine in engines if engine in found)
-    cells = [work.name]
-    for engine in engines:
-        if engine not in found:
-            cells.append("–")
-            continue
-        seconds, first = found[engine]
-        text = f"{seconds * 1e3:.3g} ms" if engine == base else f"{seconds / found[base][0]:.2f} ×"
-        cells.append(text + (f" ({first:.1f} s)" if engine == "jax" else ""))
-    return cells
+def timed(found: Findings, rows: Sequence[Workload], rounds: int) -> list[Row]:
+    """Every row; an engine that was not able to run one in its own process is not asked again."""
+    done = []
+    print(" | ".join(("workload", *found.engines)))
+    for work in rows:
+        told = {engine: found.probes.get(engine, {}).get(work.name, {}) for engine in found.engines}
+        missing = {engine: str(probe["missing"]) for engine, probe in told.items() if "missing" in probe}
+        done.append(measure(work, found.engines, rounds, missing))
+        print(" | ".join(time_cells(found, done[-1])), flush=True)
+    return done
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", default="", help="comma-separated parts of row names")
-    parser.add_argument("--engines", default="", help="comma-separated; all installed by default")
-    parser.add_argument("--growth", action="store_true", help="only the growth figures")
-    parser.add_argument("--pictures", action="store_true", help="only the pictures")
-    parser.add_argument("--markdown", type=Path, help="write the page here as well")
-    options = parser.parse_args()
-    chosen = ("numpy by hand", "autodiff", *options.engines.split(",")) if options.engines else installed()
-    engines = [e for e in installed() if e in chosen]
-    parts = options.rows.split(",")
-    rows = [w for w in (*WORKLOADS, *RULES) if not options.rows or any(part in w.name for part in parts)]
-    table = [["workload", *engines]]
-    everything = not (options.rows or options.growth or options.pictures)
-    if options.rows or everything:
-        for work in rows:
-            table.append(line(work, engines, measure(work, engines, options.rounds)))
-            print(" | ".join(table[-1]), flush=True)
-    growth = []
-    for name, script in GROWTH.items() if options.growth or everything else ():
-        out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
-        growth.append([name, out])
-        print(" | ".join(growth[-1]), flush=True)
-    drawn = pictures.rows(options.rounds) if options.pictures or everything else []
-    for row in drawn:
-        print(" | ".join(row), flush=True)
-    if options.markdown:
-        options.markdown.write_text(page(table, growth, drawn), encoding="utf-8")
-
-
-def page(table: list[list[str]], growth: list[list[str]], drawn: list[list[str]]) -> str:
-    """docs/benchmarks.md."""
-
-    def rows(body: list[list[str]]) -> str:
-        head, *rest = body
-        return "\n".join("| " + " | ".join(r) + " |" for r in (head, ["---"] * len(head), *rest))
-
-    absent = [e for e in ENGINES if e not in table[0]]
-    head = (
-        "# Benchmarks\n\n"
-        "Value and all gradients. Made by `python -m tests.benchmarks --markdown docs/benchmarks.md` with Python "
-        f"{platform.python_version()} and NumPy {np.__version__}: every engine on the same text, in one process, in "
-        "turn, results compared before timing; the median over rounds of the best call in a round. The first engine "
-        "that runs a row gives milliseconds, the others multiples of it; in parentheses the first call, which compiles."
-        "\n\n"
-    )
-    missing = f"Not installed here: {', '.join(absent)}.\n\n" if absent else ""
-    parts = [head + missing + rows(table)]
-    if growth:
-        parts += ["## Growth", rows([["what", "measured"], *growth])]
-    if drawn:
-        parts += ["## Pictures", "Of a residual net, eight nodes a block; medians.", rows(drawn)]
-    return "\n\n".join(parts) + "\n"
+    given = options()
+    rows = chosen(given.rows)
+    only = given.only.split(",") if given.only else ("rows", "memory") if given.rows else PARTS
+    if wrong := set(only) - set(PARTS):
+        raise SystemExit(f"--only takes {', '.join(PARTS)}; not {', '.join(wrong)}")
+    if given.compare:
+        print(markdown(compare.compare(given.compare, rows, ROWS, given.rounds or 10)))
+    elif given.quick:
+        quick(rows, given.rounds or 3, given.baseline, given.save)
+    else:
+        found = everything(given, rows, only)
+        if found.rows:
+            print(score(found))
+        if given.markdown:
+            given.markdown.write_text(page(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,13 +26,15 @@ class Workload(NamedTuple):
     tolerance: float = 1e-9
     repeats: int = 10
     engines: tuple[str, ...] | None = None  # those that have its functions; None for all
+    unrolled: bool = False  # thousands of operations one by one: peers compile them in minutes and tens of gigabytes
+    mapped: tuple[int, ...] = ()  # arguments whose rows are examples: value and gradients are wanted for each
 
 
 # 300 × (tanh, mul, mul, add) on 32 numbers
 
 
-def chain(xp: Any, x: Any, w: Any) -> Any:
-    for _ in range(300):
+def chain(xp: Any, x: Any, w: Any, steps: int = 300) -> Any:
+    for _ in range(steps):
         x = xp.tanh(x) * w * 1.1 + 0.01
     return xp.sum(x)
 
@@ -163,12 +165,40 @@ def attention(xp: Any, x: Any, *weights: Any) -> Any:
     return xp.sum(x * x)
 
 
+# gradients of single examples: f is the cost of one
+
+
+def one_example(xp: Any, x: Any, y: Any, *layers: Any) -> Any:
+    for w, b in zip(layers[::2], layers[1::2], strict=True):
+        x = 1 / (1 + xp.exp(-(w @ x + b)))
+    return 0.5 * xp.sum((x - y) ** 2)
+
+
+def examples_by_hand(x: Any, y: Any, *layers: Any) -> Any:
+    saved = [x]
+    for w, b in zip(layers[::2], layers[1::2], strict=True):
+        saved.append(1 / (1 + np.exp(-(saved[-1] @ w.T + b))))
+    d, found = saved[-1] - y, []
+    value = 0.5 * (d * d).sum(axis=1)
+    for w, a, before in zip(layers[-2::-2], saved[:0:-1], saved[-2::-1], strict=True):
+        d = d * a * (1 - a)
+        found += [d, d[:, :, None] * before[:, None, :]]
+        d = d @ w
+    return value, tuple(reversed(found))
+
+
+def examples_arguments(rng: np.random.Generator) -> tuple[Any, ...]:
+    sizes = (2, 4, 4, 3)
+    layers = [rng.standard_normal(s) for m, n in itertools.pairwise(sizes) for s in ((n, m), (n,))]
+    return (rng.standard_normal((256, 2)), np.eye(3)[rng.integers(0, 3, 256)], *layers)
+
+
 # growth: reads and fan-out
 
 
-def fan_out(xp: Any, x: Any) -> Any:
+def fan_out(xp: Any, x: Any, count: int = 3000) -> Any:
     total = x * 0.0
-    for i in range(3000):
+    for i in range(count):
         total = total + x * (0.001 * i)
     return xp.sum(total)
 
@@ -237,13 +267,19 @@ WORKLOADS = (
         attention, tuple(range(1, 9)), repeats=5,
     ),
     Workload(
-        "one vector read by 3000 operations", lambda rng: (rng.standard_normal(1000),), fan_out, (0,), repeats=2,
+        "one vector read by 3000 operations", lambda rng: (rng.standard_normal(1000),), fan_out, (0,),
+        repeats=2, unrolled=True,
     ),
     Workload(
-        "4000 scalar reads x[i] of 4000 numbers", lambda rng: (rng.standard_normal(4000),), reads, (0,), repeats=2,
+        "4000 scalar reads x[i] of 4000 numbers", lambda rng: (rng.standard_normal(4000),), reads, (0,),
+        repeats=2, unrolled=True,
     ),
     Workload(
         "Gaussian-process likelihood, n = 300", gaussian_process_arguments, gaussian_process, (0, 1),
         None, "BLAS", tolerance=1e-6, repeats=5,
+    ),
+    Workload(
+        "gradients of each of 256 examples, net 2-4-4-3", examples_arguments,
+        one_example, (2, 3, 4, 5, 6, 7), examples_by_hand, repeats=20, mapped=(0, 1),
     ),
 )  # fmt: skip

@@ -1,16 +1,23 @@
 """The door of the compiler: signatures, containers, static arguments, what leaks, what surrounds the function."""
 
+import collections
+import dataclasses
+import logging
+import math
+import operator
 import pickle
+import random
 import sys
 import threading
 import traceback
 import warnings
 
 import numpy as np
+import optree
 import pytest
 
 import autodiff as ad
-from autodiff.errors import CompileWarning, LeakError, SettingError
+from autodiff.errors import CompileWarning, LeakError, LostHistoryError, SettingError
 
 X = np.array([0.5, -1.25, 2.0])
 
@@ -62,6 +69,23 @@ def test_numbers_of_pythons_stay_weak():
     got = ad.jit(step)(w, 0.1)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got, step(w, 0.1))
+
+
+def test_a_users_operation_gets_numbers_as_numbers():
+    seen = []
+
+    @ad.primitive
+    def power(x, n):
+        seen.append((isinstance(n, float), n**2 + math.sqrt(n)))
+        return x**n
+
+    power.defvjp(lambda d, y, x, n: d * n * x ** (n - 1), lambda d, y, x, n: np.sum(d * y * np.log(x)))
+    slopes = ad.grad(lambda x, n: np.sum(power(x, n)), argnums=(0, 1))
+    x = np.array([1.0, 2.0])
+    for one, two in zip(ad.jit(slopes)(x, 3.0), slopes(x, 3.0), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert len(seen) == 3  # recorded, run, and eager
+    assert set(seen) == {(True, 9 + math.sqrt(3.0))}
 
 
 def test_nested_containers_in_and_out():
@@ -177,6 +201,43 @@ def test_a_static_argument_that_cannot_be_hashed():
     with pytest.raises(SettingError, match=r"argument 1 .a Bag. cannot be hashed\n.*where.*\n.*why.*\n.*") as caught:
         ad.jit(lambda x, how: x, static_argnums=1)(X, Bag())
     assert "close over" in str(caught.value)
+    with pytest.raises(SettingError, match=r"argument 0 .a list., how .a ndarray. cannot be hashed"):
+        ad.jit(lambda x, how: x, static_argnums=0, static_argnames="how")([1, 2], how=X)
+
+
+def test_an_object_of_arrays_is_told_how_to_become_a_container():
+    @dataclasses.dataclass
+    class Params:
+        w: np.ndarray
+
+    cures = []
+    for run in (ad.jit, ad.vmap, ad.grad):
+        with pytest.raises(ad.errors.AutodiffError, match="make Params a container") as caught:
+            run(lambda p: np.sum(p.w))(Params(X))
+        cures.append(str(caught.value))
+    with pytest.raises(SettingError, match="make Params a container"):
+        ad.jit(lambda x: Params(x * 2.0))(X)
+    said = cures[0].partition("optree.")[2].replace("(x.w, x.b)", "(x.w,)")
+    eval(f"optree.{said}", {"optree": optree, "Params": Params})
+    assert ad.jit(lambda p: np.sum(p.w))(Params(X)) == np.sum(X)
+    np.testing.assert_array_equal(ad.grad(lambda p: np.sum(p.w))(Params(X)).w, np.ones(3))
+    np.testing.assert_array_equal(ad.vmap(lambda p: p.w * 2)(Params(X)), X * 2)
+
+
+def test_settings_in_a_decorator():
+    @ad.jit(static_argnums=1)
+    def power(x, n):
+        return x if n == 0 else x * power(x, n - 1)
+
+    np.testing.assert_array_equal(power(X, 2), X * (X * X))
+    assert ad.jit()(np.sin)(0.5) == np.sin(0.5)
+
+    @ad.vmap(in_axes=(None, 0))
+    def scaled(w, x):
+        return w * x
+
+    np.testing.assert_array_equal(scaled(X, np.arange(2.0)), [X * 0, X])
+
 
 
 class Bag:
@@ -204,6 +265,13 @@ def test_a_pass_that_does_not_exist():
     (lambda x: np.nonzero(x)[0], "value"),
     (lambda x: range(np.argmax(x)), "index"),
     (lambda x: x.tolist(), "tolist"),
+    (lambda x: np.zeros(np.argmax(x)), "index"), (lambda x: np.ones((2, np.argmax(x))), "index"),
+    (lambda x: ad.numpy.zeros(np.argmax(x)), "index"), (lambda x: np.full(np.argmax(x), 2.0), "index"),
+    (lambda x: np.empty(np.argmax(x)), "index"), (lambda x: np.eye(np.argmax(x)), "index"),
+    (lambda x: np.linspace(0, 1, np.argmax(x)), "index"), (lambda x: np.reshape(x, np.argmax(x)), "index"),
+    (lambda x: np.reshape(np.ones(3), (np.argmax(x), 1)), "index"), (lambda x: np.sum(x, axis=np.argmax(x)), "index"),
+    (lambda x: np.arange(np.argmax(x)), "np.asarray"),
+    (lambda x: hash(x.item()), "item"), (lambda x: math.sin(x[0]), "float(x)"),
 ], ids=lambda x: x if isinstance(x, str) else "")  # fmt: skip
 def test_what_depends_on_a_value_is_refused(f, word):
     with pytest.raises(LeakError) as caught:
@@ -213,6 +281,28 @@ def test_what_depends_on_a_value_is_refused(f, word):
     assert "np.where" in text
     assert "static_argnums" in text
     assert __file__ in text
+
+
+@pytest.mark.parametrize(("f", "args", "names"), [
+    (lambda x, n: [x for _ in range(n)], (1.0, 2), "n"), (lambda x, n: x[: n + 1], (X, 2), "n"),
+    (lambda x, n: float(x + n), (1.0, 2), "x, n"), (lambda p: float(p["w"]), ({"w": 1.0, "b": X},), "p['w']"),
+    (lambda *xs: bool(xs[1] > 0), (1.0, 2.0), "argument1"), (lambda x: ad.grad(lambda y: y * float(x))(x), (2.0,), "x"),
+])  # fmt: skip
+def test_a_leak_names_the_arguments_that_it_depends_on(f, args, names):
+    with pytest.raises(LeakError) as caught:
+        ad.jit(f)(*args)
+    assert f"it depends on {names}\n" in str(caught.value)
+
+
+@pytest.mark.parametrize("f", [
+    np.nanmean, np.nanvar, np.nanmedian, np.linalg.cond, np.polyfit, np.unique, np.average, np.gradient, np.histogram,
+])  # fmt: skip
+def test_a_leak_names_the_function_of_numpy_that_decides(f):
+    calls = {np.polyfit: lambda x: f(x[0], x[1], 1), np.average: lambda x: f(x, weights=x),
+             np.gradient: lambda x: f(x[0], x[1])}  # fmt: skip
+    name = f"{f.__module__}.{f.__name__}".replace("numpy", "np")
+    with pytest.raises(LeakError, match=f"^{name}: the (value|truth) of a tensor"):
+        ad.jit(calls.get(f, lambda x: f(x)))(np.eye(3) + 1.0)
 
 
 def test_printing_is_no_leak(capsys):
@@ -244,6 +334,47 @@ def test_another_array_in_the_surroundings_compiles_anew():
     np.testing.assert_array_equal(program(X), X * 5)
 
 
+@pytest.mark.parametrize(("wrap", "unwrap"), [
+    (lambda d: d, lambda x: x), (lambda d: [1.0, (d,)], lambda x: x[1][0]), (lambda d: {"in": d}, lambda x: x["in"]),
+])  # fmt: skip
+def test_dicts_keep_the_order_in_which_they_are_given(wrap, unwrap):
+    def f(x):
+        d = unwrap(x)
+        return sum((n + 1) * v for n, v in enumerate(d.values())), {key: v * 2 for key, v in d.items()}
+
+    program = ad.jit(f)
+    for d in ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, {"a": 5.0, "b": 7.0}, {"b": 3.0, "a": 4.0}):
+        (want, doubled), (got, found) = f(wrap(d)), program(wrap(d))
+        assert (got, list(found.items())) == (want, list(doubled.items()))
+        assert ad.grad(lambda x: program(x)[0])(wrap(d)) == ad.grad(lambda x: f(x)[0])(wrap(d))
+    assert repr(program) == "<jit f: 4 programs>"  # two orders, each run and differentiated
+
+
+def store(a, x):
+    a[1] = x
+
+
+@pytest.mark.parametrize("a", [
+    np.zeros(3), np.zeros(3, np.float32), np.zeros(3, int), np.zeros(3, bool), np.zeros(3, complex), np.zeros((3, 3)),
+], ids=lambda a: f"{a.dtype}{a.ndim}")  # fmt: skip
+@pytest.mark.parametrize("wrap", [ad.jit, ad.vmap, lambda f: ad.jit(ad.vmap(f)), lambda f: ad.jit(ad.grad(f))])
+def test_a_write_into_a_plain_array_is_refused_as_under_grad(a, wrap):
+    def f(x):
+        here = a.copy()
+        store(here, x if here.ndim == 2 else x[0])
+        return np.sum(here)
+
+    with pytest.raises(LostHistoryError, match=r"(?s)into a plain array|plain numbers.*autodiff.numpy.zeros") as caught:
+        wrap(f)(np.ones((3, 3)) if wrap is not ad.jit else X)
+    assert f"{__file__}:" in str(caught.value)
+
+
+def test_what_a_tensor_says_is_not_hidden_by_numpy():
+    for wrap in (ad.jit, ad.vmap):
+        with pytest.raises(LeakError, match=r"float\(x\)"):
+            wrap(lambda x: np.zeros(2).fill(x[0]))(np.ones((2, 2)) if wrap is ad.vmap else X)
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +383,9 @@ def test_another_array_in_the_surroundings_compiles_anew():
     lambda x: np.real(x), lambda x: (x * 2.0).T, lambda x: np.reshape((x * 2.0).T, (2, 3)), lambda x: np.tanh(x)[:, 1:],
     lambda x: np.diagonal(x), lambda x: np.flip(x + 1.0), lambda x: (lambda y: (y, y, y.T, y[0]))(x * 3.0),
     lambda x: np.zeros(3) + np.sum(x), lambda x: np.arange(3.0), lambda x: (x, x),
+    lambda x: (np.exp(x), np.real(np.exp(x))), lambda x: (np.real(np.exp(x)), np.exp(x)),
+    lambda x: (lambda y: (y.real, y.imag, y, y.real))(np.exp(1j * x)), lambda x: tuple(np.split(np.exp(x), 3, 1)),
+    lambda x: (lambda y: (y, np.real(np.real(y)), np.einsum("ij->ji", y)))(np.exp(x)),
 ])  # fmt: skip
 def test_results_share_memory_with_nothing(f):
     x = np.arange(6.0).reshape(2, 3)
@@ -466,3 +600,151 @@ def test_labels_that_are_arguments():
         program(w, x, y * 0 + 4)
     with pytest.raises(ad.errors.LabelError, match="label -1"):
         program(w, x, y * 0 - 1)
+
+
+# -- what surrounds a function -----------------------------------------------------------------------------------------
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale, self.layers, self.uses = scale, [{"w": scale}], 0
+
+    def __call__(self, x):
+        return x * self.scale + self.layers[0]["w"]
+
+
+SETTING = {"scale": np.array(2.0), "power": 2}
+
+
+def helped(x):
+    return helper(x) + 1.0
+
+
+def helper(x):
+    return x ** SETTING["power"] * SETTING["scale"]
+
+
+def test_what_stands_in_containers_objects_and_helpers_is_watched():
+    program = ad.jit(helped)
+    for change in ({}, {"scale": np.array(3.0)}, {"power": 3}):
+        SETTING.update(change)
+        np.testing.assert_array_equal(program(X), helped(X))
+    model = Scaled(2.0)
+    program = ad.jit(model)
+    np.testing.assert_array_equal(program(X), X * 2 + 2)
+    model.scale = 3.0
+    np.testing.assert_array_equal(program(X), X * 3 + 2)
+    model.layers[0]["w"] = 5.0
+    np.testing.assert_array_equal(program(X), X * 3 + 5)
+    model.layers = [{"w": 6.0}]
+    np.testing.assert_array_equal(program(X), X * 3 + 6)
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self):
+        self.scale = np.ones(3)
+
+
+class Layer:
+    def __init__(self):
+        self.w, self.mode = np.ones(3), "sum"
+
+    @property
+    def twice(self):
+        return self.w * 2
+
+    def through_a_property(self, x):
+        return self.twice * x
+
+    def by_mode(self, x):
+        return x + self.w if self.mode == "sum" else x * self.w
+
+
+class Table(dict):
+    pass
+
+
+SLOTTED, LAYERS, DEQUE = Slotted(), [Layer(), Layer(), Layer()], collections.deque([np.ones(3)])
+OWN, ORDERED = Table(w=np.ones(3)), collections.OrderedDict(w=2.0)
+ZEROS = np.zeros(3)
+
+
+def with_keyword(x, *, table=DEQUE):
+    return x * table[0]
+
+
+@pytest.mark.parametrize(("f", "change"), [
+    (lambda x: x * SLOTTED.scale, lambda: setattr(SLOTTED, "scale", ZEROS)),
+    (LAYERS[0].through_a_property, lambda: setattr(LAYERS[0], "w", ZEROS)),
+    (LAYERS[1].by_mode, lambda: setattr(LAYERS[1], "mode", "product")),
+    (LAYERS[2].by_mode, lambda: setattr(LAYERS[2], "mode", None)),
+    (lambda x: x * OWN["w"], lambda: OWN.update(w=ZEROS)),
+    (lambda x: x * ORDERED["w"], lambda: ORDERED.update(w=3.0)),
+    (with_keyword, lambda: operator.setitem(DEQUE, 0, ZEROS)),
+], ids=["slot", "property", "string", "None", "dict of one's own", "ordered dict", "keyword"])  # fmt: skip
+def test_places_of_every_kind_are_watched(f, change):
+    program = ad.jit(f)
+    x = np.arange(3.0)
+    before = program(x)
+    change()
+    np.testing.assert_array_equal(program(x), f(x))
+    assert not np.array_equal(before, f(x))
+
+
+def test_the_state_of_libraries_is_their_own_affair():
+    def f(x):
+        logging.getLogger("autodiff").debug("here")
+        warnings.warn("look", UserWarning, stacklevel=1)
+        return collections.deque([x, x], maxlen=1)[0] * random.Random(0).random()
+
+    run, calls = counted(f)
+    program = ad.jit(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k in range(3):
+            warnings.filterwarnings("ignore", message=f"{k}")
+            program(X)
+    assert len(calls) == 1
+    assert not any(place.value is logging.root for place in program._surroundings)
+
+
+def test_objects_among_the_arguments_are_watched():
+    run, calls = counted(lambda model, x: x * model.scale)
+    program = ad.jit(run)
+    models = Scaled(2.0), Scaled(4.0)
+    for model in (*models, *models):
+        np.testing.assert_array_equal(program(model, X), X * model.scale)
+    assert len(calls) == 2
+    models[0].scale = 3.0
+    np.testing.assert_array_equal(program(models[0], X), X * 3)
+    models[0].uses += 1  # which the function does not read
+    before = len(calls)
+    np.testing.assert_array_equal(program(models[0], X), X * 3)
+    assert len(calls) == before
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, w: np.sum(w**2), lambda x, w: {"x": x, "w": w * 1.0}["w"], lambda x, w: np.sum(x * w), lambda x, w: w,
+    lambda x, w: (x * 2.0) @ w,
+])  # fmt: skip
+def test_a_tensor_around_the_function_never_loses_its_history(f):
+    def eager(w):
+        return np.sum(f(X, w) * 3.0)
+
+    def closed_over(w):
+        return np.sum(ad.jit(lambda x: f(x, w))(X) * 3.0)
+
+    np.testing.assert_allclose(ad.grad(closed_over)(X + 5), ad.grad(eager)(X + 5), rtol=1e-15)
+    held = {"w": X}
+    program = ad.jit(lambda x: f(x, held["w"]))
+    program(X)  # compiled with an array in the place where the tensor will stand
+
+    def swapped(w):
+        held["w"] = w
+        return np.sum(program(X) * 3.0)
+
+    np.testing.assert_allclose(ad.grad(swapped)(X + 5), ad.grad(eager)(X + 5), rtol=1e-15)
+    held["w"] = X - 1
+    np.testing.assert_array_equal(program(X), f(X, X - 1))

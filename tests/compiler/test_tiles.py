@@ -51,6 +51,13 @@ CASES = {
         lambda x, y: np.tanh(x.T) + y, lambda: (RNG.standard_normal((300, 500)), RNG.standard_normal((500, 300)))
     ),
     "reversed": (lambda x: np.tanh(x[::-1]) * x, lambda: [RNG.standard_normal(N)]),
+    "its own real part": (
+        lambda x: (lambda w: np.where(x > 1, w, 0.0) * 2.0 + w)(np.real(x * x)), lambda: [RNG.standard_normal(N)]
+    ),
+    "parts of complex numbers": (
+        lambda x: (lambda z: np.abs(np.sin(z) * 2) * np.imag(z * z) + (z * z).real)(np.exp(1j * x)),
+        lambda: [RNG.standard_normal(N)],
+    ),
     "few rows": (lambda x: np.tanh(x) * x, lambda: [RNG.standard_normal((2, N))]),
 }
 
@@ -95,6 +102,37 @@ def test_reductions_at_the_end_of_a_group(reduce, how):
     want, got = f(x), ad.jit(f)(x)
     assert np.shape(got) == np.shape(want)
     np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(400, 400), (4, 16000, 4), (20, 300, 20), (330, 1, 330)])
+@pytest.mark.parametrize("f", [
+    lambda m, x: (np.sin(m) * x, np.sum(x)),
+    lambda m, x: (np.sum((m * x) ** 2) + np.sum(x * x),),
+    lambda m, x: (np.sin(m) * x, np.sin(x) * 2),
+    lambda m, x: (x + 1, np.tanh(m) * x, np.max(x), np.cos(m) - x),
+], ids=["sum", "ridge", "two results", "by row first"])  # fmt: skip
+def test_a_vector_read_by_row_and_whole_in_one_group(shape, f):
+    m, x = RNG.standard_normal(shape), RNG.standard_normal(shape[0])
+    slopes = ad.grad(lambda m, x: sum(np.sum(part) for part in f(m, x)), (0, 1))
+    for run in (f, slopes):
+        for got, want in zip(ad.jit(run)(m, x), run(m, x), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("derivative", [ad.jacobian, ad.hessian])
+def test_square_derivatives(derivative):
+    f = (lambda x: np.cumsum(x) * x) if derivative is ad.jacobian else lambda x: np.sum(np.sin(x) * x) ** 2
+    run, x = derivative(f), RNG.standard_normal(400)
+    np.testing.assert_allclose(ad.jit(run)(x), run(x), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("axis", [0, -1, (0,), None])
+@pytest.mark.parametrize("reduce", [np.sum, np.max])
+def test_a_reduction_of_the_only_axis_may_stand_first_in_a_group(reduce, axis):
+    x = RNG.standard_normal(N)
+    total, wave = ad.jit(lambda x: (reduce(x, axis=axis), np.sin(x)))(x)
+    assert total == pytest.approx(reduce(x), rel=1e-12)
+    np.testing.assert_array_equal(wave, np.sin(x))
 
 
 def test_a_large_chain_is_one_group():
@@ -156,3 +194,52 @@ def test_cross_entropy_keeps_to_the_rows_of_its_batch():
     want, got = g(w, x, labels), ad.jit(g)(w, x, labels)
     assert got[0] == pytest.approx(want[0], rel=1e-13)
     np.testing.assert_allclose(got[1], want[1], rtol=1e-11, atol=1e-14)
+
+
+PLACES = np.random.default_rng(2).integers(-50, 50, 40_000)
+
+
+@pytest.mark.parametrize("rest", [(), (8,), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.int32])
+@pytest.mark.parametrize("table_rows", [50, 40_000])
+def test_rows_of_a_table_are_read_within_the_tiles(rest, dtype, table_rows):
+    table = np.random.default_rng(0).standard_normal((table_rows, *rest))
+    weights = np.random.default_rng(1).standard_normal((40_000, *rest))
+
+    def f(table, places, weights):
+        return np.sum(np.tanh(table[places]) * weights)
+
+    want = ad.value_and_grad(f, (0, 2))(table, PLACES.astype(dtype), weights)
+    run = ad.jit(ad.value_and_grad(f, (0, 2)))
+    assert "take(" in run.lower(table, PLACES.astype(dtype), weights).source
+    found = []
+    for count in (1, 2, 3):
+        ad.set_threads(count)
+        found.append(run(table, PLACES.astype(dtype), weights))
+    for got in found:
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-12)
+        for a, b, c in zip(got[1], want[1], found[0][1], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+            np.testing.assert_array_equal(a, c)
+
+
+@pytest.mark.parametrize("place", [50, -51])
+def test_a_place_outside_of_the_table_is_an_error(place):
+    table, places = np.ones((50, 8)), PLACES.copy()
+    places[-3] = place
+
+    def f(table, places):
+        return np.sum(np.exp(table[places]))
+
+    for run in (f, ad.jit(f)):
+        with pytest.raises(IndexError, match=f"index {place} is out of bounds for axis 0 with size 50"):
+            run(table, places)
+
+
+def test_places_that_are_computed_in_the_group():
+    table = np.random.default_rng(0).standard_normal((64, 8))
+
+    def f(table, places):
+        return np.sum(np.exp(table[np.bitwise_and(places, 63)]))
+
+    np.testing.assert_allclose(ad.jit(f)(table, PLACES), f(table, PLACES), rtol=1e-12)

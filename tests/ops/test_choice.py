@@ -65,3 +65,17 @@ def test_refusals():
         ad.grad(lambda x: np.sum(np.select([x], [x])))(x)
     with pytest.raises(ValueError, match="functions are expected"):
         ad.grad(lambda x: np.sum(np.piecewise(x, [x > 0], [x, x, x])))(x)
+
+
+@pytest.mark.parametrize("branches", [(3, 0), (True, False), (np.array([1, 2, 3]), 0), (2.5, 1)], ids=str)
+def test_no_derivative_passes_a_condition_of_numbers(branches):
+    x = np.array([1.5, 0.0, np.nan])
+
+    def f(x):
+        return np.sum(np.where(x, *branches))
+
+    for run in (ad.grad(f), ad.jit(ad.grad(f)), lambda x: ad.vmap(ad.grad(f))(x[None])[0]):
+        np.testing.assert_array_equal(run(x), np.zeros(3))
+    for run in (f, ad.jit(f), lambda x: ad.value_and_grad(f)(x)[0], lambda x: ad.jvp(f, (x,), (np.ones(3),))[0]):
+        assert run(x) == f(x)
+    np.testing.assert_array_equal(ad.grad(lambda x: np.sum(np.where(x, 3, 0) * x))(x[:2]), [3.0, 0.0])

@@ -125,6 +125,64 @@ def test_every_format_counts_what_is_kept(rng):
     assert rows.count("no") == pruned["dropped"]
 
 
+# -- until -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_drawn_as_it_stands_at_every_node():
+    flow = ad.flow(nets.s2)(2.0, 3.0)
+    for v in range(len(flow.graph)):
+        held = json.loads(picture(flow, "json", until=v))
+        assert [node["delta"] is not None for node in held["nodes"]] == [i >= v for i in range(len(flow.graph))]
+        assert {edge["kind"] for edge in held["edges"] if edge["from"] >= v} <= {"δ"}
+        assert {edge["kind"] for edge in held["edges"] if edge["from"] < v} <= {"not yet"}
+        svg = picture(flow, "svg", until=v, arrows="reverse")
+        text = " ".join("".join(ET.fromstring(svg).itertext()).split())
+        assert f"at node {v}: {len(flow.graph) - v} δ gathered so far" in text
+        assert ("Thin arrow: the sweep has not come here yet" in text) == (v > 0)
+        assert "no path" not in text
+        assert "no δ comes back" not in text
+    whole, last = json.loads(picture(flow, "json")), json.loads(picture(flow, "json", until=0))
+    assert (whole["nodes"], whole["edges"]) == (last["nodes"], last["edges"])
+    for form in ("dot", "txt"):
+        assert picture(flow, form, until="c")
+
+
+def test_a_sweep_that_stands_has_the_colours_of_the_whole():
+    flow = ad.flow(nets.s2)(2.0, 3.0)
+    colour = re.compile(r'fill="(#[0-9a-f]{6})"')
+    bands = [
+        {group.get("id").rsplit("-", 1)[-1]: colour.findall(ET.tostring(group, "unicode"))
+         for group in groups(picture(flow, "svg", until=v, theme="light"), "node")}
+        for v in (0, 3)
+    ]  # fmt: skip
+    served = [key for key, found in bands[1].items() if found == bands[0][key]]
+    assert len(served) >= len(flow.graph) - 3
+
+
+def test_what_leads_nowhere_and_what_is_not_served_look_different():
+    flow = ad.flow(lambda x, z: np.sum(x * x) + 0.0 * np.sum(np.floor(z)))(np.ones(2), np.ones(2))
+    lost = [v for v, d in enumerate(flow.delta) if d is None]
+    held = json.loads(picture(flow, "json", until=min(lost)))
+    assert [node["id"] for node in held["nodes"] if node["path"] is False] == lost
+
+
+def test_a_collapsed_scope_that_is_not_served_says_nothing_of_paths(rng):
+    flow = nets.residual_flow(rng, 3)
+    svg = picture(flow, "svg", collapse=1, until=len(flow.graph) - 1)
+    assert "no path" not in svg
+    assert "skip" not in svg
+    assert "skip" in picture(flow, "svg", collapse=1)
+
+
+@pytest.mark.parametrize(("form", "told"), [("svg", "of a graph"), ("html", "of a page")])
+def test_until_is_refused_where_there_is_no_sweep_or_a_slider(form, told):
+    flow = ad.flow(nets.s2)(2.0, 3.0)
+    with pytest.raises(PictureError, match=f"until='c' {told}"):
+        picture(flow.graph if form == "svg" else flow, form, until="c")
+    with pytest.raises(ad.errors.UnknownNameError, match="'cc'"):
+        picture(flow, "svg", until="cc")
+
+
 def test_pruning_with_collapsed_scopes_and_a_focus(rng):
     flow = nets.residual_flow(rng, 4)
     collapsed = view(flow, prune=0.9, collapse=1)

@@ -1,0 +1,167 @@
+"""What a compiled function reads from around it: arrays and numbers that are built into its program.
+
+They are looked for where the function's own code can name them: in its closure, in globals, in the containers and
+objects that stand there, and in the same way around the functions that it calls. When another one stands in such a
+place, the program is another one too.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import os
+import sys
+import sysconfig
+import types
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import is_inside
+from ..op import Traced
+from ..randomness import codes_of
+
+MOST = 256
+"""How many places are watched: each is looked at in every call."""
+
+
+class Place(NamedTuple):
+    """A place that may hold another value one day: a key of a dict or class, an index of a list, a cell, a slot."""
+
+    where: Any
+    key: Any
+    value: Any
+
+
+_INSTALLED = tuple({
+    os.path.join(sysconfig.get_path(kind), "") for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+})  # fmt: skip
+"""Where the code of Python and of installed packages lies: its state is its own affair."""
+
+
+def _is_users(filename: str | None) -> bool:
+    return filename is not None and not is_inside(filename) and not filename.startswith(_INSTALLED)
+
+
+def moved(places: Sequence[Place]) -> bool:
+    """Whether another object stands in one of these places now."""
+    for where, key, value in places:
+        if isinstance(where, dict):
+            if where.get(key) is not value:
+                return True
+        elif isinstance(where, (list, deque)):
+            if len(where) <= key or where[key] is not value:
+                return True
+        elif isinstance(where, type):
+            if vars(where).get(key) is not value:
+                return True
+        elif (_cell(where) if type(where) is types.CellType else getattr(where, key, None)) is not value:
+            return True
+    return False
+
+
+def surroundings(f: Any, given: Sequence[Any] = ()) -> list[Place]:
+    """The arrays and numbers around a function, and in the objects that it is given as arguments."""
+    names: set[Any] = set()
+    known = -1
+    while len(names) > known:  # to know all names before objects are looked into
+        known = len(names)
+        found = _walk(f, given, names)
+    return found
+
+
+def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
+    """The places; `names` gets what the code names: variables, attributes, keys."""
+    found: dict[tuple[int, Any], Place] = {}
+    waiting: list[Any] = [*reversed(given), f]
+    seen: set[int] = set()
+    while waiting and len(found) < MOST:
+        x = waiting.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        for where, key, value in itertools.islice(_around(x, names), MOST):
+            if isinstance(value, _IDLE):
+                continue
+            module = isinstance(value, types.ModuleType)
+            plain = type(value) in _PLAIN
+            if where is not None and not module and (not plain or key in names):
+                found.setdefault((id(where), key), Place(where, key, value))
+            if not plain and not isinstance(value, (np.ndarray, np.generic, Traced)):
+                waiting.append(value)
+    return list(found.values())[:MOST]
+
+
+_PLAIN = frozenset((float, int, complex, bool, str, bytes, type(None)))
+"""What leads nowhere, and is watched where the code names its place: rate, config["mode"]."""
+
+_IDLE = (types.BuiltinFunctionType, np.ufunc)
+"""What stays as it is, and leads nowhere."""
+
+
+def _is_users_class(x: type) -> bool:
+    return x.__module__ == "__main__" or _is_users(getattr(sys.modules.get(x.__module__), "__file__", None))
+
+
+def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """What can be reached from an object in one step: (where it stands, or None where that is for good, key, what)."""
+    if isinstance(x, types.FunctionType):
+        x = inspect.unwrap(x)
+    if isinstance(x, types.FunctionType):
+        if _is_users(x.__code__.co_filename):
+            yield from _named(x, names)
+    elif isinstance(x, types.MethodType):
+        yield from ((None, None, part) for part in (x.__func__, x.__self__))
+    elif isinstance(x, (staticmethod, classmethod)):
+        yield None, None, x.__func__
+    elif isinstance(x, property):
+        yield None, None, x.fget
+    elif isinstance(x, type):
+        if _is_users_class(x):
+            for one in x.__mro__[:-1]:
+                yield from ((one, key, vars(one)[key]) for key in names & vars(one).keys())
+    elif isinstance(x, functools.partial):
+        yield from ((None, None, part) for part in (*x.args, *x.keywords.values(), x.func))
+    elif isinstance(x, dict):
+        yield from ((x, key, value) for key, value in x.items())
+    elif isinstance(x, (list, deque)):
+        yield from ((x, n, value) for n, value in enumerate(x))
+    elif isinstance(x, (tuple, set, frozenset)):
+        yield from ((None, None, part) for part in x)
+    elif isinstance(x, types.ModuleType):
+        inside = vars(x) if _is_users(getattr(x, "__file__", None)) else {}
+        yield from ((inside, key, inside[key]) for key in names & inside.keys())
+    else:
+        attributes = getattr(x, "__dict__", None)
+        inside = attributes if isinstance(attributes, dict) else {}
+        call = inspect.getattr_static(type(x), "__call__", None)
+        yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
+        yield from ((inside, key, inside[key]) for key in names & inside.keys())
+        for one in type(x).__mro__[:-1] if _is_users_class(type(x)) else ():
+            slots = names & {key for key, part in vars(one).items() if type(part) is types.MemberDescriptorType}
+            yield from ((x, key, getattr(x, key, None)) for key in slots)
+
+
+def _named(f: types.FunctionType, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """What a function's code names: free variables, globals, the defaults of its arguments."""
+    codes = codes_of(f)
+    for code in codes:
+        names.update(code.co_names)
+        names.update(code.co_freevars)
+        names.update(part for part in code.co_consts if isinstance(part, str))
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=False):
+        yield cell, name, _cell(cell)
+    for name in dict.fromkeys(name for code in codes for name in code.co_names):
+        if name in f.__globals__:
+            yield f.__globals__, name, f.__globals__[name]
+    yield from ((None, None, value) for value in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()))
+
+
+def _cell(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty
+        return None
