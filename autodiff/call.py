@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import optree
 
+from .apply import is_bare, still
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
-from .op import CONSTANT, CONSTANTS, TRACING, Trace, Traced, is_bare, still
+from .op import CONSTANT
+from .recorders import CONSTANTS, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
+from .traced import Traced
 
 
 def _has_derivative(x: Any) -> bool:

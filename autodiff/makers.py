@@ -23,10 +23,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .apply import binary_path, unary_path
 from .errors import KeywordError, message
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS, Op, binary_path, register, surely, unary_path
+from .op import FUNCTIONS, REFUSED, UFUNCS, Op, register
 from .rules import Rule, keywords
+from .traced import surely
 
 REAL = (-3.0, 3.0)
 """The interval to draw from where a function is smooth everywhere."""

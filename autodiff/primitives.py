@@ -9,10 +9,11 @@ from typing import Any, overload
 
 import numpy as np
 
+from .apply import apply
 from .errors import RuleError, message
 from .graph import OPERATIONS
 from .makers import guard_whole
-from .op import Op, apply, locked
+from .op import Op, locked
 from .rules import Rule, keywords
 
 

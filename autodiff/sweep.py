@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from .apply import apply
 from .errors import LeakError, RuleError, message
 from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import is_finite, where_reached
-from .op import CONSTANTS, ITEM, Op, Trace, Traced, apply
+from .op import ITEM, Op
+from .recorders import CONSTANTS, Trace
 from .rules import Slot, Update, unbroadcast
+from .traced import Traced
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
 

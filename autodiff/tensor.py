@@ -18,27 +18,13 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import ops
+from .apply import adopt, apply, as_array, binary_path, no_rule, reading_path
 from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, user_frame
 from .graph import OPERATIONS
-from .op import (
-    CONSTANTS,
-    FUNCTIONS,
-    REFUSED,
-    UFUNCS,
-    Traced,
-    adopt,
-    apply,
-    as_array,
-    binary_path,
-    held,
-    is_batched,
-    is_unknown,
-    leak,
-    no_rule,
-    plain,
-    reading_path,
-)
+from .op import FUNCTIONS, REFUSED, UFUNCS
+from .recorders import CONSTANTS
 from .rules import is_basic
+from .traced import Traced, held, is_batched, is_unknown, leak, plain
 
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""

@@ -13,7 +13,7 @@ from .call import Call, scalar_seed
 from .errors import WatchError, message
 from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
-from .op import FullTrace
+from .recorders import FullTrace
 from .sweep import deltas
 from .transforms import value_and_grad
 from .viz.picture import finite

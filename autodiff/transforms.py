@@ -16,13 +16,16 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
+from .apply import apply, relate
 from .batching import BatchTrace
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
-from .op import SCOPE, FullTrace, Op, Trace, Traced, apply, every, is_batched, is_compiled, relate
+from .op import Op
 from .ops.flat import stop_gradient as _stop
+from .recorders import SCOPE, FullTrace, Trace
+from .traced import Traced, every, is_batched, is_compiled
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
 

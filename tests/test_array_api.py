@@ -9,7 +9,7 @@ import pytest
 
 import autodiff as ad
 import autodiff.numpy as anp
-from autodiff.op import plain
+from autodiff.traced import plain
 
 STANDARD = {
     "": """

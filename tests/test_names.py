@@ -7,8 +7,9 @@ import pytest
 
 import autodiff as ad
 from autodiff.cli.names import ATTRIBUTES, DIFFERENTIABLE, FLAT, NAMESPACES, NOT, OBJECTS, names
-from autodiff.op import FUNCTIONS, REFUSED, plain
+from autodiff.op import FUNCTIONS, REFUSED
 from autodiff.tensor import Tensor
+from autodiff.traced import plain
 
 SPELLED = {f"{spelling}.{name}": getattr(space, name) for spelling, space in NAMESPACES for name in dir(space)}
 CALLABLE = [s for s in names() if s.name in SPELLED and callable(SPELLED[s.name])]

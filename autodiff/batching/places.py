@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op, Traced
+from ..op import Op
 from ..ops.index import gather, getitem, scatter, scatter_at, update, update_at
+from ..traced import Traced
 from .examples import Batched, everywhere, lifted, whole
 
 

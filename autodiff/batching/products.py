@@ -11,9 +11,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..graph import OPERATIONS
-from ..op import Op, is_compiled, surely
+from ..op import Op
 from ..ops.contract import conjugated
 from ..ops.einsum import labels_of
+from ..traced import is_compiled, surely
 from .examples import Batched, aligned, everywhere, lifted, whole
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import BatchError, message
-from ..op import Op, Traced
+from ..op import Op
 from ..ops.index import scatter
+from ..traced import Traced
 from . import places, products
 from .examples import Batched, aligned, everywhere, lifted, whole
 

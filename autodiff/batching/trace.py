@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import literal, relate
 from ..graph import LITERAL
-from ..op import CONSTANTS, Op, Trace, Traced, literal, relate
+from ..op import Op
 from ..randomness import DRAWING
+from ..recorders import CONSTANTS, Trace
+from ..traced import Traced
 from .examples import Batched
 from .rules import carried_out
 

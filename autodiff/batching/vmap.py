@@ -10,9 +10,12 @@ from typing import Any, overload
 import numpy as np
 import optree
 
+from ..apply import is_bare, still
 from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
-from ..op import CONSTANTS, NUMBERS, TRACING, Traced, held, is_bare, still
+from ..op import NUMBERS
 from ..randomness import Draws
+from ..recorders import CONSTANTS, TRACING
+from ..traced import Traced, held
 from .trace import BatchTrace
 
 

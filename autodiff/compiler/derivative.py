@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
+from ..apply import apply
 from ..graph import LITERAL
-from ..op import CONSTANT, CONSTANTS, INPUT, ITEM, Op, Trace, Traced, apply, held, recorders
+from ..op import CONSTANT, INPUT, ITEM, Op
+from ..recorders import CONSTANTS, Trace
 from ..sweep import deltas
+from ..traced import Traced, held, recorders
 from .draft import Draft, Recorder, weak_nodes
 from .texts import VIEWS, is_view
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from ..errors import user_frame
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, INPUT, SCOPE, Trace, Traced, _Many
+from ..op import CONSTANT, INPUT
+from ..recorders import SCOPE, Trace, _Many
+from ..traced import Traced
 
 
 class Origin(NamedTuple):

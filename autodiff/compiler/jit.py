@@ -19,8 +19,10 @@ import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..graph import LITERAL, Graph
-from ..op import CONSTANT, CONSTANTS, NUMBERS, TRACING, Traced, held
+from ..op import CONSTANT, NUMBERS
 from ..randomness import DRAWING, random_state
+from ..recorders import CONSTANTS, TRACING
+from ..traced import Traced, held
 from .arena import Memory
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Origin, Recorder, nbytes

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import is_inside
-from ..op import Traced
 from ..randomness import codes_of
+from ..traced import Traced
 
 MOST = 256
 """How many places are watched: each is looked at in every call."""

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as _numpy
 from numpy import fft, random
 
+from ..apply import as_array
 from ..makers import refuse
-from ..op import CONSTANTS, FUNCTIONS, TRACING, UFUNCS, as_array
+from ..op import FUNCTIONS, UFUNCS
 from ..ops.choice import piecewise
 from ..ops.mapping import apply_along_axis, apply_over_axes, vectorize
+from ..recorders import CONSTANTS, TRACING
 from ..tensor import Tensor
 from . import linalg
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import DtypeError, SettingError, ShapeError, message
 from ..makers import at, op
-from ..op import as_array
 from ..rules import unbroadcast
 from .nn import refuse_complex
 from .precision import floating, number, wide, widened

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import REAL, at, composite, elementwise, refuse
-from ..op import Traced, held
+from ..traced import Traced, held
 from .elementwise import POSITIVE, nothing
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..makers import composite, refuse
-from ..op import Traced, apply, as_array, held, plain
+from ..traced import Traced, held, plain
 from .index import update
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..apply import apply, as_array
 from ..makers import at, bilinear, composite, refuse
-from ..op import apply, as_array, plain
 from ..rules import unbroadcast
+from ..traced import plain
 
 
 def transposed(x: Any) -> Any:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, bilinear
-from ..op import Op, apply, as_array
+from ..op import Op
 from . import convolution as arrays
 from .precision import floating
 from .window import around, each, lengths

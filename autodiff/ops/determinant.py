@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, flat, op
-from ..op import every, plain
+from ..traced import every, plain
 from .contract import transposed
 from .flat import stop_gradient
 from .linalg import adjoint, each, nowhere, regular, singular

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, op
-from ..op import every
+from ..traced import every
 from .contract import conjugated, transposed
 from .flat import stop_gradient
 from .linalg import adjoint, each, lower_half, nowhere

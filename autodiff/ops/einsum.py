@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
-from ..op import as_array, plain
+from ..traced import plain
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import composite
-from ..op import as_array, plain
+from ..traced import plain
 
 
 def _widened(x: Any, outside: Callable[[Any], Any]) -> Any:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..apply import apply
 from ..makers import at, composite, linear, refuse
-from ..op import Op, apply
+from ..op import Op
 from .index import along
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, flat, refuse
-from ..op import CONSTANTS, held, plain
+from ..recorders import CONSTANTS
+from ..traced import held, plain
 
 # -- ufuncs ------------------------------------------------------------------------------------------------------------
 

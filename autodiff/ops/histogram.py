@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import at, composite, flat
-from ..op import Traced, as_array, plain
+from ..traced import Traced, plain
 from .signal import drop
 
 counts = flat(

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..apply import apply, as_array, relate
 from ..errors import DtypeError, message
 from ..makers import at, composite, linear, op, refuse
-from ..op import Op, Traced, apply, as_array, held, is_compiled, is_unknown, leak, relate
+from ..op import Op
 from ..rules import Update, add_at, is_basic, names_once, unbroadcast
+from ..traced import Traced, held, is_compiled, is_unknown, leak
 
 # -- x[index] ----------------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..apply import apply
 from ..makers import at, composite, linear, op, refuse
-from ..op import Traced, apply
+from ..traced import Traced
 from .index import along
 from .shape import whole
 

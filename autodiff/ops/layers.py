@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import DtypeError, LabelError, SettingError, ShapeError, message
 from ..makers import flat
-from ..op import as_array, every, is_batched, is_compiled, is_unknown
+from ..traced import every, is_batched, is_compiled, is_unknown
 from .index import read_at
 from .precision import number
 

@@ -19,8 +19,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..errors import DegenerateWarning, NoRuleError, message, warn
 from ..makers import at, composite, flat, op
-from ..op import every, plain
 from ..rules import unbroadcast
+from ..traced import every, plain
 from .contract import conjugated, transposed
 from .flat import stop_gradient
 

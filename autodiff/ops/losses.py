@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..apply import as_array
 from ..errors import LabelError, SettingError, ShapeError, message
 from ..makers import at, elementwise, op
-from ..op import as_array, is_unknown, plain
+from ..traced import is_unknown, plain
 from .blocks import each_block, in_blocks
 from .elementwise import sigmoid as _sigmoid
 from .layers import positions

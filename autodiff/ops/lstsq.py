@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
-from ..op import every, plain
+from ..traced import every, plain
 from .contract import conjugated, transposed
 from .eigen import over_gaps, ties
 from .flat import stop_gradient

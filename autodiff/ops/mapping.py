@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import composite
-from ..op import as_array
 
 
 def _joined(results: list[Any], shape: tuple[int, ...], dtype: Any = None) -> Any:

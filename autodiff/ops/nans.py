@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..makers import at, composite, refuse
-from ..op import every
+from ..traced import every
 from .reduce import axes_of, cumprod, cumsum, extreme, grouped, restored, running, selected
 from .spread import alike, deviation, freedom, squared
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import DtypeError, message
 from ..makers import at, elementwise
-from ..op import Traced, as_array
+from ..traced import Traced
 from .blocks import in_blocks
 from .branches import above, shared
 from .elementwise import sigmoid as _sigmoid

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..apply import as_array
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, guard_whole, op
-from ..op import Traced, as_array, every, is_batched, plain, surely
 from ..rules import unbroadcast
+from ..traced import Traced, every, is_batched, plain, surely
 from .blocks import beside, each_block, merged
 from .elementwise import away_from_zero
 from .flat import stop_gradient

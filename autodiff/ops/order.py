@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..errors import KeywordError, message
 from ..makers import at, composite, op, refuse
-from ..op import Op, apply, as_array, plain
+from ..op import Op
+from ..traced import plain
 from .index import along, scatter
 from .reduce import axes_of, grouped, restored
 from .shape import whole

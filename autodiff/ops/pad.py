@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..errors import KeywordError, message
 from ..makers import at, composite, linear, refuse
-from ..op import Traced, apply, as_array
+from ..traced import Traced
 from .index import along, getitem, scatter
 from .shape import whole
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
-from ..op import as_array, plain
+from ..traced import plain
 from .flat import stop_gradient
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, linear, op
-from ..op import Op, apply, as_array
+from ..op import Op
 from .blocks import by_images
 from .index import along
 from .precision import floating, wide, widened

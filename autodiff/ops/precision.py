@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import SettingError, message
-from ..op import Traced, as_array
+from ..traced import Traced
 
 
 def wide(dtype: Any) -> Any:

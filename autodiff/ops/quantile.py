@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..makers import at, composite, flat, refuse
-from ..op import Traced, apply, as_array, plain
+from ..traced import Traced, plain
 from .order import ranked
 from .reduce import axes_of, grouped, restored
 from .signal import pick

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..makers import at, composite, elementwise, linear
-from ..op import apply, as_array, every
 from ..rules import unbroadcast
+from ..traced import every
 
 # -- points between two ends -------------------------------------------------------------------------------------------
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply, as_array
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
-from ..op import Traced, apply, as_array, every, is_compiled, leak
 from ..rules import stretched
+from ..traced import Traced, every, is_compiled, leak
 from .blocks import each_block, shared
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..makers import at, composite, linear, refuse
-from ..op import apply, plain
 from ..rules import unbroadcast
+from ..traced import plain
 from .index import along, scatter
 
 

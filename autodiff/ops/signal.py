@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..apply import apply, as_array
 from ..makers import at, bilinear, composite, op
-from ..op import Op, apply, as_array, every, held, plain
+from ..op import Op
+from ..traced import every, held, plain
 from .index import along
 
 # -- interpolation -----------------------------------------------------------------------------------------------------

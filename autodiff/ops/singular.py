@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import DegenerateWarning, warn
 from ..makers import at, composite, op
-from ..op import every, plain
+from ..traced import every, plain
 from .contract import conjugated, transposed
 from .eigen import diagonal_of, divided, eigh, eigvalsh, over_gaps, phase, shared, ties, undefined, used
 from .flat import stop_gradient

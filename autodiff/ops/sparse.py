@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import NoRuleError, message
 from ..makers import at, linear
-from ..op import Op, Traced
+from ..op import Op
+from ..traced import Traced
 
 _EXAMPLE = np.array([[0.0, 2.0, 0.0], [-1.0, 0.0, 0.5]])
 

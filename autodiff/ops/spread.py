@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..makers import at, composite, op, refuse
-from ..op import apply, every
+from ..traced import every
 from .flat import stop_gradient
 from .reduce import (
     averaged,

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array, no_rule
 from ..makers import refuse
-from ..op import UFUNCS, as_array, held, no_rule, plain
+from ..op import UFUNCS
+from ..traced import held, plain
 from .index import along
 from .reduce import grouped
 

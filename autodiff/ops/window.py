@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view as _views
 
+from ..apply import apply
 from ..errors import SettingError, ShapeError, message
 from ..makers import at, composite, linear, refuse, refused
-from ..op import Op, apply
+from ..op import Op
 from .shape import whole
 
 refused(

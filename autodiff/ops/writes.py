@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import LostHistoryError, message
 from ..makers import composite
-from ..op import Traced, as_array, plain
+from ..traced import Traced, plain
 from .index import in_each_row
 
 

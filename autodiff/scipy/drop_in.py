@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..op import Traced
+from ..traced import Traced
 
 
 def has_tensor(values: Iterable[Any]) -> bool:

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.linalg as _scipy
 
 from ..errors import NoRuleError, message
-from ..op import plain
 from ..ops.contract import transposed
 from ..ops.linalg import adjoint
+from ..traced import plain
 from . import matrices
 from .drop_in import drop_in
 

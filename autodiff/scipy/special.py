@@ -29,11 +29,12 @@ import numpy as np
 from ..graph import OPERATIONS
 from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
-from ..op import Op, plain
+from ..op import Op
 from ..ops import softmax as _exponentials
 from ..ops.branches import masked
 from ..ops.elementwise import POSITIVE, UNIT, away_from_zero, gap, ln, power_log
 from ..ops.reduce import restored
+from ..traced import plain
 from . import derivatives as _d
 from . import ufuncs as _scipy
 from .derivatives import counts as _counts

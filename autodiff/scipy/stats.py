@@ -29,9 +29,10 @@ from typing import Any
 import numpy as np
 from scipy import stats as _scipy
 
+from ..apply import as_array
 from ..errors import NoRuleError, message
-from ..op import as_array, plain
 from ..tensor import has_history
+from ..traced import plain
 from . import ufuncs as _sc
 from .drop_in import drop_in, has_tensor
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..call import Call
 from ..errors import CheckError, DegenerateWarning
-from ..op import FullTrace, Op, Trace
+from ..op import Op
+from ..recorders import FullTrace, Trace
 from ..sweep import deltas, tangents
 from .cases import Case, Counts
 from .differences import scale_of

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..call import Call
 from ..errors import DegenerateWarning
-from ..op import Op, Trace
+from ..op import Op
+from ..recorders import Trace
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, draw
 from .differences import scale_of
 from .probe import Arrays, check_adjoint, draw_like, fail, pull, push

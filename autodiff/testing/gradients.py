@@ -11,7 +11,7 @@ import optree
 
 from ..call import Call, name_of
 from ..errors import CheckError, DtypeError, message
-from ..op import Trace
+from ..recorders import Trace
 from .differences import Function, derivative, scale_of
 from .laws import floating
 from .probe import Arrays, derived, draw_like, norm, only, pairing, pull, push

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckError, DegenerateWarning
-from ..op import plain
+from ..traced import plain
 from .batches import batched
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, cases, differentiable, floating
 from .conduct import linearity, once, purity

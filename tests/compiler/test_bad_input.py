@@ -283,7 +283,7 @@ def test_an_error_while_compiling_leaves_nothing_behind():
     with pytest.raises(ValueError, match="the first time"):
         program(X)
     assert not program._programs
-    assert ad.op.TRACING.get() == 0
+    assert ad.recorders.TRACING.get() == 0
     same(program(X), X * 2)
     same(program(X), X * 2)
     assert len(calls) == 2

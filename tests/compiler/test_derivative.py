@@ -129,7 +129,7 @@ def test_what_is_cut_costs_nothing_where_it_can_be_made_again():
     compiled = ad.jit(lambda x, w: np.sum(np.tanh(x @ w.T)))
     ad.grad(compiled, 1)(X, W)
     (pair,) = compiled._programs.values()
-    trace = ad.op.Trace()
+    trace = ad.recorders.Trace()
     pair.run([X, trace.leaf(W)])
     (shapes,) = (s for op, s in zip(trace.ops, trace.graph.shapes, strict=True) if op.name.startswith("jit("))
     assert shapes == ((), (3,))

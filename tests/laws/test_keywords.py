@@ -13,8 +13,9 @@ import pytest
 
 import autodiff as ad
 from autodiff.errors import DtypeError, KeywordError, LostHistoryError, NoRuleError
-from autodiff.op import FUNCTIONS, Traced, plain
+from autodiff.op import FUNCTIONS
 from autodiff.testing import check_grads
+from autodiff.traced import Traced, plain
 from tests.laws.calls import KNOWN, SILENT, Instead, Together, keywords_of, name_of, sample, values_of
 
 REFUSALS = (KeywordError, LostHistoryError, NoRuleError)

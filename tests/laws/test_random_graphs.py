@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 
 import autodiff as ad
 from autodiff.call import Call
-from autodiff.op import Trace
+from autodiff.recorders import Trace
 from autodiff.sweep import deltas, evaluate
 from autodiff.testing.probe import check_adjoint, check_oracle, derived, draw_like, norm, pairing, pull, push
 from tests import naive

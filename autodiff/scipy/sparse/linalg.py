@@ -11,7 +11,8 @@ import scipy.sparse.linalg as _scipy
 
 from ...errors import NoRuleError, message
 from ...makers import at, linear
-from ...op import Op, Traced
+from ...op import Op
+from ...traced import Traced
 from ..drop_in import drop_in
 
 _EXAMPLE = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0], [-1.0, 0.0, 2.5]])
