@@ -72,6 +72,8 @@ def setup(app):
                              (f"{up}../notebooks/", f"{up}notebooks/")):  # fmt: skip
             source[0] = source[0].replace(f"]({given}", f"]({up if meant.endswith('.md') else ''}{meant}")
 
+        if docname == "disagreements":  # made by a command, and eleven columns wide
+            source[0] = "---\nhide-toc: true\n---\n\n" + source[0]
         if docname == "notebooks" and not list((DOCS / "notebooks").iterdir()):
             source[0] = source[0].partition("```{toctree}")[0]  # a tree without notebooks can be built
 

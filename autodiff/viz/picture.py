@@ -36,8 +36,8 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     dict
         ``nodes``: id, kind, op, name, scope, shape, dtype, line, call, formulas, value and delta (see
         :meth:`~autodiff.GradientFlow.statistics`; ``number`` as well where there is one element), path (None without
-        a flow), output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"; "not yet" of
-        ``draw(until=…)``), delta (its statistics), projection, norm_share, cosine. ``joins``: as
+        a flow), output, uses, badges. ``edges``: id, from, to, slot, kind ("δ", "no δ"; "not yet" with ``until``),
+        delta (its statistics), projection, norm_share, cosine. ``joins``: as
         :meth:`~autodiff.GradientFlow.joins`, where asked for.
 
     Examples
