@@ -138,7 +138,7 @@ def said(outputs):
 def drawn(svg):
     """What a picture of ours tells of its nodes and arrows, wherever a layout puts them; of other pictures nothing."""
     told = re.findall(r'data-kind="(?:node|edge)"><title>([^<]*)', svg)
-    return Counter(re.sub(r"\n[^\n:]+:\d+(?=\n)", "", text) for text in told)  # not the line of the source
+    return Counter(re.sub(r"\n[^\n:]+:\d+(?=\n|$)", "", text) for text in told)  # not the line of the source
 
 
 def told(outputs):
@@ -276,7 +276,8 @@ def test_a_run_gives_the_same_texts_and_shows_pictures_without_graphviz(path, tm
 
 def test_outputs_are_compared_by_their_texts_and_pictures_by_what_they_tell():
     def picture(layout, number):
-        svg = f'<svg><g data-kind="node"><title>node 0: x\nδ: {number}</title><text x="{layout}">{number}</text></g>'
+        told = f"node 0: x\nδ: {number}\ncell:{layout}"
+        svg = f'<svg><g data-kind="node"><title>{told}</title><text x="{layout}">{number}</text></g>'
         return {"output_type": "display_data", "data": {"image/svg+xml": [svg], "text/plain": ["f"]}}
 
     def printed(*texts):
