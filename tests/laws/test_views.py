@@ -19,7 +19,10 @@ def handed_out(op):
         for dtype in DTYPES:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                args = [np.array(x, dtype if np.asarray(x).dtype.kind in "fc" else None) for x in case.args]
+                args = [
+                    np.array(x, dtype) if np.asarray(x).dtype.kind in "fc" else np.array(x)[()]  # a number is basic
+                    for x in case.args
+                ]
                 try:
                     y = op.forward(*args, **case.example.params)
                 except REFUSALS:
