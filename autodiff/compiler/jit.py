@@ -6,7 +6,6 @@ every number, and the value of everything else.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import threading
@@ -18,18 +17,17 @@ import numpy as np
 import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
-from ..graph import LITERAL, Graph
+from ..graph import LITERAL
 from ..op import CONSTANT, NUMBERS
 from ..randomness import DRAWING, random_state
 from ..recorders import CONSTANTS, TRACING
 from ..traced import Traced, held
-from .arena import Memory
+from .compiled import KNOWN, RESULT, Compiled
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
-from .draft import Draft, Origin, Recorder, nbytes
-from .passes import ASKED_FOR, ENDS, PASSES
-from .program import Program
+from .draft import Draft, Origin, Recorder
+from .passes import PASSES
+from .signatures import Signatures, check_static, is_hashable, orders
 from .surroundings import Place, moved, surroundings
-from .texts import VIEWS
 
 KEPT = 64
 """How many programs a function keeps; the one that was used longest ago goes first."""
@@ -38,137 +36,8 @@ MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
 
 
-KNOWN = {**PASSES, **ASKED_FOR}
-"""All passes by their names."""
-
-
-class Cost(NamedTuple):
-    """What one run of a program does: calls of NumPy, elements computed, bytes read and written, peak of memory."""
-
-    operations: int
-    elements: int
-    bytes: int
-    peak: int
-
-
-class _Result:
-    """Stands in the results of a function for an array that the program computes."""
-
-
-_RESULT = _Result()
-
 _SWEPT = "swept"
 """Begins the signature of a function that is being differentiated: another one than where it is run."""
-
-
-class Compiled:
-    """What became of a function for one signature: its graph, the passes that shortened it, the program."""
-
-    def __init__(self, recorded: Draft, tree: Any, fixed: list[Any], passes: tuple[str, ...]) -> None:
-        self._recorded, self._tree, self._fixed, self.passes = recorded, tree, fixed, passes
-        self._whole = all(x is _RESULT for x in fixed)
-        self._draft = recorded
-        for name in passes:
-            self._draft = KNOWN[name](self._draft)
-        self._program = Program(self._draft)
-        self._proofs = self._draft.proofs
-        self._careful: Compiled | None = None
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that the program computes, after all passes."""
-        return self._draft
-
-    @property
-    def history(self) -> list[tuple[str, Graph]]:
-        """The graph as it was recorded and after each pass, as (name, graph) pairs to be printed, counted and drawn."""
-        draft = self._recorded
-        found: list[tuple[str, Graph]] = [("record", draft)]
-        for name in self.passes:
-            draft = KNOWN[name](draft)
-            found.append((name, draft))
-        return found
-
-    @property
-    def source(self) -> str:
-        """The program, as Python."""
-        return self._program.source
-
-    @property
-    def memory_plan(self) -> Memory:
-        """Where the values of one run lie, in bytes."""
-        return self._program.memory
-
-    def cost(self) -> Cost:
-        """What one run does, counted from the graph.
-
-        Returns
-        -------
-        Cost
-            A named tuple: ``operations``, ``elements``, ``bytes`` and ``peak``, in bytes too.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import autodiff as ad
-        >>> square = ad.jit(lambda x: np.sum(x * x))
-        >>> square.lower(np.ones(3)).cost().operations
-        2
-        """
-        draft = self._draft
-        operations = elements = moved = 0
-        for i, op in enumerate(draft.ops):
-            if op in ENDS or op.name in VIEWS:
-                continue
-            size = nbytes(draft, i)
-            operations += 1
-            elements += size // max(1, draft.dtypes[i].itemsize) if not isinstance(draft.dtypes[i], tuple) else 0
-            moved += size + sum(nbytes(draft, v) for v in draft.inputs[i] if v != LITERAL)
-        memory = self._program.memory
-        return Cost(operations, elements, moved, memory.arena + memory.results)
-
-    def run(self, arrays: Sequence[Any]) -> Any:
-        """The function's result for these arguments, in its own containers.
-
-        Parameters
-        ----------
-        arrays : sequence of arrays
-            The leaves of the arguments, in order, of the shapes and dtypes that were compiled for.
-
-        Returns
-        -------
-        array, or container of arrays
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import autodiff as ad
-        >>> square = ad.jit(lambda x: np.sum(x * x))
-        >>> square.lower(np.ones(3)).run([np.array([1.0, 2.0, 3.0])])
-        np.float64(14.0)
-        """
-        results = self._program(arrays)
-        if self._proofs:
-            if not all(results[-self._proofs :]):
-                return self._with_guards().run(arrays)
-            del results[-self._proofs :]
-        if self._tree is None:
-            return results[0]
-        if not self._whole:
-            given = iter(results)
-            results = [next(given) if x is _RESULT else x for x in self._fixed]
-        return self._tree.unflatten(results)
-
-    def _with_guards(self) -> Compiled:
-        """The same without the pass that leaves out guards: for arguments at which something is not finite."""
-        if self._careful is None:
-            passes = tuple(name for name in self.passes if name != "trust")
-            self._careful = Compiled(self._recorded, self._tree, self._fixed, passes)
-        return self._careful
-
-    def __repr__(self) -> str:
-        cost = self.cost()
-        return f"<program {self._draft.title}: {cost.operations} operations, {cost.peak} bytes at its peak>"
 
 
 class _Recent(NamedTuple):
@@ -190,7 +59,8 @@ class Jit:
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
-        self._f, self._argnums, self._argnames, self._passes = f, argnums, argnames, passes
+        self._f, self._passes = f, passes
+        self._signatures = Signatures(argnums, argnames)
         self._programs: OrderedDict[Any, Any] = OrderedDict()
         self._count = 0
         self._lock = threading.RLock()  # a function may call itself
@@ -208,7 +78,7 @@ class Jit:
                     break
             else:
                 return recent.program.run(args)
-        key, arrays = self._signature(args, kwargs)
+        key, arrays = self._signatures.of(args, kwargs)
         if arrays is None:
             return self._inside(args, kwargs)
         program = self._programs.get(key)
@@ -217,7 +87,7 @@ class Jit:
                 program = self._programs.get(key) or self._compile(key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
-        if not kwargs and not self._argnums and all(type(x) is np.ndarray for x in args):
+        if not kwargs and not self._signatures.argnums and all(type(x) is np.ndarray for x in args):
             self._recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
         return program.run(arrays)
 
@@ -249,7 +119,7 @@ class Jit:
             v1 = add_reduce(b0, None)
             return [v1]
         """
-        key, arrays = self._signature(args, kwargs)
+        key, arrays = self._signatures.of(args, kwargs)
         with self._lock:
             program = None if arrays is None else self._programs.get(key) or self._compile(key, args, kwargs)
         if program is None:
@@ -287,95 +157,10 @@ class Jit:
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> Any:
-        return jit, (self._f, self._argnums, tuple(self._argnames), self._passes)
+        return jit, (self._f, self._signatures.argnums, tuple(self._signatures.argnames), self._passes)
 
     def __repr__(self) -> str:
         return f"<jit {self.__name__}: {len(self._programs)} programs>"
-
-    # -- signatures ------------------------------------------------------------------------------------------------
-
-    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any] | None]:
-        """What the program depends on, and the arrays that it is run on; no arrays inside of another trace."""
-        given_args, given_kwargs = args, kwargs
-        if self._argnums or self._argnames:
-            args, kwargs, fixed = self._split(args, kwargs)
-            key: list[Any] = [fixed]
-        else:
-            key = []
-        arrays: list[Any] = []
-        if not kwargs and all(type(x) is np.ndarray for x in args):
-            leaves: Iterable[Any] = args  # the common case, at a fraction of the cost
-        else:
-            given: Any = (args, kwargs)
-            leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key += (tree, *_orders(given))
-        for x in leaves:
-            kind = type(x)
-            if kind is np.ndarray and x.dtype.kind in "biufc":
-                key.append((x.shape, x.dtype))
-                arrays.append(x)
-            elif isinstance(x, np.generic) and x.dtype.kind in "biufc":
-                key.append(x.dtype)
-                arrays.append(x)
-            elif kind is float or kind is int or kind is complex:
-                key.append(kind)
-                arrays.append(x)
-            elif isinstance(x, Traced):
-                return None, None
-            elif isinstance(x, np.memmap):
-                key.append((x.shape, x.dtype))
-                arrays.append(np.asarray(x))
-            elif isinstance(x, (np.ndarray, np.generic)):
-                return None, None  # what the function itself says of it
-            else:
-                key.append((kind, x))
-        found = tuple(key)
-        try:
-            hash(found)
-        except TypeError:
-            everything: Any = (given_args, given_kwargs)
-            if any(isinstance(x, Traced) for x in optree.tree_leaves(everything, namespace="autodiff")):
-                return None, None
-            raise self._unhashable(given_args, given_kwargs) from None
-        return found, arrays
-
-    def _static(self, count: int) -> set[int]:
-        """The places of the static ones among so many positional arguments."""
-        return {n if n >= 0 else count + n for n in self._argnums}
-
-    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-        """The arguments without the static ones, and those as a part of the signature."""
-        static = self._static(len(args))
-        fixed = tuple((type(x), x) for n, x in enumerate(args) if n in static)
-        named = tuple((name, type(x), x) for name, x in sorted(kwargs.items()) if name in self._argnames)
-        return (
-            tuple(x for n, x in enumerate(args) if n not in static),
-            {name: x for name, x in kwargs.items() if name not in self._argnames},
-            (fixed, named),
-        )
-
-    def _unhashable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SettingError:
-        def bad(x: Any, fixed: bool) -> bool:
-            try:
-                hash(x)
-            except TypeError:
-                return fixed or not isinstance(x, (np.ndarray, dict, list, tuple))
-            return False
-
-        static = self._static(len(args))
-        given = [(f"argument {n}", x, n in static) for n, x in enumerate(args)]
-        given += [(name, x, name in self._argnames) for name, x in kwargs.items()]
-        found = [(name, type(x).__name__) for name, x, fixed in given if bad(x, fixed)]
-        what = ", ".join(f"{name} (a {kind})" for name, kind in found) or "a part of a container"
-        objects = [type(x).__name__ for _, x, _ in given if isinstance(getattr(x, "__dict__", None), dict)]
-        return SettingError(
-            message(
-                f"jit: {what} cannot be hashed",
-                "what is neither an array nor a number is part of the signature by which programs are found",
-                "pass a tuple in place of a list, arrays outside of static arguments, or close over the object"
-                + (f"; or {registered(objects[0])}" if objects else ""),
-            )
-        )
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
@@ -393,7 +178,7 @@ class Jit:
         draft = trace.graph
         assert isinstance(draft, Draft)
         draft.title = self.__name__
-        trace.called = self._names_of_arguments(args, kwargs, self._static(len(args)))
+        trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
         depth = TRACING.set(TRACING.get() + 1)
@@ -438,7 +223,7 @@ class Jit:
         if swept is not None:
             program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked)
         else:
-            single = len(fixed) == 1 and fixed[0] is _RESULT and optree.treespec_is_leaf(tree)
+            single = len(fixed) == 1 and fixed[0] is RESULT and optree.treespec_is_leaf(tree)
             program = Compiled(draft, None if single else tree, fixed, self._passes)
         self._programs[key] = program
         while len(self._programs) > KEPT:
@@ -457,19 +242,19 @@ class Jit:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Callable[[Sequence[Any]], Any], list[Any], list[Any]]:
         """The function as one of a list of arrays and numbers, that list, and what else is among the arguments."""
-        static = self._static(len(args))
+        static = self._signatures.static(len(args))
         held_args = {n: x for n, x in enumerate(args) if n in static}
-        held_settings = {name: x for name, x in kwargs.items() if name in self._argnames}
+        held_settings = {name: x for name, x in kwargs.items() if name in self._signatures.argnames}
         free: Any = (
             tuple(x for n, x in enumerate(args) if n not in static),
-            {name: x for name, x in kwargs.items() if name not in self._argnames},
+            {name: x for name, x in kwargs.items() if name not in self._signatures.argnames},
         )
         leaves, tree = optree.tree_flatten(free, namespace="autodiff")
-        template = [_RESULT if _is_given(x) else x for x in leaves]
+        template = [RESULT if _is_given(x) else x for x in leaves]
 
         def call(given: Sequence[Any]) -> Any:
             rest = iter(given)
-            filled = [next(rest) if x is _RESULT else x for x in template]
+            filled = [next(rest) if x is RESULT else x for x in template]
             unflattened: Any = optree.tree_unflatten(tree, filled)
             positional, settings = unflattened
             places = iter(positional)
@@ -486,10 +271,10 @@ class Jit:
         Where nothing but a reverse sweep is wanted of them it is one node, computed and swept by programs. Elsewhere
         the function runs as it is, so that a picture shows what is inside, and a program takes it in.
         """
-        free, settings, fixed = self._split(args, kwargs) if self._argnums or self._argnames else (args, kwargs, ())
+        free, settings, fixed = self._signatures.split(args, kwargs)
         given: Any = (free, settings)
         leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-        entries: list[Any] = [_SWEPT, tree, *_orders(given), fixed]
+        entries: list[Any] = [_SWEPT, tree, *orders(given), fixed]
         arrays: list[Any] = []
         wanted: list[int] = []
         for x in leaves:
@@ -512,7 +297,7 @@ class Jit:
             else:
                 entries.append((type(value), value))
         key = tuple(entries)
-        if not wanted or not _is_hashable(key):
+        if not wanted or not is_hashable(key):
             return self._f(*args, **kwargs)
         if moved(self._surroundings):
             self.clear()
@@ -529,13 +314,13 @@ class Jit:
     ) -> Pair:
         """The two programs of a function that is being differentiated, from its record with its sweep."""
         arity = len(draft.arguments) - seeds
-        results = [k for k, x in enumerate(fixed) if x is _RESULT]
+        results = [k for k, x in enumerate(fixed) if x is RESULT]
         dependent = [n for n, k in enumerate(results) if swept.nodes[k] is not None]
         halves = cut(draft, len(results), seeds)
 
         def program(half: Draft) -> Any:
             tree = optree.tree_structure((0,) * len(half.outputs), namespace="autodiff")  # type: ignore[arg-type]
-            return Compiled(half, tree, [_RESULT] * len(half.outputs), self._passes).run
+            return Compiled(half, tree, [RESULT] * len(half.outputs), self._passes).run
 
         @functools.wraps(self._f, updated=())  # so that what surrounds the function is found
         def sweep(given: list[Any], seeds: list[Any]) -> Any:
@@ -543,7 +328,7 @@ class Jit:
 
         def rebuilt(found: Sequence[Any]) -> Any:
             rest = iter(found)
-            return optree.tree_unflatten(swept_tree, [next(rest) if x is _RESULT else x for x in fixed])
+            return optree.tree_unflatten(swept_tree, [next(rest) if x is RESULT else x for x in fixed])
 
         swept_tree = swept.tree
         return Pair(
@@ -562,7 +347,7 @@ class Jit:
             if n not in static:
                 name = names[n] if n < len(names) else f"argument{n}"
                 called += [name + path.codify("") for path, leaf in _paths(x) if _is_given(leaf)]
-        for key in sorted(set(kwargs) - self._argnames):
+        for key in sorted(set(kwargs) - self._signatures.argnames):
             called += [key + path.codify("") for path, leaf in _paths(kwargs[key]) if _is_given(leaf)]
         return called
 
@@ -573,28 +358,6 @@ def _leaf(trace: Recorder, x: Any) -> Any:
     if type(x) in (float, int, complex):
         return trace.start(x, type(x).__name__)
     return x
-
-
-_LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
-
-
-def _orders(x: Any, found: list[Any] | None = None) -> list[Any]:
-    """The keys of every dict in a container as they stand there, which is how a loop over them meets them."""
-    found = [] if found is None else found
-    kind = type(x)
-    inside: Iterable[Any] = ()
-    if kind is tuple or kind is list:
-        inside = x
-    elif isinstance(x, dict):
-        found.append(tuple(x))
-        inside = x.values()
-    elif not isinstance(x, np.generic):
-        with contextlib.suppress(ValueError):  # a leaf
-            inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
-    for part in inside:
-        if type(part) not in _LEAVES:
-            _orders(part, found)
-    return found
 
 
 def _is_of(x: Any, trace: Recorder) -> bool:
@@ -611,14 +374,6 @@ def _used_up(what: str) -> SettingError:
     )
 
 
-def _is_hashable(x: Any) -> bool:
-    try:
-        hash(x)
-    except TypeError:
-        return False
-    return True
-
-
 def _is_given(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) or type(x) in (float, int, complex)
 
@@ -632,7 +387,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     """One result of the function: an output of the draft, or what it is whenever the program runs."""
     if isinstance(y, Traced) and y.recorder is trace:
         draft.outputs.append(y.index if y.index >= 0 else trace.place(y))
-        return _RESULT
+        return RESULT
     value = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     if isinstance(value, Traced):  # of a trace around this one: what it holds is not all that it says
         trace.foreign = True
@@ -654,7 +409,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
     value = np.array(value)[()]
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
-    return _RESULT
+    return RESULT
 
 
 @overload
@@ -765,28 +520,5 @@ def jit(
             )
     argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
     argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)
-    _check_static(f, argnums, argnames)
+    check_static(f, argnums, argnames)
     return Jit(f, argnums, argnames, passes)
-
-
-def _check_static(f: Callable[..., Any], argnums: tuple[Any, ...], argnames: frozenset[str]) -> None:
-    """Refuse static arguments that the function does not have."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # some builtins do not tell
-        parameters = ()  # type: ignore[assignment]
-    kinds = {p.kind for p in parameters}
-    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    bad: list[Any] = [n for n in argnums if type(n) is not int]
-    if parameters and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        bad += [n for n in argnums if type(n) is int and not -count <= n < count]
-    if parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
-        bad += sorted(argnames - {p.name for p in parameters})
-    if bad:
-        raise SettingError(
-            message(
-                f"jit: {getattr(f, '__name__', type(f).__name__)} has no argument {bad[0]!r} that could be static",
-                "its arguments: " + (", ".join(p.name for p in parameters) or "not known"),
-                "static_argnums takes whole numbers, static_argnames names",
-            )
-        )
