@@ -51,7 +51,7 @@ def needed(module: str) -> Any:
             message(
                 f"demo: {module.partition('.')[0]} cannot be imported ({error})",
                 "the demo trains on scikit-learn's digits and shows its progress with tqdm",
-                'pip install "autodiff[demo]"',
+                'in a checkout: pip install -e ".[demo]"',
             )
         ) from None
 

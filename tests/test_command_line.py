@@ -399,8 +399,8 @@ def test_doctor_names_what_is_missing_and_the_command_that_installs_it(monkeypat
     monkeypatch.setattr(doctor, "engines", lambda options: [])
     said = doctor.report()
     assert [line.split()[1] for line in said.splitlines() if line.strip().startswith("tqdm")] == ["missing"]
-    assert 'pip install "autodiff[demo]"' in said
-    assert 'pip install "autodiff[images]"' in said
+    assert 'pip install -e ".[demo]"' in said
+    assert 'pip install -e ".[images]"' in said
     assert "built-in layout" in said
 
 

@@ -230,7 +230,7 @@ def test_it_says_what_to_install(path, tmp_path):
         assert not text
         return
     assert len(text.splitlines()) <= SHORT, text
-    command = re.search(r'pip install "autodiff\[([\w,]+)\]"', text)
+    command = re.search(r'pip install -e "\.\[([\w,]+)\]"', text)
     assert command, text
     assert any(module in text for module in needed), text
     assert {BROUGHT_BY[module] for module in needed} <= brought(command[1].split(","))
@@ -239,7 +239,7 @@ def test_it_says_what_to_install(path, tmp_path):
 @notebook
 def test_where_everything_is_missing_it_names_an_extra(path):
     """Also those that need nothing but the package say what to install where that is missing."""
-    command = re.search(r'pip install "autodiff\[([\w,]+)\]"', joined(code_cells(read(path))[0]["source"]))
+    command = re.search(r'pip install -e "\.\[([\w,]+)\]"', joined(code_cells(read(path))[0]["source"]))
     assert command
     assert set(command[1].split(",")) <= set(EXTRAS)
 

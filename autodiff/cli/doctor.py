@@ -95,4 +95,4 @@ def optional() -> str:
 
 def install(*extras: str) -> str:
     """The command that installs these extras."""
-    return f'pip install "autodiff[{",".join(extras)}]"'
+    return f'pip install -e ".[{",".join(extras)}]"'

@@ -2,7 +2,7 @@
 
 Each module has SciPy's names and SciPy's values. What SciPy computes through NumPy's ufuncs is differentiated as it
 stands; its plain Python functions turn their arguments into plain arrays, so they are to be called from here. SciPy
-comes with an extra: ``pip install "autodiff[scipy]"``.
+comes with an extra: ``pip install -e ".[scipy]"`` in a checkout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ except ImportError as error:
         message(
             "autodiff.scipy has the rules for SciPy's functions, and SciPy is not installed",
             "it is an extra: NumPy's functions do not need it",
-            'pip install "autodiff[scipy]"',
+            'in a checkout: pip install -e ".[scipy]"',
         )
     ) from error
 

@@ -55,7 +55,11 @@ def _pyplot() -> Any:
         import matplotlib.pyplot  # noqa: PLC0415 -- an extra, and slow to import
     except ImportError as error:
         raise MissingExtraError(
-            message(f"matplotlib is not at hand ({error})", "plots are drawn with it", 'pip install "autodiff[plots]"')
+            message(
+                f"matplotlib is not at hand ({error})",
+                "plots are drawn with it",
+                'in a checkout: pip install -e ".[plots]"',
+            )
         ) from None
     return matplotlib.pyplot
 

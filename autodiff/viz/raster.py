@@ -22,7 +22,7 @@ from .theme import as_theme
 FONT = "Helvetica,Arial,DejaVu Sans,sans"
 ROUND = 0.5523  # how far the handles of a quarter circle lie from its ends
 MOST_DOTS = 32_767  # on a side of what cairo draws
-INSTALL = 'pip install "autodiff[images]"'
+INSTALL = 'pip install -e ".[images]"'
 START = {"png": b"\x89PNG", "pdf": b"%PDF"}
 
 

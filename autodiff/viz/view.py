@@ -103,7 +103,10 @@ def _selected(found: dict[str, Any], options: Options) -> tuple[View | None, int
         near = _within(centre, arrows, options.hops)
         boxes = {key: box for key, box in boxes.items() if key in near}
         arrows = [arrow for arrow in arrows if arrow.tail in near and arrow.head in near]
-        notes.append(f"{len(boxes):,} of {before:,} boxes: those within {options.hops} arrows of the focus")
+        notes.append(
+            f"{len(boxes):,} of {before:,} boxes: those within "
+            f"{options.hops} arrow{'s' if options.hops != 1 else ''} of the focus"
+        )
     if len(boxes) > options.max_nodes:
         return None, len(boxes)
     if options.collapse is not None:

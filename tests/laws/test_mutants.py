@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff import op as op_module
+from autodiff import apply as apply_module
 from autodiff import ops, sweep
 from autodiff.errors import AutodiffError, CheckError
 from autodiff.graph import OPERATIONS
@@ -282,7 +282,7 @@ def test_a_missing_unbroadcast_in_a_product(monkeypatch):
 
 
 def test_a_literal_that_is_not_copied(monkeypatch):
-    monkeypatch.setattr(op_module, "literal", lambda op, position, x: x)
+    monkeypatch.setattr(apply_module, "literal", lambda op, position, x: x)
     assert caught(cases(OPERATIONS["multiply"]), laws=("purity",)) == "purity"
 
 

@@ -66,7 +66,7 @@ def test_without_scipy_the_extra_is_named():
     done = run("import sys; sys.modules['scipy'] = None\nimport autodiff\nimport autodiff.scipy")
     assert done.returncode == 1
     assert "MissingExtraError" in done.stderr
-    assert 'pip install "autodiff[scipy]"' in done.stderr
+    assert 'pip install -e ".[scipy]"' in done.stderr
 
 
 def test_outer_of_a_ufunc():

@@ -55,7 +55,7 @@ def nested_flow(seed=0):
 @contextmanager
 def chromium():
     """A browser; the test is skipped with the reason where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install autodiff[browser]")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e .[browser]")
     if BROWSER is None:
         pytest.skip("needs Chromium: apt-get install chromium, or its path in AUTODIFF_CHROMIUM")
     with sync_api.sync_playwright() as play:
