@@ -28,7 +28,7 @@ from .errors import KeywordError, message
 from .graph import OPERATIONS
 from .op import FUNCTIONS, REFUSED, UFUNCS, Op, register
 from .rules import Rule, keywords
-from .traced import surely
+from .traced import is_compiled, surely
 
 REAL = (-3.0, 3.0)
 """The interval to draw from where a function is smooth everywhere."""
@@ -140,6 +140,8 @@ def is_finite(x: Any) -> bool:
     if type(x) is np.ndarray:
         line = x.ravel("K")
         return bool(abs(np.vdot(line, line)) < np.inf) or bool(np.isfinite(x).all())
+    if is_compiled(x):
+        return False  # without a question that the program would have to answer
     return surely(np.isfinite(x).all())
 
 

@@ -431,3 +431,18 @@ def test_warnings_are_turned_off_once_and_not_in_every_step(f):
     """A slope in the place of the value that it is made of frees nothing, and would turn warnings off and on again."""
     program = lowered(ad.value_and_grad(f), (np.linspace(-1, 1, 3), np.ones(3)))
     assert program.source.count("with errstate") == 1
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+def test_the_proofs_of_a_long_program_are_few(steps):
+    """Slices mark every δ above them as one that may hold true zeros; no step asks for a proof of its own."""
+    def f(x, w):
+        h = x
+        for _ in range(steps):
+            z = h @ w
+            h = np.tanh(z[:, :2]) * z[:, 2:]
+        return np.sum(h)
+
+    program = lowered(ad.grad(f, (0, 1)), (np.ones((3, 2)), np.full((2, 4), 0.3)))
+    assert program._proofs <= 3
+    assert sum(op.name == "isfinite" for op in program.graph.ops) <= 3
