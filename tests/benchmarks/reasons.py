@@ -52,7 +52,7 @@ TIME: dict[str, str] = {
     "svd, 120 × 120": "The factorization is LAPACK's through NumPy's copies; PyTorch's is MKL's.",
     "eigh, 150 × 150": "The factorization is LAPACK's through NumPy's copies; PyTorch's is MKL's.",
     "cholesky, 300 × 300":
-        "NumPy copies into LAPACK's order and back, half of its time; there is no triangular solve, so the rule inverts "
+        "NumPy copies into LAPACK's order and back, half of its time; without a triangular solve the rule inverts "
         "by halves ([decision 11](decisions/0011-rows.md)).",
     "cumprod, 500 × 2000":
         "Two thirds are two running products and sums, each written and read again by NumPy's `accumulate` "
