@@ -17,7 +17,7 @@ DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 EXPECTED = re.compile(r"^print\(.*\)  +# (.*)$", re.MULTILINE)
 IMAGES = ROOT / "docs/images"
-PICTURE = re.compile(r"""[("/]images/([\w.]+)[)"]""")
+PICTURE = re.compile(r"""[("/]images/([\w.-]+)[)"]""")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
