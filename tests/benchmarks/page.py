@@ -156,7 +156,7 @@ def page(found: Findings) -> str:
         parts.append(markdown([["workload", *found.engines], *(time_cells(found, row) for row in found.rows)]))
         parts += ["–: the row is not written for the engine, or:", "\n".join(absences(found))]
         slower, larger = limits(found)
-        parts += ["### What limits the rows without first place", score(found), "\n".join(slower)]
+        parts += ["## What limits the rows without first place", score(found), "\n".join(slower)]
     if any(OURS[0] in peaks(found, row.name) for row in found.rows):
         parts += [
             "## Peak memory",
