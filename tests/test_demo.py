@@ -95,7 +95,7 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch
         return importlib.import_module(name)
 
     monkeypatch.setattr(demo.importlib, "import_module", absent, raising=True)
-    with pytest.raises(CommandError, match=r'pip install "autodiff\[demo\]"'):
+    with pytest.raises(CommandError, match=r'pip install -e ".\[demo\]"'):
         demo.needed(missing)
 
 

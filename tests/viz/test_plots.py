@@ -171,7 +171,7 @@ def test_on_the_current_axes_and_on_none(flow, monkeypatch):
 
 def test_without_matplotlib_the_extra_is_named(flow, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(MissingExtraError, match=r"autodiff\[plots\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e .\.\[plots\]"):
         flow.plot_depth()
 
 
