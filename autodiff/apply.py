@@ -140,27 +140,27 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     y = apply(op, given, params) if nested else op.run(given, params)
     if trace is CONSTANTS:
         if op.results:
-            return _related(op, trace.record_many(op, where, (), None, y, None), args[0])
-        return _viewed(op, trace.record(op, where, (), None, y), args[0], params)
+            return related(op, trace.record_many(op, where, (), None, y, None), args[0])
+        return viewed(op, trace.record(op, where, (), None, y), args[0], params)
     if op.flat and not trace.full:
         return y
     kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
     saved = plan.keep(given) if not trace.full else given
     if op.results:
-        return _related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0])
+        return related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0])
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
-    return _viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
+    return viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
 
 
-def _viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
+def viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
     """The result of one call, related to the first argument where it may be a view of it."""
     if op.view and isinstance(base, Traced) and op.name != "gather":  # which has its index from its caller
         relate(tensor, base, params.get("index"))
     return tensor
 
 
-def _related(op: Op, results: Any, base: Any) -> Any:
+def related(op: Op, results: Any, base: Any) -> Any:
     """The results of one call, each related to the first argument where they may be views of it."""
     if op.view:
         for part in results:

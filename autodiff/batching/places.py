@@ -42,14 +42,19 @@ def read(op: Op, args: Any, params: Any, count: int) -> Any:
     return np.moveaxis(y, lead, 0) if lead else y
 
 
+def _fitted(v: Any, ndim: int, count: int) -> Any:
+    """What is to be written, with as many axes behind that of the batch: those of length one in front are left out."""
+    v = whole(v, count)
+    if v.ndim > ndim:
+        v = Batched(np.reshape(v.array, (count, *v.shape[v.ndim - ndim :])))
+    return lifted(v, ndim)
+
+
 def _to_write(v: Any, parts: tuple[Any, ...], shape: Any, count: int) -> Any:
     """What is to be written, in the axes that the index of all examples has."""
     ndim = np.broadcast_to(False, shape)[parts].ndim
-    v = whole(v, count)
-    if v.ndim > ndim:  # of length one, in front
-        v = Batched(np.reshape(v.array, (count, *v.shape[v.ndim - ndim :])))
+    array = _fitted(v, ndim, count)
     lead = _in_front(parts)
-    array = lifted(v, ndim)
     return np.moveaxis(array, 0, lead) if lead else array
 
 
@@ -119,20 +124,23 @@ class _Layout:
         return np.reshape(np.arange(count), (count,) + (1,) * self.ndim)
 
 
+def _apart(index: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The tensors among the parts of an index, and the index with the word ``"place"`` where they stood."""
+    tensors = tuple(part for part in index if isinstance(part, Traced))
+    return tensors, tuple("place" if isinstance(part, Traced) else part for part in index)
+
+
 def _read(x: Any, index: tuple[Any, ...]) -> Any:
     """``x[index]``, where places may be tensors."""
-    tensors = tuple(part for part in index if isinstance(part, Traced))
-    if not tensors:
-        return getitem(x, index=index)
-    return gather(x, *tensors, index=tuple("place" if isinstance(part, Traced) else part for part in index))
+    tensors, template = _apart(index)
+    return gather(x, *tensors, index=template) if tensors else getitem(x, index=index)
 
 
 def _scatter(v: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     """The transpose of it."""
-    tensors = tuple(part for part in index if isinstance(part, Traced))
+    tensors, template = _apart(index)
     if not tensors:
         return scatter(v, index=index, shape=shape)
-    template = tuple("place" if isinstance(part, Traced) else part for part in index)
     return scatter_at(v, *tensors, index=template, shape=shape)
 
 
@@ -177,18 +185,13 @@ def write_own(op: Op, args: Any, params: Any, count: int) -> Any:
     part = getitem(whole_x, index=(slice(None), *layout.basic))
     front, back = range(1, 1 + len(layout.axes)), [k + 1 for k in layout.axes]
     moved = np.moveaxis(part, back, tuple(front))
-    v = whole(v, count)
     ndim = layout.ndim + moved.ndim - 1 - len(layout.axes)
-    if v.ndim > ndim:  # of length one, in front
-        v = Batched(np.reshape(v.array, (count, *v.shape[v.ndim - ndim :])))
     source = range(1, layout.ndim + 1)
-    values = np.moveaxis(lifted(v, ndim), tuple(k + layout.behind for k in source), tuple(source))
+    values = np.moveaxis(_fitted(v, ndim, count), tuple(k + layout.behind for k in source), tuple(source))
     written = np.moveaxis(_write(moved, values, (layout.first(count), *layout.of_each(count))), tuple(front), back)
     return update(whole_x, written, index=(slice(None), *layout.basic))
 
 
 def _write(x: Any, v: Any, index: tuple[Any, ...]) -> Any:
-    tensors = tuple(part for part in index if isinstance(part, Traced))
-    if not tensors:
-        return update(x, v, index=index)
-    return update_at(x, v, *tensors, index=tuple("place" if isinstance(part, Traced) else part for part in index))
+    tensors, template = _apart(index)
+    return update_at(x, v, *tensors, index=template) if tensors else update(x, v, index=index)

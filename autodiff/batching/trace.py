@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import literal, relate
+from ..apply import literal, related, viewed
 from ..graph import LITERAL
 from ..op import Op
 from ..randomness import DRAWING
@@ -18,9 +18,6 @@ from ..recorders import CONSTANTS, Trace
 from ..traced import Traced
 from .examples import Batched
 from .rules import carried_out
-
-TRACING_AGAIN = frozenset(("checkpoint",))
-"""Operations that trace a function of the user's when they are computed: it is given tensors of the batch."""
 
 
 class BatchTrace(Trace):
@@ -58,16 +55,16 @@ class BatchTrace(Trace):
         """The operation on all examples at once, by its rule."""
         if self.closed:
             self.ops.append(op)  # raises
-        if op.name in TRACING_AGAIN:
+        if op.inlined:  # it traces a function of the user's, which is given tensors of the batch
             return op.forward(*args, **params)
         op.admit((LITERAL,) * len(args), params)
         self.draws = self.draws or op.name in DRAWING
         given = tuple(self._given(op, k, x) for k, x in enumerate(args))
         y = carried_out(op, given, params, self.count)
         if op.results:
-            parts = [self._related(op, self.tensor(part), args[0], None) for part in y]
-            return type(y)(*parts) if hasattr(y, "_fields") else tuple(parts)
-        return self._related(op, self.tensor(y), args[0], params.get("index"))
+            parts = related(op, tuple(map(self.tensor, y)), args[0])
+            return type(y)(*parts) if hasattr(y, "_fields") else parts
+        return viewed(op, self.tensor(y), args[0], params)
 
     def _given(self, op: Op, k: int, x: Any) -> Any:
         """An argument as a rule takes it: a Batched, or what is the same for all examples."""
@@ -76,11 +73,6 @@ class BatchTrace(Trace):
         if type(x) in (float, int, bool, complex) or (type(x) is np.ndarray and x.dtype.kind in "biufc"):
             return x  # it is used at once: no copy, as a node that keeps it would need
         return literal(op, k, x)
-
-    def _related(self, op: Op, tensor: Any, base: Any, index: Any) -> Any:
-        if op.view and isinstance(base, Traced) and op.name != "gather":
-            relate(tensor, base, index)
-        return tensor
 
     def close(self) -> None:
         """Let nothing more be computed."""

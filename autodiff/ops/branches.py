@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..makers import REAL, at, composite, elementwise, refuse
+from ..makers import REAL, at, composite, elementwise, is_finite, refuse
 from ..traced import Traced, held
 from .elementwise import POSITIVE, nothing
 
@@ -18,13 +18,13 @@ def masked(d: Any, mask: Any) -> Any:
     chooses, because a graph must not depend on the values of one δ.
     """
     term = d * mask
-    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(mask, d, 0)
+    return term if not isinstance(term, Traced) and is_finite(term) else np.where(mask, d, 0)
 
 
 def shared(d: Any, twice: Any) -> Any:
     """The share of d that ``twice`` halves are: all, half, or a true zero."""
     term = (0.5 * d) * twice
-    return term if not isinstance(term, Traced) and np.isfinite(term).all() else np.where(twice == 0, 0, term)
+    return term if not isinstance(term, Traced) and is_finite(term) else np.where(twice == 0, 0, term)
 
 
 def above(a: Any, b: Any) -> Any:

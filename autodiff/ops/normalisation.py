@@ -14,9 +14,9 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..apply import as_array
 from ..errors import SettingError, ShapeError, message
-from ..makers import at, guard_whole, op
+from ..makers import at, guard_whole, is_finite, op
 from ..rules import unbroadcast
-from ..traced import Traced, every, is_batched, plain, surely
+from ..traced import Traced, every, is_batched, plain
 from .blocks import beside, each_block, merged
 from .elementwise import away_from_zero
 from .flat import stop_gradient
@@ -215,7 +215,7 @@ def _fitted(s: Any, shape: tuple[int, ...]) -> Any:
 
 def _guard(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[Any, ...], params: Any) -> Any:
     """The same without what is inf or nan in a group whose δ is zero throughout."""
-    if surely(np.isfinite(term).all()):
+    if is_finite(term):
         return term
     x, axis = args[0], params["axis"]
     reached = np.any(d != 0, axis=axis, keepdims=True) | np.all(np.isfinite(x), axis=axis, keepdims=True)
