@@ -46,10 +46,16 @@ def _is_made_here(frame: FrameType) -> bool:
     return made and str(frame.f_globals.get("__name__", "")).startswith(f"{__package__}.")
 
 
-def user_line() -> str | None:
-    """``file:line`` of the user's own code that is now running, None where there is none."""
+def user_place() -> tuple[str, int] | None:
+    """File and line of the user's own code that is now running, None where there is none."""
     frame = user_frame()
-    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def user_line() -> str | None:
+    """The same as ``file:line``."""
+    place = user_place()
+    return None if place is None else f"{place[0]}:{place[1]}"
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:

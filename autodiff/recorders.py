@@ -6,7 +6,7 @@ import itertools
 from contextvars import ContextVar
 from typing import Any
 
-from .errors import ClosedTraceError, message, user_frame
+from .errors import ClosedTraceError, message, user_place
 from .graph import LITERAL, Graph, Values
 from .op import INPUT, ITEM, Op
 from .traced import Traced
@@ -188,8 +188,7 @@ class FullTrace(Trace):
         graph = self.graph
         graph.literals.append(tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)))
         graph.scopes.append(SCOPE.get())
-        frame = user_frame() if self.lines else None
-        graph.lines.append(None if frame is None else (frame.f_code.co_filename, frame.f_lineno))
+        graph.lines.append(user_place() if self.lines else None)
         self.active.append(
             op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
         )

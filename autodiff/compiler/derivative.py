@@ -142,7 +142,7 @@ def _part(old: Draft, kept: bytearray, arguments: list[int], outputs: list[int])
         elif not kept[i]:
             continue
         inputs = tuple(v if v == LITERAL else at[v] for v in inputs)
-        at[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        at[i] = new.again(old, i, op, inputs, literals, params)
     new.arguments, new.outputs = [at[i] for i in arguments], [at[i] for i in outputs]
     new.names = {at[i]: name for i, name in old.names.items() if i in at}
     return new

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import user_frame
+from ..errors import user_place
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, INPUT
 from ..recorders import SCOPE, Trace, _Many
@@ -78,6 +78,13 @@ class Draft(Graph):
         self.orders.append(like.order if fits else None)
         return len(self.ops) - 1
 
+    def again(
+        self, old: Draft, i: int, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...],
+        params: dict[str, Any] | None,
+    ) -> int:  # fmt: skip
+        """Append what stands in the place of node i of another draft: of its shape and dtype, from where it comes."""
+        return self.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+
     def origin(self, i: int) -> Origin:
         """Where node i comes from: what :meth:`add` takes as `like`."""
         return Origin(self.scopes[i], self.lines[i], self.quiet[i], self.orders[i])
@@ -120,7 +127,7 @@ def rewritten(old: Draft, change: Change, keep: bytearray | None = None) -> Draf
             inputs = tuple(places)
         place = change(new, op, inputs, literals, params, old, i)
         if place is None:
-            place = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+            place = new.again(old, i, op, inputs, literals, params)
         known = known or type(place) is Known
         at[i] = place
         if i in old.names and type(place) is int:
@@ -142,9 +149,7 @@ def reordered(old: Draft, order: list[int]) -> Draft:
     at = [LITERAL] * len(order)
     for i in order:
         inputs = tuple(v if v == LITERAL else at[v] for v in old.inputs[i])
-        at[i] = new.add(
-            old.ops[i], inputs, old.literals[i], old.params[i], old.shapes[i], old.dtypes[i], old.origin(i)
-        )
+        at[i] = new.again(old, i, old.ops[i], inputs, old.literals[i], old.params[i])
     new.arguments, new.outputs = [at[i] for i in old.arguments], [at[i] for i in old.outputs]
     new.names = {at[i]: name for i, name in old.names.items()}
     return new
@@ -269,8 +274,6 @@ class Recorder(Trace):
             self.ops.append(op)
         literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
         self.foreign = self.foreign or any(isinstance(x, Traced) for x in literals)
-        frame = user_frame()
-        line = None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
         quiet = np.geterr()["invalid"] == "ignore"
         if type(y) is not _Many and not hasattr(y, "dtype"):
             y = np.asarray(y)[()]
@@ -279,7 +282,7 @@ class Recorder(Trace):
         )
         if still_weak:
             y = Weak(y.item())
-        like = Origin(SCOPE.get(), line, quiet, order_of(y))
+        like = Origin(SCOPE.get(), user_place(), quiet, order_of(y))
         index = draft.add(op, inputs, literals, params, y.shape, y.dtype, like)
         if type(y) is Weak:
             self.weak.add(index)

@@ -30,7 +30,7 @@ from .signatures import Signatures, check_static, is_hashable, orders
 from .surroundings import Place, moved, surroundings
 
 KEPT = 64
-"""How many programs a function keeps; the one that was used longest ago goes first."""
+"""How many programs a function keeps; the one that was compiled first goes first."""
 
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
@@ -245,10 +245,7 @@ class Jit:
         static = self._signatures.static(len(args))
         held_args = {n: x for n, x in enumerate(args) if n in static}
         held_settings = {name: x for name, x in kwargs.items() if name in self._signatures.argnames}
-        free: Any = (
-            tuple(x for n, x in enumerate(args) if n not in static),
-            {name: x for name, x in kwargs.items() if name not in self._signatures.argnames},
-        )
+        free: Any = self._signatures.split(args, kwargs)[:2]
         leaves, tree = optree.tree_flatten(free, namespace="autodiff")
         template = [RESULT if _is_given(x) else x for x in leaves]
 

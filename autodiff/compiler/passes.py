@@ -74,7 +74,7 @@ def trust(draft: Draft) -> Draft:
             guards[-2 - i] = inputs[0]
             place[i] = -2 - i  # no node of the new draft: only its item reads it
             return place[i]
-        place[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        place[i] = new.again(old, i, op, inputs, literals, params)
         return place[i]
 
     new = rewritten(draft, change)
@@ -159,7 +159,7 @@ def share(draft: Draft) -> Draft:
         if (found := seen.get(key)) is not None:
             new.quiet[found] = new.quiet[found] and old.quiet[i]
             return found
-        place = seen[key] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        place = seen[key] = new.again(old, i, op, inputs, literals, params)
         return place
 
     return rewritten(draft, change)

@@ -126,7 +126,7 @@ def _chains(draft: Draft) -> Draft:
             if 2 < len(chain) <= LONGEST and ends_only:
                 place[i] = _ordered(new, [place[v] for v in chain], old, i)
                 return place[i]
-        place[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+        place[i] = new.again(old, i, op, inputs, literals, params)
         return place[i]
 
     return rewritten(draft, change)

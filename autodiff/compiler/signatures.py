@@ -29,11 +29,8 @@ class Signatures(NamedTuple):
     def of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any] | None]:
         """What the program depends on, and the arrays that it is run on; no arrays inside of another trace."""
         given_args, given_kwargs = args, kwargs
-        if self.argnums or self.argnames:
-            args, kwargs, fixed = self.split(args, kwargs)
-            key: list[Any] = [fixed]
-        else:
-            key = []
+        args, kwargs, fixed = self.split(args, kwargs)
+        key: list[Any] = [fixed]
         arrays: list[Any] = []
         if not kwargs and all(type(x) is np.ndarray for x in args):
             leaves: Iterable[Any] = args  # the common case, at a fraction of the cost
@@ -62,13 +59,11 @@ class Signatures(NamedTuple):
             else:
                 key.append((kind, x))
         found = tuple(key)
-        try:
-            hash(found)
-        except TypeError:
+        if not is_hashable(found):
             everything: Any = (given_args, given_kwargs)
             if any(isinstance(x, Traced) for x in optree.tree_leaves(everything, namespace="autodiff")):
                 return None, None
-            raise self._unhashable(given_args, given_kwargs) from None
+            raise self._unhashable(given_args, given_kwargs)
         return found, arrays
 
     def static(self, count: int) -> set[int]:
@@ -90,11 +85,7 @@ class Signatures(NamedTuple):
 
     def _unhashable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SettingError:
         def bad(x: Any, fixed: bool) -> bool:
-            try:
-                hash(x)
-            except TypeError:
-                return fixed or not isinstance(x, (np.ndarray, dict, list, tuple))
-            return False
+            return not is_hashable(x) and (fixed or not isinstance(x, (np.ndarray, dict, list, tuple)))
 
         static = self.static(len(args))
         given = [(f"argument {n}", x, n in static) for n, x in enumerate(args)]

@@ -82,7 +82,7 @@ def factor(draft: Draft) -> Draft:
         new: Draft, op: Any, inputs: tuple[int, ...], literals: tuple[Any, ...], params: Any, old: Draft, i: int
     ) -> Any:
         if op is cholesky and factors.get(old.inputs[i][0]) == i:
-            place[i] = new.add(op, inputs, literals, params, old.shapes[i], old.dtypes[i], old.origin(i))
+            place[i] = new.again(old, i, op, inputs, literals, params)
             return place[i]
         if op is inverse and inputs[0] in place.values():
             return _inverse(new, inputs[0], old.origin(i))
@@ -96,7 +96,7 @@ def factor(draft: Draft) -> Draft:
         if c is None or len(old.shapes[i]) > 2 or (columns and 4 * columns[0] > old.shapes[i][0]):
             return None
         arguments = inputs[0], inputs[1], _inverse(new, c, old.origin(i))
-        return new.add(SOLVE, arguments, (*literals, None), None, old.shapes[i], old.dtypes[i], old.origin(i))
+        return new.again(old, i, SOLVE, arguments, (*literals, None), None)
 
     def _inverse(new: Draft, c: int, like: Any) -> int:
         if c not in inverted:
