@@ -16,6 +16,7 @@ import numpy as np
 
 from . import recorders
 from .errors import DtypeError, NoRuleError, message, nearest
+from .faults import tell_more
 from .graph import LITERAL, OPERATIONS
 from .op import NUMBERS, REFUSED, Op
 from .recorders import CONSTANTS, Trace
@@ -137,7 +138,12 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     for key, setting in params.items():
         if type(setting) is np.ndarray or isinstance(setting, list):  # its owner may write into it before the sweep
             params = {**params, key: setting.copy()}
-    y = apply(op, given, params) if nested else op.run(given, params)
+    try:
+        y = apply(op, given, params) if nested else op.run(given, params)
+    except Exception as error:
+        if op.user:
+            tell_more(error, f"it would have been node {len(trace.inputs)}")
+        raise
     if trace is CONSTANTS:
         if op.results:
             return related(op, trace.record_many(op, where, (), None, y, None), args[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import optree
 
 from .apply import is_bare, still
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
+from .faults import settle
 from .graph import LITERAL
 from .op import CONSTANT
 from .recorders import CONSTANTS, TRACING, Trace
@@ -193,8 +195,9 @@ class Call:
         given = list(args)
         for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
             given[n] = x
-        depth = TRACING.set(TRACING.get() + 1)
+        outside, around = TRACING.get(), copy_context()
         try:
+            TRACING.set(outside + 1)  # in here: a key may be pressed as it returns
             out = unhidden(self.f, given, kwargs)
             if has_aux:
                 out, aux = _two(out, self.f)
@@ -210,9 +213,14 @@ class Call:
                 else y.index if y.index >= 0 else trace.place(y)
                 for y in self.out
             ]  # fmt: skip
+        except BaseException as error:
+            settle(error, around)
+            raise
         finally:
-            TRACING.reset(depth)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                trace.close()
         self.out = [strip_one(y, trace) for y in self.out]
         return self
 

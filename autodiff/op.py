@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import KeywordError, NoRuleError, message
+from .errors import KeywordError, NoRuleError, RuleError, message, user_line
+from .faults import tell, written_at
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
 
@@ -106,13 +107,12 @@ class Op:
         self.numpy, self.note, self.user, self.inlined = numpy, note, user, inlined
         self.flat = kind == "flat"
         self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
-        self.readings = self._readings(reading)
+        self.readings = self.readings_of(self.vjps if joint is None else (joint,), reading)
         self.plans: dict[Any, Plan] = {}
         self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
 
-    def _readings(self, reading: str | None) -> list[list[int]]:
+    def readings_of(self, rules: Iterable[Rule | None], reading: str | None = None) -> list[list[int]]:
         """For each rule: what it reads of the result, then of each argument."""
-        rules: Iterable[Rule | None] = self.vjps if self.joint is None else (self.joint,)
         if reading is not None:
             what = {"nothing": NOTHING, "shapes": SHAPE, "values": VALUE}[reading]
             return [[NOTHING, *[what] * (self.arity or 1)] for _ in rules]
@@ -158,10 +158,34 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        y = self.forward(*map(_told, args), **params)
-        if self.results:
-            return tuple(np.array(part)[()] for part in y)
-        return np.array(y)[()]
+        given = tuple(map(_told, args))
+        try:
+            y = self.forward(*given, **params)
+        except Exception as error:
+            tell(error, f"in the function of {self.name}{written_at(self.forward)}, called at {user_line()}")
+            raise
+        if not self.results:
+            return self._own(y)
+        if not isinstance(y, (tuple, list)):
+            raise self._wrong(f"a {type(y).__name__}", "with results=True it returns a tuple of arrays", "return a tuple")
+        return tuple(map(self._own, y))
+
+    def _own(self, y: Any) -> Any:
+        """What a user's function returned, as an array of numbers that nobody else has."""
+        why, instead = "a node of a graph is a number or an array of numbers", "return an array"
+        if isinstance(y, np.ndarray) and type(y) is not np.ndarray and not isinstance(y, np.memmap):
+            raise self._wrong(f"a {type(y).__name__}", "it computes by rules of its own", "return np.asarray(y)")
+        try:
+            array = np.array(y)[()]
+        except ValueError as error:  # of rows of different lengths
+            raise self._wrong(f"a {type(y).__name__}: {error}", why, instead) from None
+        if array.dtype.kind not in NUMBERS:
+            instead = "@ad.primitive(results=True) where it returns several" if isinstance(y, tuple) else instead
+            raise self._wrong(f"a {type(y).__name__} of {array.dtype}", why, instead)
+        return array
+
+    def _wrong(self, what: str, why: str, instead: str) -> RuleError:
+        return RuleError(message(f"{self.name}: its function returned {what}", why, instead))
 
     def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
         """Refuse, when the call is recorded, what no rule covers."""

@@ -9,12 +9,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from .apply import apply
+from .apply import apply, is_bare
 from .errors import RuleError, message
 from .graph import OPERATIONS
 from .makers import guard_whole
 from .op import Op, locked
 from .rules import Rule, keywords
+from .traced import Traced
 
 
 class Primitive:
@@ -80,10 +81,9 @@ class Primitive:
         np.float64(3.0)
         """
         self._declare(rules, "defvjp")
-        self.op.vjps = rules
-        self.op.readings = self.op._readings(None)  # of the rules as written, before they are wrapped
-        self.op.vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
-        self.op.plans.clear()
+        readings = self.op.readings_of(rules)  # of the rules as written, before they are wrapped
+        vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
+        self.op.vjps, self.op.readings, self.op.plans = vjps, readings, {}
         return self
 
     def defjvp(self, *rules: Rule | None) -> Primitive:
@@ -118,7 +118,7 @@ class Primitive:
         (np.float64(3.0), np.float64(6.0))
         """
         self._declare(rules, "defjvp")
-        self.op.jvps = rules
+        self.op.jvps = tuple(None if rule is None else _tangent(rule, self.op, k) for k, rule in enumerate(rules))
         return self
 
     def _declare(self, rules: tuple[Rule | None, ...], what: str) -> None:
@@ -155,19 +155,88 @@ def _numeric(rule: Rule, op: Op, k: int) -> Rule:
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
         term = rule(locked(d), locked(y), *map(locked, args), **params)
-        if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
-            return np.asarray(term)[()]
-        if not hasattr(term, "dtype"):
-            raise RuleError(
-                message(
-                    f"{op.name}: its vjp for argument {k} returned a {type(term).__name__}",
-                    "a rule returns the δ of its argument",
-                    "return an array with the shape and dtype of that argument",
-                )
-            )
-        return term.copy() if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
+        return _own(term, f"{op.name}: its vjp for argument {k}", "the δ of its argument", "that argument", (d, y, *args))
 
     return checked
+
+
+def _tangent(rule: Rule, op: Op, k: int) -> Rule:
+    """A user's forward rule whose result is a tangent of y, or an error that names the operation."""
+    who = f"{op.name}: its jvp for argument {k}"
+
+    @functools.wraps(rule)
+    def checked(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        found = rule(locked(t), locked(y), *map(locked, args), **params)
+        if not op.results:
+            return _fitting(_own(found, who, "a tangent of the result", "the result", (y, *args)), y, who)
+        if not isinstance(found, (tuple, list)) or len(found) != len(y):
+            given = f"{len(found)} tangents" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
+            raise RuleError(
+                message(
+                    f"{who} returned {given}",
+                    f"{op.name} has {len(y)} results, and each has a tangent",
+                    "return a tuple, with zeros for a result that does not depend on that argument",
+                )
+            )
+        return tuple(
+            _fitting(_own(t, who, "a tangent of each result", "that result", (part, *args)), part, who)
+            for t, part in zip(found, y, strict=True)
+        )
+
+    return checked
+
+
+def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> Any:
+    """What a user's rule returned as an array of real or complex numbers that nobody else has, or the error for it."""
+    if isinstance(term, Traced):
+        return term
+    if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
+        term = np.asarray(term)[()]
+    said = ""
+    if not isinstance(term, (np.ndarray, np.generic)):
+        said = f"a {type(term).__name__}"
+    elif not is_bare(term):
+        said = f"a {type(term).__name__}, which computes by rules of its own"
+    elif term.dtype.kind not in "fc":
+        said = f"a {type(term).__name__} of {term.dtype}"
+    elif term.dtype.kind == "c" and not any(_is_complex(x) for x in around):
+        said = f"complex numbers ({term.dtype}), where all arguments and results are real"
+    if said:
+        raise RuleError(
+            message(
+                f"{who} returned {said}", f"a rule returns {what}",
+                f"return an array with the shape and dtype of {like}",
+            )
+        )  # fmt: skip
+    return np.array(term) if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
+
+
+def _is_complex(x: Any) -> bool:
+    """Whether it is, or may have been: of what no rule reads nothing is kept."""
+    if isinstance(x, tuple):
+        return any(map(_is_complex, x))
+    return x is None or np.iscomplexobj(x)
+
+
+def _fitting(t: Any, y: Any, who: str) -> Any:
+    """A tangent that can be stretched to the shape of its value, without losing an imaginary part."""
+    if np.shape(t) != np.shape(y) and not _stretches(np.shape(t), np.shape(y)):
+        said = f"shape {np.shape(t)}"
+    elif t.dtype.kind == "c" and y.dtype.kind != "c":
+        said = f"complex numbers ({t.dtype})"
+    else:
+        return t
+    raise RuleError(
+        message(
+            f"{who} returned {said}",
+            f"the result is {y.dtype}{list(np.shape(y))}, and so must its tangent be",
+            "mend the rule; autodiff.testing.check_op shows which example it fails on",
+        )
+    )
+
+
+def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(to), strict=False))
 
 
 @overload

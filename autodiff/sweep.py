@@ -11,13 +11,17 @@ Here, and nowhere else, broadcasting is undone (:func:`conform`) and contributio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any
+from contextvars import copy_context
+from types import CodeType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .apply import apply
 from .errors import LeakError, RuleError, message
+from .faults import frames, settle, tell, written_at
 from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
@@ -25,9 +29,78 @@ from .recorders import CONSTANTS, Trace
 from .rules import Slot, Update, unbroadcast
 from .traced import Traced
 
+# -- what is raised in a sweep -----------------------------------------------------------------------------------------
+
+_TELLERS: set[CodeType] = set()
+_Sweep = TypeVar("_Sweep", bound=Callable[..., Any])
+
+
+def _telling(sweep: _Sweep) -> _Sweep:
+    """A sweep of which an exception tells at what node it was raised. Nothing is done before there is one.
+
+    The sweep's own variables say where it stood: w (or v) for the node, k for the argument, and term.
+    """
+
+    @functools.wraps(sweep)
+    def telling(graph: Graph, *args: Any, **kwargs: Any) -> Any:
+        around = copy_context()
+        try:
+            return sweep(graph, *args, **kwargs)
+        except BaseException as error:
+            settle(error, around)
+            wrong = _told(error, graph, sweep)  # which lets go of the frames that it looked at
+            if wrong is None:
+                raise
+        raise wrong
+
+    _TELLERS.add(telling.__code__)
+    return telling  # type: ignore[return-value]
+
+
+def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any]) -> RuleError | None:
+    """Tell at what node something was raised; the error that is to be raised in its place, where a rule is wrong."""
+    frame, inner = [*frames(error), None, None][1:3]
+    if not isinstance(error, Exception) or frame is None or frame.f_code is not sweep.__code__:
+        return None
+    at = frame.f_locals
+    wrong = _no_array(graph, at) if isinstance(error, (AttributeError, TypeError)) else None
+    visit = getattr(at.get("visit"), "__code__", None)
+    if wrong is None and "op" in at and (inner is None or inner.f_code is not visit):
+        tell(error, _place(graph, at), _TELLERS)
+    return wrong
+
+
+def _place(graph: Graph, at: Mapping[str, Any]) -> str:
+    """Where a sweep stood, in words."""
+    w, k = at.get("w", at.get("v")), at.get("k")
+    op = graph.ops[w]
+    rule: Any = op.forward
+    what = f"while {op.name} was computed"
+    if "w" in at:
+        rule = op.joint or dict(enumerate(op.vjps)).get(k)
+        what = f"in the {'joint vjp' if op.joint else f'vjp'} of {op.name} for argument {k}"
+    elif "tangent" in at:
+        rule = next(filter(None, op.jvps or ()), None)
+        what = f"in the jvp of {op.name}" + ("" if op.jvps else ", which is its vjp transposed")
+    name = f" ({graph.names[w]})" if w in graph.names else ""
+    line = graph.lines[w] if w < len(graph.lines) else None
+    called = f"recorded at {line[0]}:{line[1]}" if line else "whose line ad.trace(f)(…).backward() tells"
+    return f"{what}{written_at(rule)}, at node {w}{name}, {called}"
+
+
+def _no_array(graph: Graph, at: Mapping[str, Any]) -> RuleError | None:
+    """The error for a rule that returned what is no array of numbers at all, where that is what went wrong."""
+    if not {"w", "k", "term", "shape"} <= at.keys() or isinstance(at["term"], (Slot, Update, Traced)):
+        return None
+    if hasattr(at["term"], "shape") and getattr(getattr(at["term"], "dtype", None), "kind", "") in ("f", "c"):
+        return None
+    return _wrong(graph.ops[at["w"]], at["k"], _described(at["term"]), at["shape"], at["dtype"])
+
+
 # -- reverse -----------------------------------------------------------------------------------------------------------
 
 
+@_telling
 def deltas(
     graph: Graph,
     values: Values,
@@ -162,6 +235,7 @@ def deltas(
     return delta
 
 
+@_telling
 def contribution(graph: Graph, values: Values, w: int, k: int, d: Any) -> Any:
     """The term of one edge alone: what argument k of node w is sent where the δ of w is d."""
     op, settings, v = graph.ops[w], graph.params[w], graph.inputs[w][k]
@@ -245,7 +319,11 @@ def _later(op: Op, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: Any,
     def term(d: Any, y: Any, *args: Any) -> Any:
         rule = op.vjps[k]
         assert rule is not None
-        found = rule(d, y, *args, **(settings or {}))
+        try:
+            found = rule(d, y, *args, **(settings or {}))
+        except Exception as error:
+            tell(error, f"in the vjp of {op.name} for argument {k}{written_at(rule)}, which a program called as it is")
+            raise
         return (conform(op, k, found.dense(shape, dtype) if type(found) is Update else found, shape, dtype),)
 
     return run_later(term, (d, y, *args))[0]
@@ -256,7 +334,11 @@ def _joint_later(op: Op, d: Any, y: Any, args: tuple[Any, ...], settings: dict[s
 
     def terms(d: Any, y: Any, *args: Any) -> Any:
         assert op.joint is not None
-        found = op.joint(d, y, *args, **settings)
+        try:
+            found = op.joint(d, y, *args, **settings)
+        except Exception as error:
+            tell(error, f"in the joint vjp of {op.name}{written_at(op.joint)}, which a program called as it is")
+            raise
         return tuple(
             found[k].dense(args[k].shape, args[k].dtype) if type(found[k]) is Update else found[k] for k in wanted
         )
@@ -336,7 +418,7 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         Where the term cannot be a δ of the argument at all: names the operation and the argument.
     """
     if getattr(term, "dtype", None) is None or term.dtype.kind not in "fc":
-        raise _wrong(op, k, f"a {type(term).__name__} of {getattr(term, 'dtype', 'no dtype')}", shape, dtype)
+        raise _wrong(op, k, _described(term), shape, dtype)
     if term.shape != shape:
         given = term.shape
         fits = op.kind == "elementwise" and len(given) >= len(shape)
@@ -349,6 +431,12 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         if term.dtype != dtype:
             term = term.astype(dtype)
     return term
+
+
+def _described(term: Any) -> str:
+    """What a rule returned, where it is no array of real or complex numbers."""
+    dtype = getattr(term, "dtype", None)
+    return f"a {type(term).__name__}" + ("" if dtype is None else f" of {dtype}")
 
 
 def _wrong(op: Op, k: int, what: str, shape: Any, dtype: Any) -> RuleError:
@@ -463,6 +551,7 @@ class _Place:
 # -- forward -----------------------------------------------------------------------------------------------------------
 
 
+@_telling
 def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     """Run the graph again on other arguments: the table of values.
 
@@ -505,6 +594,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     return values
 
 
+@_telling
 def tangents(
     graph: Graph,
     values: Values,

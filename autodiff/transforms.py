@@ -610,11 +610,16 @@ def scope(name: str) -> Iterator[None]:
     >>> ad.trace(f)(2.0).nodes[1].scope
     ('block1',)
     """
-    token = SCOPE.set((*SCOPE.get(), str(name)))
+    outside, token = SCOPE.get(), None
+    inside = (*outside, str(name))
     try:
+        token = SCOPE.set(inside)
         yield
     finally:
-        SCOPE.reset(token)
+        if token is None:  # a key was pressed as it was entered
+            SCOPE.set(outside)
+        else:
+            SCOPE.reset(token)
 
 
 def name(x: Any, label: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, overload
 
 import numpy as np
@@ -12,6 +13,7 @@ import optree
 
 from ..apply import is_bare, still
 from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
+from ..faults import settle
 from ..op import NUMBERS
 from ..randomness import Draws
 from ..recorders import CONSTANTS, TRACING
@@ -93,13 +95,19 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             for x, axis in zip(leaves, axes, strict=True)
         ]
         draws = Draws(f)
-        depth = TRACING.set(TRACING.get() + 1)
+        outside, around = TRACING.get(), copy_context()
         try:
+            TRACING.set(outside + 1)
             inside: Any = optree.tree_unflatten(tree, mapped)
             out = unhidden(f, *inside)
+        except BaseException as error:
+            settle(error, around)
+            raise
         finally:
-            TRACING.reset(depth)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                trace.close()
         if draws.seen() and not trace.draws:
             warn(
                 BatchWarning,

@@ -11,12 +11,14 @@ import inspect
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
+from ..faults import settle
 from ..graph import LITERAL
 from ..op import CONSTANT, NUMBERS
 from ..randomness import DRAWING, random_state
@@ -181,8 +183,9 @@ class Jit:
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        depth = TRACING.set(TRACING.get() + 1)
+        outside, around = TRACING.get(), copy_context()
         try:
+            TRACING.set(outside + 1)
             if wanted:
                 swept = called(call, tensors, wanted)
                 flat, tree = swept.flat, swept.tree
@@ -194,9 +197,14 @@ class Jit:
                 masked = any(y.shape for y in seeds)
                 for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
+        except BaseException as error:
+            settle(error, around)
+            raise
         finally:
-            TRACING.reset(depth)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                trace.close()
         if trace.foreign:
             return None
         if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):

@@ -14,10 +14,12 @@ import linecache
 import math
 import re
 from collections.abc import Sequence
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
 
+from ..faults import settle
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, gives_number, is_basic
@@ -451,14 +453,17 @@ class Program:
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""
+        around = copy_context()
         try:
             arena = self.pools.pop()
         except IndexError:
             arena = self.arena()
         try:
             return self.run(*arguments, *arena)  # type: ignore[no-any-return]
-        except Exception as error:
-            self._explain(error)
+        except BaseException as error:
+            settle(error, around)
+            if isinstance(error, Exception):
+                self._explain(error)
             raise
         finally:
             self.pools.append(arena)
