@@ -175,14 +175,13 @@ class Op:
         why, instead = "a node of a graph is a number or an array of numbers", "return an array"
         if isinstance(y, np.ndarray) and type(y) is not np.ndarray and not isinstance(y, np.memmap):
             raise self._wrong(f"a {type(y).__name__}", "it computes by rules of its own", "return np.asarray(y)")
-        try:
-            array = np.array(y)[()]
-        except ValueError as error:  # of rows of different lengths
-            raise self._wrong(f"a {type(y).__name__}: {error}", why, instead) from None
+        if isinstance(y, (tuple, list)):  # which stays one where nothing is traced, and would be an array here
+            instead = "return np.stack(y), or declare @ad.primitive(results=True) where it has several results"
+            raise self._wrong(f"a {type(y).__name__}", why, instead)
+        array = np.array(y)
         if array.dtype.kind not in NUMBERS:
-            instead = "@ad.primitive(results=True) where it returns several" if isinstance(y, tuple) else instead
             raise self._wrong(f"a {type(y).__name__} of {array.dtype}", why, instead)
-        return array
+        return array[()]
 
     def _wrong(self, what: str, why: str, instead: str) -> RuleError:
         return RuleError(message(f"{self.name}: its function returned {what}", why, instead))

@@ -14,7 +14,7 @@ from .errors import RuleError, message
 from .graph import OPERATIONS
 from .makers import guard_whole
 from .op import Op, locked
-from .rules import Rule, keywords
+from .rules import NOTHING, SHAPE, Rule, keywords
 from .traced import Traced
 
 
@@ -81,7 +81,11 @@ class Primitive:
         np.float64(3.0)
         """
         self._declare(rules, "defvjp")
-        readings = self.op.readings_of(rules)  # of the rules as written, before they are wrapped
+        known = [SHAPE if rule is not None else NOTHING for rule in rules]  # what is complex is known of all arguments
+        readings = [  # of the rules as written, before they are wrapped
+            [max(read, least) for read in row]
+            for row, least in zip(self.op.readings_of(rules), known, strict=True)
+        ]
         vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
         self.op.vjps, self.op.readings, self.op.plans = vjps, readings, {}
         return self
@@ -188,14 +192,14 @@ def _tangent(rule: Rule, op: Op, k: int) -> Rule:
 
 def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> Any:
     """What a user's rule returned as an array of real or complex numbers that nobody else has, or the error for it."""
-    if isinstance(term, Traced):
-        return term
-    if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
+    if isinstance(term, (float, complex, int)) and not isinstance(term, np.generic):
         term = np.asarray(term)[()]
     said = ""
-    if not isinstance(term, (np.ndarray, np.generic)):
+    if not isinstance(term, (np.ndarray, np.generic, Traced)):
         said = f"a {type(term).__name__}"
-    elif not is_bare(term):
+    elif isinstance(term, Traced) and term.recorder.ops is not term.recorder.graph.ops:
+        said = "a tensor of a function that has already returned"
+    elif not isinstance(term, Traced) and not is_bare(term):
         said = f"a {type(term).__name__}, which computes by rules of its own"
     elif term.dtype.kind not in "fc":
         said = f"a {type(term).__name__} of {term.dtype}"
@@ -212,7 +216,7 @@ def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> 
 
 
 def _is_complex(x: Any) -> bool:
-    """Whether it is, or may have been: of what no rule reads nothing is kept."""
+    """Whether it is, or may have been, where nothing is known of it."""
     if isinstance(x, tuple):
         return any(map(_is_complex, x))
     return x is None or np.iscomplexobj(x)

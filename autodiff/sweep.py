@@ -11,10 +11,11 @@ Here, and nowhere else, broadcasting is undone (:func:`conform`) and contributio
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextvars import copy_context
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,8 +63,17 @@ def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any]) -> Rule
     frame, inner = [*frames(error), None, None][1:3]
     if not isinstance(error, Exception) or frame is None or frame.f_code is not sweep.__code__:
         return None
-    at = frame.f_locals
-    wrong = _no_array(graph, at) if isinstance(error, (AttributeError, TypeError)) else None
+    with contextlib.suppress(Exception):  # an object that raises where it is looked at, say
+        return _told_at(error, graph, frame.f_locals, inner)
+    return None
+
+
+def _told_at(error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None) -> RuleError | None:
+    asked = isinstance(error, AttributeError) and error.obj is at.get("term")
+    if asked or (inner is not None and inner.f_code is is_finite.__code__):
+        wrong = _no_array(graph, at)
+    else:
+        wrong = None
     visit = getattr(at.get("visit"), "__code__", None)
     if wrong is None and "op" in at and (inner is None or inner.f_code is not visit):
         tell(error, _place(graph, at), _TELLERS)
@@ -90,7 +100,7 @@ def _place(graph: Graph, at: Mapping[str, Any]) -> str:
 
 def _no_array(graph: Graph, at: Mapping[str, Any]) -> RuleError | None:
     """The error for a rule that returned what is no array of numbers at all, where that is what went wrong."""
-    if not {"w", "k", "term", "shape"} <= at.keys() or isinstance(at["term"], (Slot, Update, Traced)):
+    if not {"w", "k", "term"} <= at.keys() or isinstance(at["term"], (Slot, Update, Traced)):
         return None
     if hasattr(at["term"], "shape") and getattr(getattr(at["term"], "dtype", None), "kind", "") in ("f", "c"):
         return None
@@ -421,8 +431,9 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         raise _wrong(op, k, _described(term), shape, dtype)
     if term.shape != shape:
         given = term.shape
-        fits = op.kind == "elementwise" and len(given) >= len(shape)
-        term = unbroadcast(term, shape) if fits else term
+        if op.kind == "elementwise" and len(given) >= len(shape):
+            with contextlib.suppress(ValueError):  # it is told below
+                term = unbroadcast(term, shape)
         if term.shape != shape:
             raise _wrong(op, k, f"shape {given}", shape, dtype)
     if term.dtype != dtype:
@@ -667,7 +678,7 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
         return incoming[0][params["index"]]
     if op.kind == "linear":
         filled = [np.zeros_like(x) if t is None else t for t, x in zip(incoming, args, strict=True)]
-        return _like(apply(op, tuple(filled), params), y)
+        return _like(op, apply(op, tuple(filled), params), y)
     if op.kind == "bilinear":
         terms = [
             apply(op, (*args[:k], t, *args[k + 1 :]), params) for k, t in enumerate(incoming) if t is not None
@@ -681,6 +692,8 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
             if rule is None:
                 continue
             term = rule(t, y, *args, **params)
+            if op.kind == "elementwise":
+                _like(op, term, y)
             if op.kind == "elementwise" and op.guard is not None:
                 term = op.guard(term, rule, k, t, y, args, params)
             terms.append(term)
@@ -688,15 +701,39 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
         return None
     if isinstance(y, tuple):
         columns = zip(*terms, strict=True)
-        return tuple(_like(sum(column[1:], column[0]), part) for column, part in zip(columns, y, strict=True))
-    return _like(sum(terms[1:], terms[0]), y)
+        return tuple(_like(op, sum(column[1:], column[0]), part) for column, part in zip(columns, y, strict=True))
+    return _like(op, sum(terms[1:], terms[0]), y)
 
 
-def _like(t: Any, y: Any) -> Any:
-    """A tangent in the shape and dtype of its value."""
-    if t.shape != y.shape:
-        t = np.broadcast_to(t, y.shape)
-    return t if t.dtype == y.dtype else t.astype(y.dtype)
+def _like(op: Op, t: Any, y: Any) -> Any:
+    """A tangent in the shape and dtype of its value.
+
+    Raises
+    ------
+    RuleError
+        Where it cannot be one: it is no array of numbers, is larger, or would lose its imaginary part.
+    """
+    kind = getattr(getattr(t, "dtype", None), "kind", "")
+    said = _described(t) if kind not in ("f", "c") else ""
+    if not said and t.dtype != y.dtype:
+        if kind == "c" and y.dtype.kind != "c":
+            said = _described(t)
+        else:
+            t = t.astype(y.dtype)
+    if not said and t.shape != y.shape:
+        if len(t.shape) <= len(y.shape) and all(n in (1, m) for n, m in zip(t.shape[::-1], y.shape[::-1], strict=False)):
+            t = np.broadcast_to(t, y.shape)
+        else:
+            said = f"shape {t.shape}"
+    if said:
+        raise RuleError(
+            message(
+                f"{op.name}: its jvp returned {said}",
+                f"its result is {y.dtype}{list(y.shape)}, and so must the tangent be",
+                "mend the rule; autodiff.testing.check_op shows which example it fails on",
+            )
+        )
+    return t
 
 
 def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -722,10 +759,20 @@ def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], param
             term = term.dense(x.shape, x.dtype)
         if t is not None and term is not None and term.shape != x.shape:
             raise _wrong(op, k, f"shape {term.shape}", x.shape, x.dtype)
-        if t is None or not (isinstance(term, Traced) and term.recorder is trace):
+        if t is None or term is None:
+            continue
+        if not (isinstance(term, Traced) and term.recorder is trace):
+            if not isinstance(term, Traced) and np.any(np.isfinite(term) & (term != 0)):
+                raise RuleError(
+                    message(
+                        f"{op.name}: its vjp for argument {k} returned what does not depend on δ",
+                        "the forward rule is its transpose, and there is one only where the vjp is linear in δ",
+                        f"mend the rule, or declare {op.name}.defjvp(…)",
+                    )
+                )
             continue
         index = term.index if term.index >= 0 else trace.place(term)
-        seed = _like(t, term)
+        seed = _like(op, t, term)
         seeds[index] = seeds[index] + seed if index in seeds else seed
     found = deltas(trace.graph, trace.values, seeds) if seeds else []
     arrived = [
