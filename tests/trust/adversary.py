@@ -1,8 +1,8 @@
 """Small programs that get a wrong number out of an engine without a word, tried on ours and on its peers.
 
 `python -m tests.trust.adversary` prints the table, `--write` puts it into docs/reliability.md. An outcome is *right*,
-*refused* (an exception of any kind) or *wrong*: a number came back and it is not the derivative. The peers are run where
-they are installed.
+*refused* (an exception of any kind) or *wrong*: a number came back and it is not the derivative. The peers are run
+where they are installed.
 """
 
 import argparse
