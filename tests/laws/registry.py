@@ -29,7 +29,7 @@ def name(case):
 
 
 SHARED = os.environ.get("AUTODIFF_SHARED")
-"""Where the processes of one run tell each other what they have counted; tests/conftest.py makes it and takes it away."""
+"""Where the processes of one run tell each other what they have counted: a folder that tests/conftest.py makes."""
 
 
 @functools.cache
