@@ -27,7 +27,7 @@ from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Origin, Recorder
 from .passes import PASSES
 from .signatures import Signatures, check_static, is_hashable, orders
-from .surroundings import Place, moved, surroundings
+from .surroundings import Surroundings, surroundings
 
 KEPT = 64
 """How many programs a function keeps; the one that was compiled first goes first."""
@@ -64,12 +64,12 @@ class Jit:
         self._programs: OrderedDict[Any, Any] = OrderedDict()
         self._count = 0
         self._lock = threading.RLock()  # a function may call itself
-        self._surroundings: list[Place] = []
+        self._surroundings = Surroundings()
         self._recent: _Recent | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
-        if self._surroundings and moved(self._surroundings):
+        if self._surroundings.moved():
             self.clear()
         recent = self._recent  # no signature is made where the arguments are arrays like those of the last call
         if recent is not None and len(args) == len(recent.shapes) and not kwargs:
@@ -151,7 +151,7 @@ class Jit:
         """
         self._recent = None
         self._programs.clear()
-        self._surroundings.clear()
+        self._surroundings = Surroundings()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -206,7 +206,7 @@ class Jit:
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
-        around = surroundings(self._f, opaque)
+        around, arrays = surroundings(self._f, opaque)
         stored = {repr(place.key) for place in around if _is_of(place.value, trace)}
         if stored:
             warn(
@@ -215,8 +215,7 @@ class Jit:
                 "its code runs once, while it is compiled: no later run stores anything, and that tensor has no value",
                 "return what is to be kept",
             )
-        watched = {(id(where), key) for where, key, _ in self._surroundings}
-        self._surroundings += [x for x in around if (id(x.where), x.key) not in watched and not _is_of(x.value, trace)]
+        self._surroundings.watch([x for x in around if not _is_of(x.value, trace)], arrays)
         for i, name in zip(draft.arguments, trace.called, strict=False):
             draft.names.setdefault(i, name)
         program: Any
@@ -296,7 +295,7 @@ class Jit:
         key = tuple(entries)
         if not wanted or not is_hashable(key):
             return self._f(*args, **kwargs)
-        if moved(self._surroundings):
+        if self._surroundings.moved():
             self.clear()
         with self._lock:
             pair = self._programs.get(key)
@@ -330,7 +329,8 @@ class Jit:
         swept_tree = swept.tree
         return Pair(
             f"jit({self.__name__})", arity, program(halves.forward), program(halves.reverse),
-            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, rebuilt,
+            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked,
+            self._surroundings.moved, rebuilt,
         )  # fmt: skip
 
     def _names_of_arguments(self, args: Any, kwargs: Any, static: set[int]) -> list[str]:
@@ -471,8 +471,10 @@ def jit(
 
     What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
     objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
-    another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
-    number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
+    another object stands in one of them in a later call, or an array there was written into, f is compiled again. Of
+    arrays that take more than 32 kB together only a sample is looked at, so that a write into a few elements of a large
+    one may not be seen. Not seen are a number in a list, what is added to a list, dict or object later, attributes
+    whose names are computed, and what comes
     after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
     registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 
