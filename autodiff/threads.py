@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from .errors import SettingError, message
 
@@ -83,28 +84,70 @@ if hasattr(os, "register_at_fork"):
 def spread(part: Callable[[int, int], None], count: int, work: int, most: int = 1 << 30) -> None:
     """Call ``part(number, thread)`` for every number below `count`, where threads count from 0.
 
-    `work` is the number of elements times operations; at most `most` threads take part. What is raised is raised here.
+    `work` is the number of elements times operations; at most `most` threads take part. What is raised is raised here,
+    and not before every thread has left its part: what parts write into may have another user right after.
     """
-    numbers = iter(range(count))  # shared: each part goes to the thread that is free
+    alone = work < WORTH or getattr(_here, "busy", False)
+    helpers = 0 if alone else min(most, threads(), count) - 1
+    if helpers <= 0:
+        for number in range(count):
+            part(number, 0)
+        return
+    numbers = deque(range(count))  # shared: each part goes to the thread that is free
 
     def loop(thread: int) -> None:
         _here.busy = True
         try:
-            for number in numbers:
+            while numbers:
+                try:
+                    number = numbers.popleft()
+                except IndexError:  # another thread took the last one
+                    break
                 part(number, thread)
+        except BaseException:
+            numbers.clear()  # nobody begins another one
+            raise
         finally:
             _here.busy = False
 
-    alone = work < WORTH or getattr(_here, "busy", False)
-    helpers = 0 if alone else min(most, threads(), count) - 1
-    if helpers <= 0:
-        for number in numbers:
-            part(number, 0)
-        return
-    pool = _workers()
-    futures = [pool.submit(contextvars.copy_context().run, loop, k + 1) for k in range(helpers)]
+    handed: list[Future[None]] = []
     try:
+        pool = _workers()
+        for k in range(helpers):
+            handed.append(Future())
+            try:
+                pool.submit(_help, handed[-1], contextvars.copy_context(), loop, k + 1)
+            except RuntimeError:  # no further thread can be started, or the interpreter is about to end
+                break
         loop(0)
     finally:
-        for future in futures:
+        _wait(handed, numbers)
+    for future in handed:
+        if not future.cancelled():
             future.result()
+
+
+def _help(future: Future[None], context: contextvars.Context, loop: Callable[[int], None], thread: int) -> None:
+    """What a thread of the pool does, unless the work was done before it came to it."""
+    if future.set_running_or_notify_cancel():
+        try:
+            context.run(loop, thread)
+        except BaseException as error:  # raised where the work is handed out
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+
+def _wait(handed: list[Future[None]], numbers: deque[int]) -> None:
+    """Wait for the threads that have begun, also where Ctrl-C comes in between: then for no more than one part each."""
+    begun = [future for future in handed if not future.cancel()]
+    interrupt: BaseException | None = None
+    while True:
+        try:
+            wait(begun)
+            break
+        except BaseException as error:
+            interrupt = error
+            numbers.clear()
+    if interrupt is not None:
+        raise interrupt
