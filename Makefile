@@ -9,7 +9,7 @@ PYTEST     = AUTODIFF_PROFILE=$(PROFILE) $(PYTHON) -m pytest
 PARALLEL   = $(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types bench demo pictures notebooks ops docs site size ci
+.PHONY: help check test lint types bench demo pictures notebooks ops errors docs site size ci
 
 help:      ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -46,6 +46,10 @@ ops:       ## regenerate docs/operations.md and docs/edges.md; written aside fir
 	mv docs/operations.md.new docs/operations.md
 	$(PYTHON) -m autodiff ops --edges > docs/edges.md.new || { rm -f docs/edges.md.new; exit 1; }
 	mv docs/edges.md.new docs/edges.md
+
+errors:    ## regenerate docs/errors.md; written aside first, so that a failure leaves the old one
+	$(PYTHON) -m autodiff errors --markdown > docs/errors.md.new || { rm -f docs/errors.md.new; exit 1; }
+	mv docs/errors.md.new docs/errors.md
 
 docs:      ## run every block of the documents, follow every link
 	$(PYTEST) -q tests/test_documents.py

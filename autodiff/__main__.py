@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from . import __version__
-from .cli import check, diff, doctor, draw, explore, flow, operations, source
+from .cli import catalogue, check, diff, doctor, draw, explore, flow, operations, source
 from .cli.target import source_file
 from .demo import EPOCHS, QUICK_EPOCHS
 from .demo import run as run_demo
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _diff(commands)
     _check(commands)
     _ops(commands)
+    _errors(commands)
     _doctor(commands)
     return top
 
@@ -157,6 +158,16 @@ def _ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     ):
         form.add_argument(flag, dest="text", action="store_const", const=text, help=about)
     p.set_defaults(text=operations.as_text, run=lambda o: print(o.text(o.word)))
+
+
+def _errors(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    p = _command(
+        commands, "errors", "list every error and warning, or show one with a program that raises it and the one that was meant",
+        "errors", "errors SeedError", "errors --markdown > docs/errors.md",
+    )  # fmt: skip
+    p.add_argument("word", nargs="?", default="", help="only those that have it in their name; of a single one, all of it")
+    p.add_argument("--markdown", action="store_true", help="as docs/errors.md")
+    p.set_defaults(run=lambda o: print(catalogue.as_markdown() if o.markdown else catalogue.as_text(o.word)))
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

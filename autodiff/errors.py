@@ -85,117 +85,487 @@ class AutodiffError(Exception):
 class LostHistoryError(AutodiffError, TypeError):
     """A tensor was about to become a plain number or array, and its derivative would have been lost.
 
-    Wrong: ``grad(lambda x: math.sin(float(x)))``. Right: ``grad(lambda x: np.sin(x))``; where the derivative is not
-    wanted, ``float(ad.stop_gradient(x))``.
+    Where the derivative is not wanted, say so: ``float(ad.stop_gradient(x))``.
+
+    Wrong
+    -----
+    >>> import math
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: math.sin(x))(0.0)
+    Traceback (most recent call last):
+    autodiff.errors.LostHistoryError: float(x), a function of the math module, or a[0] = x for a plain array a would ...
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda x: np.sin(x))(0.0)
+    np.float64(1.0)
     """
 
 
 class NotScalarError(AutodiffError, TypeError):
     """`grad` was asked for the gradient of something that is not one real number.
 
-    Wrong: ``grad(lambda x: x * 2)(np.ones(3))``. Right: sum it, ask for the ``jacobian``, or give a seed to ``vjp``.
+    Sum it; or ask for the whole ``ad.jacobian(f)``; or give a seed to ``ad.vjp``.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: x * 2.0)(np.ones(3))
+    Traceback (most recent call last):
+    autodiff.errors.NotScalarError: grad: <lambda> returned an array of shape (3,)
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda x: np.sum(x * 2.0))(np.ones(3))
+    array([2., 2., 2.])
+    >>> y, pullback = ad.vjp(lambda x: x * 2.0, np.ones(3))
+    >>> pullback(np.array([1.0, 0.0, 0.0]))
+    (array([2., 0., 0.]),)
     """
 
 
 class DtypeError(AutodiffError, TypeError):
     """An argument has no derivative by its very type: integers, booleans, objects, strings, dates, masked arrays.
 
-    Wrong: ``grad(f)(3)``. Right: ``grad(f)(3.0)``.
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: x**2)(3)
+    Traceback (most recent call last):
+    autodiff.errors.DtypeError: argument 0 (x) of <lambda> is the int 3
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda x: x**2)(3.0)
+    np.float64(6.0)
     """
 
 
 class SeedError(AutodiffError, ValueError):
-    """The first δ (or tangent) does not have the shape or the kind of number of what it belongs to."""
+    """The first δ (or tangent) does not have the shape or the kind of number of what it belongs to.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> y, pullback = ad.vjp(lambda x: x * 2.0, np.ones(3))
+    >>> pullback(1.0)
+    Traceback (most recent call last):
+    autodiff.errors.SeedError: the seed for what <lambda> returned has shape (), not (3,)
+    ...
+
+    Right
+    -----
+    >>> pullback(np.ones(3))
+    (array([2., 2., 2.]),)
+    """
 
 
 class NoRuleError(AutodiffError, NotImplementedError):
-    """A function has no derivative rule; raised at the call, never later in a sweep."""
+    """A function has no derivative rule; raised at the call, never later in a sweep.
+
+    A rule for it can be written with :func:`autodiff.primitive`.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: np.sum(x * np.packbits(x)))(np.ones(1))
+    Traceback (most recent call last):
+    autodiff.errors.NoRuleError: np.packbits has no derivative rule
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda x: np.sum(x * np.packbits(ad.stop_gradient(x) > 0)))(np.ones(1))
+    array([128.])
+    """
 
 
 class KeywordError(AutodiffError, TypeError):
-    """An operation was called with a keyword that its rule does not understand; nothing is ever ignored."""
+    """An operation was called with a keyword that its rule does not understand; nothing is ever ignored.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(lambda x: np.sum(np.multiply(x, 2.0, where=x > 0)))(np.ones(3))
+    Traceback (most recent call last):
+    autodiff.errors.KeywordError: np.multiply(…, where=…)
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda x: np.sum(np.where(x > 0, x * 2.0, 0.0)))(np.ones(3))
+    array([2., 2., 2.])
+    """
 
 
 class SettingError(AutodiffError, ValueError):
-    """A setting has a value that means nothing here: a rate of 2, an unknown reduction, 3 heads for a width of 8."""
+    """A setting has a value that means nothing here: a rate of 2, an unknown reduction, 3 heads for a width of 8.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> scores, labels = np.zeros((2, 4)), np.array([0, 3])
+    >>> ad.nn.cross_entropy(scores, labels, reduction="average")
+    Traceback (most recent call last):
+    autodiff.errors.SettingError: reduction='average'
+    ...
+
+    Right
+    -----
+    >>> ad.nn.cross_entropy(scores, labels, reduction="mean")
+    np.float64(1.3862943611198906)
+    """
 
 
 class ShapeError(AutodiffError, ValueError):
     """The shapes of arguments do not fit together, in an operation that NumPy does not have.
 
-    Wrong: ``nn.conv(images, kernels)`` with images of 3 channels and kernels for 4. Right: kernels of shape
-    (results, 3, …).
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> images = np.ones((1, 3, 8, 8))
+    >>> ad.nn.conv(images, np.ones((2, 4, 3, 3)))
+    Traceback (most recent call last):
+    autodiff.errors.ShapeError: conv: 3 channels and w of shape (2, 4, 3, 3) in 1 groups
+    ...
+
+    Right
+    -----
+    >>> ad.nn.conv(images, np.ones((2, 3, 3, 3))).shape
+    (1, 2, 6, 6)
     """
 
 
 class LabelError(AutodiffError, IndexError):
-    """A label is no number of a class, or an index no row of a table; a negative one does not count from the end."""
+    """A label is no number of a class, or an index no row of a table; a negative one does not count from the end.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.nn.one_hot(np.array([1, 3]), 3)
+    Traceback (most recent call last):
+    autodiff.errors.LabelError: one_hot: the label 3 among 3 classes
+    ...
+
+    Right
+    -----
+    >>> ad.nn.one_hot(np.array([1, 3]), 4)
+    array([[0., 1., 0., 0.],
+           [0., 0., 0., 1.]])
+    """
 
 
 class RuleError(AutodiffError, TypeError):
-    """A rule returned something that cannot be a δ of its argument: wrong count, shape or kind of number."""
+    """A rule returned something that cannot be a δ of its argument: wrong count, shape or kind of number.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> doubled = ad.primitive(lambda x: 2.0 * x)
+    >>> _ = doubled.defvjp(lambda d, y, x: 2.0 * np.sum(d))
+    >>> ad.grad(lambda x: np.sum(doubled(x)))(np.ones(3))
+    Traceback (most recent call last):
+    autodiff.errors.RuleError: <lambda>: its vjp for argument 0 returned shape ()
+    ...
+
+    Right
+    -----
+    >>> _ = doubled.defvjp(lambda d, y, x: 2.0 * d)
+    >>> ad.grad(lambda x: np.sum(doubled(x)))(np.ones(3))
+    array([2., 2., 2.])
+    """
 
 
 class ViewWriteError(AutodiffError, TypeError):
-    """A write would, in NumPy, have shown through another live tensor (a view, or the base of one)."""
+    """A write would, in NumPy, have shown through another live tensor (a view, or the base of one).
+
+    Where the two are a slice of one another the write does show; where one was turned or reshaped it is refused.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> def f(x):
+    ...     turned = x.T
+    ...     x[0] = 0.0
+    ...     return np.sum(turned)
+    >>> ad.grad(f)(np.ones((2, 2)))
+    Traceback (most recent call last):
+    autodiff.errors.ViewWriteError: x[i] = v, where another live tensor is a view of x (or its base)
+    ...
+
+    Right
+    -----
+    >>> def g(x):
+    ...     turned = x.T
+    ...     x = x.copy()
+    ...     x[0] = 0.0
+    ...     return np.sum(turned) + np.sum(x)
+    >>> ad.grad(g)(np.ones((2, 2)))
+    array([[1., 1.],
+           [2., 2.]])
+    """
 
 
 class LeakError(AutodiffError, RuntimeError):
     """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
 
-    Or a function of one example asked for it inside of `vmap`, where it has one value for each example.
-
-    Wrong: ``jit(lambda x: x if x > 0 else -x)``. Right: ``jit(lambda x: np.where(x > 0, x, -x))``, or an argument that
-    is static: ``jit(f, static_argnums=1)``; inside of `vmap` one that is left out: ``vmap(f, in_axes=(0, None))``.
+    Or a function of one example asked for it inside of `vmap`, where it has one value for each example. An argument
+    that is a number and the same for many calls can be static: ``ad.jit(f, static_argnums=1)``; inside of `vmap` one can be
+    left out: ``ad.vmap(f, in_axes=(0, None))``.
 
     No TypeError: where NumPy asks for a length or an axis it would put a message of its own in the place of one.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.jit(lambda x: x if x > 0 else -x)(-2.0)
+    Traceback (most recent call last):
+    autodiff.errors.LeakError: if, while, and, or, not: the truth of a tensor (bool[]) was asked for while the function was being compiled
+    ...
+
+    Right
+    -----
+    >>> float(ad.jit(lambda x: np.where(x > 0, x, -x))(-2.0))
+    2.0
     """
 
 
 class BatchError(AutodiffError, ValueError):
     """The axes that `vmap` was told to map over are not there, not of one length, or not of that many examples.
 
-    Wrong: ``vmap(f)(np.ones((3, 2)), np.ones(2))``. Right: ``vmap(f, in_axes=(0, None))(np.ones((3, 2)), np.ones(2))``.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> x, scale = np.ones((3, 2)), np.array([10.0, 20.0])
+    >>> ad.vmap(np.multiply)(x, scale)
+    Traceback (most recent call last):
+    autodiff.errors.BatchError: vmap: different numbers of examples: 3 in argument 0 (x1) (axis 0 of (3, 2)); ...
+    ...
+
+    Right
+    -----
+    >>> ad.vmap(np.multiply, in_axes=(0, None))(x, scale)
+    array([[10., 20.],
+           [10., 20.],
+           [10., 20.]])
     """
 
 
 class ClosedTraceError(AutodiffError, RuntimeError):
-    """A tensor was used after the function that it was traced in had returned."""
+    """A tensor was used after the function that it was traced in had returned.
+
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> kept = []
+    >>> def f(x):
+    ...     kept.append(x * 3.0)
+    ...     return x * x
+    >>> ad.grad(f)(2.0)
+    np.float64(4.0)
+    >>> kept[0] + 1.0
+    Traceback (most recent call last):
+    autodiff.errors.ClosedTraceError: add: one of its arguments is a tensor of a function that has already returned
+    ...
+
+    Right
+    -----
+    >>> def g(x):
+    ...     return x * x, x * 3.0
+    >>> gradient, tripled = ad.grad(g, has_aux=True)(2.0)
+    >>> tripled + 1.0
+    np.float64(7.0)
+    """
 
 
 class GraphError(AutodiffError, ValueError):
-    """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values."""
+    """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values.
+
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda x: (x * 2.0) * 3.0)(1.0)
+    >>> flow.cut((0, 2))
+    Traceback (most recent call last):
+    autodiff.errors.GraphError: no δ goes along an edge (0, 2)
+    ...
+
+    Right
+    -----
+    >>> flow.cut((0, 1))["x"]
+    np.float64(0.0)
+    """
 
 
 class LoadError(AutodiffError, ValueError):
-    """A file is not a graph that this version can read."""
+    """A file is not a graph that this version can read.
+
+    Wrong
+    -----
+    >>> import contextlib
+    >>> import pathlib
+    >>> import tempfile
+    >>> import autodiff as ad
+    >>> room = pathlib.Path(tempfile.mkdtemp())
+    >>> with contextlib.chdir(room):
+    ...     ad.trace(lambda x: x * 2.0)(1.0).save("graph.json")
+    ...     _ = pathlib.Path("graph.json").write_text("{}")
+    ...     ad.Graph.load("graph.json")
+    Traceback (most recent call last):
+    autodiff.errors.LoadError: graph.json cannot be read as a graph
+    ...
+
+    Right
+    -----
+    >>> ad.trace(lambda x: x * 2.0)(1.0).save(room / "graph.json")
+    >>> len(ad.Graph.load(room / "graph.json").nodes)
+    2
+    """
 
 
 class UnknownNameError(AutodiffError, KeyError):
-    """A name that nothing bears; the message lists the nearest ones."""
+    """A name that nothing bears; the message lists the nearest ones.
+
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda x: ad.name(x * 2.0, "hidden") * 3.0)(1.0)
+    >>> flow["hiden"]
+    Traceback (most recent call last):
+    autodiff.errors.UnknownNameError: no node is named 'hiden'
+    ...
+
+    Right
+    -----
+    >>> flow["hidden"]
+    np.float64(3.0)
+    """
 
     def __str__(self) -> str:  # KeyError would print the repr, with its line breaks escaped
         return str(self.args[0]) if self.args else ""
 
 
 class PictureError(AutodiffError, ValueError):
-    """A picture cannot be drawn as asked: unknown format or option, too large to read, nothing to render with."""
+    """A picture cannot be drawn as asked: unknown format or option, too large to read, nothing to render with.
+
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda x: x * 2.0)(1.0)
+    >>> flow.draw("flow.tiff")
+    Traceback (most recent call last):
+    autodiff.errors.PictureError: draw: 'flow.tiff' has the suffix 'tiff'
+    ...
+
+    Right
+    -----
+    >>> import os
+    >>> import tempfile
+    >>> os.path.basename(flow.draw(os.path.join(tempfile.mkdtemp(), "flow.svg")))
+    'flow.svg'
+    """
 
 
 class CheckError(AutodiffError, AssertionError):
-    """A check of a derivative failed; the message carries the numbers."""
+    """A check of a derivative failed; the message carries the numbers.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> doubled = ad.primitive(lambda x: 2.0 * x)
+    >>> _ = doubled.defvjp(lambda d, y, x: 3.0 * d)
+    >>> ad.testing.check_grads(doubled, (1.0,), modes=("reverse",), order=1)
+    Traceback (most recent call last):
+    autodiff.errors.CheckError: check_grads: argument 0 (x) of <lambda>: order 1, reverse mode is wrong
+    ...
+
+    Right
+    -----
+    >>> _ = doubled.defvjp(lambda d, y, x: 2.0 * d)
+    >>> ad.testing.check_grads(doubled, (1.0,), modes=("reverse",), order=1)
+    1
+    """
 
 
 class WatchError(AutodiffError, ValueError):
-    """A watch was asked for something that it cannot record or draw, or a file is no history."""
+    """A watch was asked for something that it cannot record or draw, or a file is no history.
+
+    Wrong
+    -----
+    >>> import autodiff as ad
+    >>> ad.watch(lambda w: w * w, every=0)
+    Traceback (most recent call last):
+    autodiff.errors.WatchError: watch(every=0)
+    ...
+
+    Right
+    -----
+    >>> step = ad.watch(lambda w: w * w, every=10)
+    >>> step(3.0)
+    (np.float64(9.0), np.float64(6.0))
+    """
 
 
 class MissingExtraError(AutodiffError, ImportError):
-    """A part of this package needs a library that only one of its extras installs."""
+    """A part of this package needs a library that only one of its extras installs.
+
+    The program hides the library, as if it were not installed.
+
+    Wrong
+    -----
+    >>> import sys
+    >>> from unittest import mock
+    >>> import autodiff as ad
+    >>> flow = ad.flow(lambda x: x * 2.0)(1.0)
+    >>> with mock.patch.dict(sys.modules, {"matplotlib.pyplot": None}):
+    ...     flow.plot_depth()
+    Traceback (most recent call last):
+    autodiff.errors.MissingExtraError: matplotlib is not at hand (import of matplotlib.pyplot halted; None in sys.modules)
+    ...
+
+    Right
+    -----
+    >>> flow["x"]
+    np.float64(2.0)
+    """
 
 
 class CommandError(AutodiffError):
-    """The command line was asked for something that it cannot do; told in one paragraph and exit code 2."""
+    """The command line was asked for something that it cannot do; told in one paragraph and exit code 2.
+
+    The program does what ``python -m autodiff check nowhere.py:loss`` does.
+
+    Wrong
+    -----
+    >>> from autodiff.__main__ import parser
+    >>> given = parser().parse_args(["check", "nowhere.py:loss"])
+    >>> given.run(given)
+    Traceback (most recent call last):
+    autodiff.errors.CommandError: there is no file nowhere.py
+    ...
+
+    Right
+    -----
+    >>> given = parser().parse_args(["check", "numpy:sin", "--args", "1.0"])
+    >>> given.run(given)
+    sin: 9 comparisons agree (order 2, forward and reverse mode)
+    """
 
 
 def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -217,23 +587,62 @@ class DegenerateWarning(UserWarning):
 
     Eigenvectors of a repeated eigenvalue are any basis of what they span; so are singular vectors of equal singular
     values, and the columns that fill up an orthogonal matrix. A pseudo-inverse jumps with the rank. δ is nan there, or
-    what the message says.
+    what the message says. A function that no choice of basis changes is written without the vectors.
 
-    Wrong: ``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``. Right: a function that no choice of basis changes.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> ad.grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))
+    Traceback (most recent call last):
+    autodiff.errors.DegenerateWarning: eigh: δ is nan where vectors that are not determined are used
+    ...
+
+    Right
+    -----
+    >>> ad.grad(lambda a: np.sum(np.linalg.eigvalsh(a)))(np.eye(2))
+    array([[1., 0.],
+           [0., 1.]])
     """
 
 
 class BatchWarning(UserWarning):
     """A function of one example does what was probably not meant: it draws the same numbers for all of them.
 
-    Wrong: ``vmap(lambda x: x + np.random.rand())``. Right: ``vmap(lambda x, noise: x + noise)``.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> rng = np.random.default_rng(0)
+    >>> ad.vmap(lambda x: x + rng.normal())(np.zeros(3))
+    Traceback (most recent call last):
+    autodiff.errors.BatchWarning: vmap: <lambda> draws random numbers
+    ...
+
+    Right
+    -----
+    >>> ad.vmap(lambda x, noise: x + noise)(np.zeros(3), rng.normal(size=3)).shape
+    (3,)
     """
 
 
 class CompileWarning(UserWarning):
     """A compiled function does what was probably not meant: it draws the same numbers in every run, or compiles anew.
 
-    Wrong: ``jit(lambda x: x + np.random.rand())``. Right: ``jit(lambda x, noise: x + noise)``.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> rng = np.random.default_rng(0)
+    >>> ad.jit(lambda x: x + rng.normal())(np.zeros(3))
+    Traceback (most recent call last):
+    autodiff.errors.CompileWarning: jit: <lambda> draws random numbers
+    ...
+
+    Right
+    -----
+    >>> ad.jit(lambda x, noise: x + noise)(np.zeros(3), rng.normal(size=3)).shape
+    (3,)
     """
 
 

@@ -127,7 +127,7 @@ class Trace:
                 self.pending.append((index, k))
                 tensors.append(self._tensor(y, -len(self.pending)))
             else:
-                tensors.append(y)
+                tensors.append(y.copy())  # the caller may write into it, and a rule reads it
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
 
     def compute(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dis
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ Rule = Callable[..., Any]
 
 NOTHING, SHAPE, VALUE = 0, 1, 2
 _SHAPE_ATTRIBUTES = frozenset(("shape", "dtype", "ndim", "size"))
+_WRITES = frozenset(("STORE_FAST", "STORE_FAST_STORE_FAST", "STORE_FAST_MAYBE_NULL", "DELETE_FAST"))
+_LOOKS_AROUND = frozenset(("locals", "vars", "dir", "eval", "exec"))
+"""What reads parameters without naming them."""
 
 
 def reads(rule: Rule) -> dict[str, int]:
@@ -38,16 +42,28 @@ def reads(rule: Rule) -> dict[str, int]:
     code = getattr(rule, "__code__", None)
     if code is None or hasattr(rule, "__wrapped__") or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return dict.fromkeys(names, VALUE)
+    return loads(code, names)
+
+
+def loads(code: CodeType, names: Sequence[str]) -> dict[str, int]:
+    """What bytecode loads of these parameters.
+
+    Python's versions join instructions in pairs of their own: 3.13 loads and stores two variables with one. So every
+    instruction about a variable counts as a read of its value, but for those that are known to do less.
+    """
+    if not _LOOKS_AROUND.isdisjoint(code.co_names):
+        return dict.fromkeys(names, VALUE)
     found = dict.fromkeys(names, NOTHING)
     found.update((name, VALUE) for name in code.co_cellvars if name in found)
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
     for step, after in zip(steps, [*steps[1:], steps[-1]], strict=True):
-        if not step.opname.startswith("LOAD_FAST"):
+        if step.opcode not in dis.haslocal or step.opname in _WRITES:
             continue
-        loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        named = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        loaded = named[1:] if step.opname == "STORE_FAST_LOAD_FAST" else named
         for place, name in enumerate(loaded):
             if name in found:
-                last = place == len(loaded) - 1
+                last = place == len(loaded) - 1 and "LOAD_FAST" in step.opname
                 shape = last and after.opname == "LOAD_ATTR" and after.argval in _SHAPE_ATTRIBUTES
                 found[name] = max(found[name], SHAPE if shape else VALUE)
     return found

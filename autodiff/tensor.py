@@ -509,6 +509,8 @@ class Tensor(Traced):
         value = as_array(value) if type(value) is list or type(value) is tuple else value
         alone = self.recorder is CONSTANTS and self.family is None and isinstance(self.value, np.ndarray)
         if alone and not own and not isinstance(value, Traced):
+            if not self.value.flags.writeable:  # the caller's own, as vmap passes on what is the same for all
+                self.value = self.value.copy("K")
             self.value[index] = value
             return
         self._rebind(ops.index.written(self, value, index))

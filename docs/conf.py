@@ -1,5 +1,6 @@
 """The site: `make site` builds it from docs/, the notebooks, the docstrings, CONTRIBUTING.md and CHANGELOG.md."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def setup(app):
                              (f"{up}../notebooks/", f"{up}notebooks/")):  # fmt: skip
             source[0] = source[0].replace(f"]({given}", f"]({up if meant.endswith('.md') else ''}{meant}")
 
+        if docname == "errors":  # what the docstrings of functions link to
+            head = r"### \1\n\n```{eval-rst}\n.. py:exception:: autodiff.errors.\1\n   :no-contents-entry:\n```\n"
+            source[0] = re.sub(r"^### (\w+)\n", head, source[0], flags=re.MULTILINE)
         if docname == "disagreements":  # made by a command, and eleven columns wide
             source[0] = "---\nhide-toc: true\n---\n\n" + source[0]
         if docname == "notebooks" and not list((DOCS / "notebooks").iterdir()):

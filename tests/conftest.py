@@ -1,6 +1,7 @@
 """What every test shares: how hard Hypothesis looks, seeds, golden files, and which files are tests."""
 
 import os
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -46,6 +47,10 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[_profile] = _load_profile()
+    if not hasattr(config, "workerinput"):  # not in the processes that this one starts: they find the same room
+        room = tempfile.TemporaryDirectory(prefix="autodiff-tests-")
+        os.environ["AUTODIFF_SHARED"] = room.name
+        config.add_cleanup(room.cleanup)
 
 
 def pytest_report_header(config):

@@ -97,10 +97,10 @@ def refused(capsys, *argv):
 def test_without_arguments_it_prints_help(capsys):
     assert main([]) == DONE
     said = capsys.readouterr().out
-    assert all(command in said for command in ("demo", "draw", "explore", "flow", "diff", "check", "ops", "doctor"))
+    assert all(command in said for command in ("demo", "draw", "explore", "flow", "diff", "check", "ops", "errors", "doctor"))
 
 
-@pytest.mark.parametrize("command", ["demo", "draw", "explore", "flow", "diff", "check", "ops", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "draw", "explore", "flow", "diff", "check", "ops", "errors", "doctor"])
 def test_every_command_has_examples(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autodiff.cli import operations
+from autodiff.cli import catalogue, operations
 from autodiff.graph import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,3 +102,8 @@ def test_each_picture_is_shown_by_the_document_that_draws_it():
 def test_the_table_of_operations_is_fresh():
     kept = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     assert kept.rstrip("\n") == operations.as_markdown(), "`make ops` writes it anew"
+
+
+def test_the_catalogue_of_errors_is_fresh():
+    kept = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    assert kept.rstrip("\n") == catalogue.as_markdown(), "`make errors` writes it anew"

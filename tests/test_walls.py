@@ -12,7 +12,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 
 STOREYS = [
     {"errors"},
-    {"archive", "faults", "randomness", "threads"},
+    {"archive", "contents", "faults", "randomness", "threads"},
     {"graph"},
     {"rules"},
     {"traced"},

@@ -14,7 +14,7 @@ import optree
 from ..apply import is_bare, still
 from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
 from ..faults import settle
-from ..op import NUMBERS
+from ..op import NUMBERS, locked
 from ..randomness import Draws
 from ..recorders import CONSTANTS, TRACING
 from ..traced import Traced, held
@@ -117,7 +117,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             )
         results, out_tree = _flatten(out)
         places = _prefix(out_axes, out, "out_axes", f"what {_name(f)} returned")
-        taken = {id(x) for x in leaves}
+        taken = set[int]()
         found = [_result(f, trace, y, axis, taken) for y, axis in zip(results, places, strict=True)]
         return optree.tree_unflatten(out_tree, found)
 
@@ -238,14 +238,19 @@ def _where(f: Callable[..., Any], tree: Any, i: int) -> str:
 def _unmapped(x: Any) -> Any:
     """What is the same for all examples; an array as a constant, which can be indexed by what each has for its own."""
     if isinstance(x, np.ndarray) and x.ndim and is_bare(x) and x.dtype.kind in NUMBERS:
-        return CONSTANTS.record(None, (), (), None, x)
+        return CONSTANTS.record(None, (), (), None, locked(np.asarray(x)))  # a write makes a copy of its own first
     return x
 
 
 def _front(x: Any, axis: int) -> Any:
-    """The array with its examples along the first axis; an object of its own, which no write lets stand for another."""
+    """The array with its examples along the first axis; one of its own, into which no one else can write.
+
+    It is copied as it lies in memory: a gradient inside may keep it until its sweep.
+    """
     if isinstance(x, Traced):
         x = x.value if x.recorder is CONSTANTS else still(x)
+    if isinstance(x, np.ndarray):
+        x = x.copy("K")
     return np.moveaxis(x, axis, 0) if axis else x
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import optree
 
 from ..apply import apply
+from ..errors import RuleError, message
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM, Op
 from ..recorders import CONSTANTS, Trace
@@ -175,6 +176,8 @@ class Pair:
     masked : bool
         Whether the reverse program is right for δ with exact zeros, which must stay zeros whatever was saved. It takes
         proofs that cost time, so a function of numbers does without, and a δ of 0 takes the long way.
+    moved : callable
+        Whether something around the function is another by now than when it ran: then it cannot be swept again.
     rebuilt : callable
         Puts the results into the function's own containers.
     """
@@ -190,6 +193,7 @@ class Pair:
         swept: Sequence[int],
         wanted: Sequence[int],
         masked: bool,
+        moved: Callable[[], bool],
         rebuilt: Callable[[Sequence[Any]], Any],
     ) -> None:
         self._swept, self._rebuilt = frozenset(swept), rebuilt
@@ -201,6 +205,14 @@ class Pair:
             seeds = [np.zeros(y[k].shape, y[k].dtype)[()] if d[k] is None else d[k] for k in swept]
             traced = any(isinstance(x, Traced) for x in (*seeds, *y, *args))
             if traced or not (masked or all(seeds)):
+                if moved():
+                    raise RuleError(
+                        message(
+                            f"{name}: something that it reads from around it was overwritten since it ran",
+                            "its rule is computed from the function again: the gradient would be that of another one",
+                            "pass what changes as an argument, or overwrite it after the last sweep",
+                        )
+                    )
                 terms = again(list(args), seeds)
             else:
                 given = {"x": args, "y": y, "d": seeds}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, NamedTuple, overload
 
@@ -29,7 +31,7 @@ from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
 from .draft import Draft, Origin, Recorder
 from .passes import PASSES
 from .signatures import Signatures, check_static, is_hashable, orders
-from .surroundings import Place, moved, surroundings
+from .surroundings import Surroundings, surroundings
 
 KEPT = 64
 """How many programs a function keeps; the one that was compiled first goes first."""
@@ -50,6 +52,23 @@ class _Recent(NamedTuple):
     program: Compiled
 
 
+class _Known:
+    """What one function knows of its programs, until something around it changes: then it starts a new one of these.
+
+    A thread that began before goes on with the old one, so that no program of before comes into the new one.
+    """
+
+    __slots__ = ("around", "programs", "recent")
+
+    def __init__(self) -> None:
+        self.programs: OrderedDict[Any, Any] = OrderedDict()
+        self.around = Surroundings()
+        self.recent: _Recent | None = None
+
+
+_here = threading.local()  # .compiling: how many functions this thread is compiling
+
+
 class Jit:
     """A function that is compiled when it is first called with arguments of a new signature.
 
@@ -63,17 +82,17 @@ class Jit:
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self._f, self._passes = f, passes
         self._signatures = Signatures(argnums, argnames)
-        self._programs: OrderedDict[Any, Any] = OrderedDict()
+        self._known = _Known()
         self._count = 0
-        self._lock = threading.RLock()  # a function may call itself
-        self._surroundings: list[Place] = []
-        self._recent: _Recent | None = None
+        self._lock, self._process = threading.RLock(), os.getpid()  # a function may call itself
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
-        if self._surroundings and moved(self._surroundings):
+        known = self._known
+        if known.around.moved():
             self.clear()
-        recent = self._recent  # no signature is made where the arguments are arrays like those of the last call
+            known = self._known
+        recent = known.recent  # no signature is made where the arguments are arrays like those of the last call
         if recent is not None and len(args) == len(recent.shapes) and not kwargs:
             for x, shape, dtype in zip(args, recent.shapes, recent.dtypes, strict=True):
                 if type(x) is not np.ndarray or x.shape != shape or x.dtype is not dtype:
@@ -83,14 +102,14 @@ class Jit:
         key, arrays = self._signatures.of(args, kwargs)
         if arrays is None:
             return self._inside(args, kwargs)
-        program = self._programs.get(key)
+        program = known.programs.get(key)
         if program is None:
-            with self._lock:
-                program = self._programs.get(key) or self._compile(key, args, kwargs)
+            with self._one_at_a_time():
+                program = known.programs.get(key) or self._compile(known, key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
         if not kwargs and not self._signatures.argnums and all(type(x) is np.ndarray for x in args):
-            self._recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
+            known.recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
         return program.run(arrays)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
@@ -122,8 +141,11 @@ class Jit:
             return [v1]
         """
         key, arrays = self._signatures.of(args, kwargs)
-        with self._lock:
-            program = None if arrays is None else self._programs.get(key) or self._compile(key, args, kwargs)
+        if self._known.around.moved():
+            self.clear()
+        known = self._known
+        with self._one_at_a_time():
+            program = None if arrays is None else known.programs.get(key) or self._compile(known, key, args, kwargs)
         if program is None:
             raise LeakError(
                 message(
@@ -151,9 +173,7 @@ class Jit:
         >>> square
         <jit <lambda>: 0 programs>
         """
-        self._recent = None
-        self._programs.clear()
-        self._surroundings.clear()
+        self._known = _Known()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -164,9 +184,35 @@ class Jit:
     def __repr__(self) -> str:
         return f"<jit {self.__name__}: {len(self._programs)} programs>"
 
+    @property
+    def _programs(self) -> OrderedDict[Any, Any]:
+        return self._known.programs
+
     # -- compiling -------------------------------------------------------------------------------------------------
 
-    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()) -> Any:
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Of several threads that want a program one compiles it, and the others wait for that.
+
+        A thread that is compiling something itself does not wait but compiles: two that compile functions which call
+        one another would wait for ever. After a fork nobody is left who would end what another thread had begun.
+        """
+        if self._process != os.getpid():
+            self._lock, self._process = threading.RLock(), os.getpid()
+        compiling = getattr(_here, "compiling", 0)
+        lock = self._lock
+        taken = lock.acquire(blocking=not compiling)
+        _here.compiling = compiling + 1
+        try:
+            yield
+        finally:
+            _here.compiling = compiling
+            if taken:
+                lock.release()
+
+    def _compile(
+        self, known: _Known, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()
+    ) -> Any:
         """The program for arguments like these; with `wanted`, those of a function that is being differentiated.
 
         None where a tensor of another trace comes in through a closure.
@@ -214,7 +260,7 @@ class Jit:
                 "they were drawn once, while it was compiled, and are the same in every run",
                 "draw outside and pass them in as an argument",
             )
-        around = surroundings(self._f, opaque)
+        around, arrays = surroundings(self._f, opaque)
         stored = {repr(place.key) for place in around if _is_of(place.value, trace)}
         if stored:
             warn(
@@ -223,19 +269,18 @@ class Jit:
                 "its code runs once, while it is compiled: no later run stores anything, and that tensor has no value",
                 "return what is to be kept",
             )
-        watched = {(id(where), key) for where, key, _ in self._surroundings}
-        self._surroundings += [x for x in around if (id(x.where), x.key) not in watched and not _is_of(x.value, trace)]
+        known.around.watch([x for x in around if not _is_of(x.value, trace)], arrays)
         for i, name in zip(draft.arguments, trace.called, strict=False):
             draft.names.setdefault(i, name)
         program: Any
         if swept is not None:
-            program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked)
+            program = self._pair(draft, swept, fixed, wanted, call, len(seeds), masked, known.around.moved)
         else:
             single = len(fixed) == 1 and fixed[0] is RESULT and optree.treespec_is_leaf(tree)
             program = Compiled(draft, None if single else tree, fixed, self._passes)
-        self._programs[key] = program
-        while len(self._programs) > KEPT:
-            self._programs.popitem(last=False)
+        known.programs[key] = program
+        while len(known.programs) > KEPT:
+            known.programs.popitem(last=False)
         self._count += 1
         if self._count == MANY:
             warn(
@@ -304,19 +349,22 @@ class Jit:
         key = tuple(entries)
         if not wanted or not is_hashable(key):
             return self._f(*args, **kwargs)
-        if moved(self._surroundings):
+        known = self._known
+        if known.around.moved():
             self.clear()
-        with self._lock:
-            pair = self._programs.get(key)
-            if pair is None:
-                outside: Any = (args, kwargs)
-                plain: Any = optree.tree_map(held, outside, namespace="autodiff")
-                pair = self._compile(key, plain[0], plain[1], wanted)
+            known = self._known
+        pair = known.programs.get(key)
+        if pair is None:
+            outside: Any = (args, kwargs)
+            plain: Any = optree.tree_map(held, outside, namespace="autodiff")
+            with self._one_at_a_time():
+                pair = known.programs.get(key) or self._compile(known, key, plain[0], plain[1], wanted)
         return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
 
     def _pair(
-        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int, masked: bool
-    ) -> Pair:
+        self, draft: Draft, swept: Swept, fixed: list[Any], wanted: Sequence[int], call: Any, seeds: int, masked: bool,
+        moved: Callable[[], bool],
+    ) -> Pair:  # fmt: skip
         """The two programs of a function that is being differentiated, from its record with its sweep."""
         arity = len(draft.arguments) - seeds
         results = [k for k, x in enumerate(fixed) if x is RESULT]
@@ -338,7 +386,8 @@ class Jit:
         swept_tree = swept.tree
         return Pair(
             f"jit({self.__name__})", arity, program(halves.forward), program(halves.reverse),
-            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, rebuilt,
+            Jit(sweep, (), frozenset(), self._passes), halves.reads, dependent, wanted, masked, moved,
+            rebuilt,
         )  # fmt: skip
 
     def _names_of_arguments(self, args: Any, kwargs: Any, static: set[int]) -> list[str]:
@@ -479,8 +528,10 @@ def jit(
 
     What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
     objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
-    another object stands in one of them in a later call, f is compiled again. Not seen are a write *into* an array, a
-    number in a list, what is added to a list, dict or object later, attributes whose names are computed, and what comes
+    another object stands in one of them in a later call, or an array there was written into, f is compiled again. Of
+    arrays that take more than 32 kB together only a sample is looked at, so that a write into a few elements of a large
+    one may not be seen. Not seen are a number in a list, what is added to a list, dict or object later, attributes
+    whose names are computed, and what comes
     after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
     registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 

@@ -2,7 +2,7 @@
 
 They are looked for where the function's own code can name them: in its closure, in globals, in the containers and
 objects that stand there, and in the same way around the functions that it calls. When another one stands in such a
-place, the program is another one too.
+place, or an array there holds other numbers, the program is another one too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..contents import Held, held_by, written
 from ..errors import is_inside
+from ..op import NUMBERS
 from ..randomness import codes_of
 from ..traced import Traced
 
@@ -46,8 +48,29 @@ def _is_users(filename: str | None) -> bool:
     return filename is not None and not is_inside(filename) and not filename.startswith(_INSTALLED)
 
 
-def moved(places: Sequence[Place]) -> bool:
-    """Whether another object stands in one of these places now."""
+class Surroundings:
+    """The places around a function that its programs depend on, and the arrays there with what they held."""
+
+    __slots__ = ("contents", "places")
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.contents: list[Held] = []
+
+    def moved(self) -> bool:
+        """Whether another object stands in one of these places now, or an array was written into."""
+        return _moved(self.places) or written(self.contents)
+
+    def watch(self, places: Sequence[Place], arrays: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Watch these too."""
+        watched = {(id(where), key) for where, key, _ in self.places}
+        self.places += [x for x in places if (id(x.where), x.key) not in watched]
+        known = {id(held.array) for held in self.contents}
+        new = [x for x in arrays if id(x) not in known]
+        self.contents += held_by(new[: max(0, MOST - len(known))], sum(len(held.held) for held in self.contents))
+
+
+def _moved(places: Sequence[Place]) -> bool:
     for where, key, value in places:
         if isinstance(where, dict):
             if where.get(key) is not value:
@@ -63,8 +86,12 @@ def moved(places: Sequence[Place]) -> bool:
     return False
 
 
-def surroundings(f: Any, given: Sequence[Any] = ()) -> list[Place]:
-    """The arrays and numbers around a function, and in the objects that it is given as arguments."""
+def surroundings(f: Any, given: Sequence[Any] = ()) -> tuple[list[Place], list[np.ndarray[Any, Any]]]:
+    """The arrays and numbers around a function, and in the objects that it is given as arguments: places, and arrays.
+
+    An array that stands in no place where another one could stand, such as the default of an argument, is among the
+    arrays alone.
+    """
     names: set[Any] = set()
     known = -1
     while len(names) > known:  # to know all names before objects are looked into
@@ -73,9 +100,10 @@ def surroundings(f: Any, given: Sequence[Any] = ()) -> list[Place]:
     return found
 
 
-def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
-    """The places; `names` gets what the code names: variables, attributes, keys."""
+def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> tuple[list[Place], list[np.ndarray[Any, Any]]]:
+    """The places and the arrays; `names` gets what the code names: variables, attributes, keys."""
     found: dict[tuple[int, Any], Place] = {}
+    arrays: dict[int, np.ndarray[Any, Any]] = {}
     waiting: list[Any] = [*reversed(given), f]
     seen: set[int] = set()
     while waiting and len(found) < MOST:
@@ -90,9 +118,12 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> list[Place]:
             plain = type(value) in _PLAIN
             if where is not None and not module and (not plain or key in names):
                 found.setdefault((id(where), key), Place(where, key, value))
-            if not plain and not isinstance(value, (np.ndarray, np.generic, Traced)):
+            if isinstance(value, np.ndarray):
+                if value.dtype.kind in NUMBERS:
+                    arrays.setdefault(id(value), value)
+            elif not plain and not isinstance(value, (np.generic, Traced)):
                 waiting.append(value)
-    return list(found.values())[:MOST]
+    return list(found.values())[:MOST], list(arrays.values())
 
 
 _PLAIN = frozenset((float, int, complex, bool, str, bytes, type(None)))
@@ -140,6 +171,8 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
         call = inspect.getattr_static(type(x), "__call__", None)
         yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
+        if hasattr(type(x), "tocsr"):  # a sparse matrix of SciPy: its code names what the user's does not
+            yield from ((None, None, part) for part in inside.values() if isinstance(part, np.ndarray))
         for one in type(x).__mro__[:-1] if _is_users_class(type(x)) else ():
             slots = names & {key for key, part in vars(one).items() if type(part) is types.MemberDescriptorType}
             yield from ((x, key, getattr(x, key, None)) for key in slots)

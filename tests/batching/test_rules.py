@@ -124,7 +124,7 @@ def test_views_stay_views():
 
     def f(x):
         y = x[1:].T[..., None]
-        kept.append(np.shares_memory(y.value.array, X))
+        kept.append(np.shares_memory(y.value.array, x.value.array))
         return y
 
     X = RNG.standard_normal((4, 3, 2))

@@ -709,7 +709,7 @@ def test_the_state_of_libraries_is_their_own_affair():
             warnings.filterwarnings("ignore", message=f"{k}")
             program(X)
     assert len(calls) == 1
-    assert not any(place.value is logging.root for place in program._surroundings)
+    assert not any(place.value is logging.root for place in program._known.around.places)
 
 
 def test_objects_among_the_arguments_are_watched():

@@ -2,6 +2,9 @@
 
 import contextlib
 import functools
+import os
+import pickle
+from pathlib import Path
 
 from autodiff.errors import CheckError, MissingExtraError
 from autodiff.graph import OPERATIONS
@@ -25,16 +28,28 @@ def name(case):
     return f"{case.op.name}-{case.number}"
 
 
+SHARED = os.environ.get("AUTODIFF_SHARED")
+"""Where the processes of one run tell each other what they have counted: a folder that tests/conftest.py makes."""
+
+
 @functools.cache
 def _judged(law, index):
+    told = Path(SHARED) / f"{law}-{index}" if SHARED else None
+    if told is not None and told.exists():
+        return pickle.loads(told.read_bytes()), None
     try:
-        return judge(law, CASES[index]), None
+        counts = judge(law, CASES[index])
     except CheckError as error:
         return None, error
+    if told is not None:
+        aside = told.with_suffix(f".{os.getpid()}")
+        aside.write_bytes(pickle.dumps(counts))
+        aside.replace(told)
+    return counts, None
 
 
 def judged(law, case):
-    """The counts of one law on one case; run once a process, because the ledger asks again for what a test has run."""
+    """The counts of one law on one case; run once a run of tests, because the ledger asks again for all of them."""
     counts, error = _judged(law, CASES.index(case) if not isinstance(case, int) else case)
     if error is not None:
         raise error

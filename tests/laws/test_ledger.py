@@ -20,7 +20,7 @@ NEEDED = ("purity", "layouts", "replay", "compiled", "batched")
 
 @pytest.fixture(scope="module")
 def ledger():
-    """The counts of the laws that look at derivatives. What other tests of this process have run is not run again."""
+    """The counts of the laws that look at derivatives. What other tests of this run have run is not run again."""
     found = Counter()
     for i, case in enumerate(CASES):
         for law in (*COUNTING, *ALSO) if case.active else ():
