@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +103,56 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Write a document and its arrays; each file is complete or not there."""
-    target = Path(path)
+    """Write a document and its arrays; a failure or a key that is pressed leaves both files as they were before.
+
+    Where the process itself ends between the two, the document does not say the mark of the arrays, and :func:`read`
+    refuses the pair.
+    """
+    target, document = Path(path), {**document, "arrays": mark(arrays)}
+    before = target.with_name(target.name + ".before")
     staged = target.with_name(target.name + ".part")
     staged_arrays = beside(path).with_name(beside(path).name + ".part")
     try:
         with open(staged_arrays, "wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
         staged.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        if beside(path).exists():
+            _double(beside(path), before)
         os.replace(staged_arrays, beside(path))
         os.replace(staged, target)
+    except BaseException:
+        if staged.exists() and not staged_arrays.exists():  # between the two: the old pair is put together again
+            _undo(before, beside(path))
+        raise
     finally:
-        for leftover in (staged, staged_arrays):
+        for leftover in (staged, staged_arrays, before):
             leftover.unlink(missing_ok=True)
+
+
+def _double(path: Path, other: Path) -> None:
+    """Let a file be found under a second name as well; a copy, where the disk knows no links."""
+    other.unlink(missing_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
+def _undo(before: Path, path: Path) -> None:
+    """Put a file back as it was before; that is, take it away where there was none."""
+    if before.exists():
+        os.replace(before, path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def mark(arrays: dict[str, np.ndarray[Any, Any]]) -> str:
+    """A few letters that tell the arrays of one file from those of another."""
+    found = 0
+    for key in sorted(arrays):
+        found = zlib.crc32(f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode(), found)
+        found = zlib.crc32(np.ascontiguousarray(arrays[key]).reshape(-1).view(np.uint8).data, found)
+    return f"{found:08x}"
 
 
 def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,6 +178,8 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
     if document.get("version") != version:
         raise unreadable(path, f"it is of version {document.get('version')!r}; this package reads version {version}")
+    if document.get("arrays", mark(arrays)) != mark(arrays):  # older files do not say
+        raise unreadable(path, f"the arrays in {beside(path).name} are of another file: the writing of one was cut off")
     return document, arrays
 
 

@@ -221,6 +221,7 @@ class Call:
                 TRACING.set(outside)
             finally:
                 trace.close()
+        trace.whole()
         self.out = [strip_one(y, trace) for y in self.out]
         return self
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any
@@ -36,7 +36,7 @@ def frames(error: BaseException) -> Iterator[FrameType]:
         at = at.tb_next
 
 
-def tell(error: BaseException, text: str, tellers: frozenset[CodeType] = frozenset()) -> None:
+def tell(error: BaseException, text: str, tellers: Collection[CodeType] = ()) -> None:
     """Add a note to an exception, once: where code that tells as well was among what it came through, that has told.
 
     An exception that is raised again elsewhere loses what was told of it before. One that takes no notes goes without.

@@ -194,6 +194,7 @@ def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> 
     """What a user's rule returned as an array of real or complex numbers that nobody else has, or the error for it."""
     if isinstance(term, (float, complex, int)) and not isinstance(term, np.generic):
         term = np.asarray(term)[()]
+    array: Any = term
     said = ""
     if not isinstance(term, (np.ndarray, np.generic, Traced)):
         said = f"a {type(term).__name__}"
@@ -201,10 +202,10 @@ def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> 
         said = "a tensor of a function that has already returned"
     elif not isinstance(term, Traced) and not is_bare(term):
         said = f"a {type(term).__name__}, which computes by rules of its own"
-    elif term.dtype.kind not in "fc":
-        said = f"a {type(term).__name__} of {term.dtype}"
-    elif term.dtype.kind == "c" and not any(_is_complex(x) for x in around):
-        said = f"complex numbers ({term.dtype}), where all arguments and results are real"
+    elif array.dtype.kind not in "fc":
+        said = f"a {type(term).__name__} of {array.dtype}"
+    elif array.dtype.kind == "c" and not any(_is_complex(x) for x in around):
+        said = f"complex numbers ({array.dtype}), where all arguments and results are real"
     if said:
         raise RuleError(
             message(
@@ -219,7 +220,7 @@ def _is_complex(x: Any) -> bool:
     """Whether it is, or may have been, where nothing is known of it."""
     if isinstance(x, tuple):
         return any(map(_is_complex, x))
-    return x is None or np.iscomplexobj(x)
+    return x is None or bool(np.iscomplexobj(x))
 
 
 def _fitting(t: Any, y: Any, who: str) -> Any:

@@ -6,7 +6,7 @@ import itertools
 from contextvars import ContextVar
 from typing import Any
 
-from .errors import ClosedTraceError, message, user_place
+from .errors import ClosedTraceError, GraphError, message, user_place
 from .graph import LITERAL, Graph, Values
 from .op import INPUT, ITEM, Op
 from .traced import Traced
@@ -146,6 +146,29 @@ class Trace:
         """Let nothing more be recorded."""
         self.ops = _Closed()
 
+    def last_column(self) -> list[Any]:
+        """The one of a node's properties that is noted last."""
+        return self.dtypes
+
+    def whole(self) -> None:
+        """See that all of every node was recorded. Where it was not, later nodes would be taken for one another.
+
+        Raises
+        ------
+        GraphError
+            Where the function caught what was raised as a node was recorded, and went on: a key that was pressed, a
+            list for which there was no memory.
+        """
+        if len(self.graph.ops) != len(self.last_column()):
+            raise GraphError(
+                message(
+                    "an operation was recorded only in part, and the function went on",
+                    "it caught what was raised there, such as KeyboardInterrupt or MemoryError; what it computed after "
+                    "that would have a wrong derivative",
+                    "call the function again, and let such exceptions out of it",
+                )
+            )
+
 
 class _Many:
     """The result of a many-result operation, with shape and dtype columns that are tuples."""
@@ -193,6 +216,10 @@ class FullTrace(Trace):
             op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
         )
         return tensor
+
+    def last_column(self) -> list[Any]:
+        """Whether a derivative can pass through each node."""
+        return self.active
 
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor at all: if not, it has no history to lose."""

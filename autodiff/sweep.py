@@ -54,7 +54,7 @@ def _telling(sweep: _Sweep) -> _Sweep:
                 raise
         raise wrong
 
-    _TELLERS.add(telling.__code__)
+    _TELLERS.add(telling.__code__)  # type: ignore[attr-defined]
     return telling  # type: ignore[return-value]
 
 
@@ -82,7 +82,7 @@ def _told_at(error: Exception, graph: Graph, at: Mapping[str, Any], inner: Frame
 
 def _place(graph: Graph, at: Mapping[str, Any]) -> str:
     """Where a sweep stood, in words."""
-    w, k = at.get("w", at.get("v")), at.get("k")
+    w, k = at["w"] if "w" in at else at["v"], at.get("k", 0)
     op = graph.ops[w]
     rule: Any = op.forward
     what = f"while {op.name} was computed"

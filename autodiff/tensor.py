@@ -536,10 +536,14 @@ class Tensor(Traced):
             written.append((base, ops.index.written(base, written[-1][1], kin.index)))
         done = {id(tensor) for tensor, _ in written}
         views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
-        for tensor, new in written:
-            tensor._become(new)
+        fresh_of = {id(tensor): new for tensor, new in written}
         for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
-            tensor._become(ops.index.read(base, kin.index))
+            new = fresh_of[id(tensor)] = ops.index.read(fresh_of.get(id(base), base), kin.index)
+            written.append((tensor, new))
+        # all at once, where nothing can fail any more and no key that is pressed comes in between
+        owners, values = zip(*((tensor, (new.value, new.recorder, new.index)) for tensor, new in written), strict=True)
+        names = ("value", "recorder", "index") * len(owners)
+        list(map(setattr, [x for x in owners for _ in range(3)], names, [part for new in values for part in new]))
         family[:] = [kin for kin, _ in live]
 
     def _become(self, fresh: Any) -> None:

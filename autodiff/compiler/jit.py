@@ -12,7 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Any, NamedTuple, overload
 
@@ -104,8 +104,7 @@ class Jit:
             return self._inside(args, kwargs)
         program = known.programs.get(key)
         if program is None:
-            with self._one_at_a_time():
-                program = known.programs.get(key) or self._compile(known, key, args, kwargs)
+            program = self._made(known, key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
         if not kwargs and not self._signatures.argnums and all(type(x) is np.ndarray for x in args):
@@ -144,8 +143,7 @@ class Jit:
         if self._known.around.moved():
             self.clear()
         known = self._known
-        with self._one_at_a_time():
-            program = None if arrays is None else known.programs.get(key) or self._compile(known, key, args, kwargs)
+        program = None if arrays is None else self._made(known, key, args, kwargs)
         if program is None:
             raise LeakError(
                 message(
@@ -190,9 +188,10 @@ class Jit:
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        """Of several threads that want a program one compiles it, and the others wait for that.
+    def _made(
+        self, known: _Known, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()
+    ) -> Any:
+        """The program of this signature. Of several threads that want it one compiles it, and the others wait for that.
 
         A thread that is compiling something itself does not wait but compiles: two that compile functions which call
         one another would wait for ever. After a fork nobody is left who would end what another thread had begun.
@@ -200,15 +199,12 @@ class Jit:
         if self._process != os.getpid():
             self._lock, self._process = threading.RLock(), os.getpid()
         compiling = getattr(_here, "compiling", 0)
-        lock = self._lock
-        taken = lock.acquire(blocking=not compiling)
-        _here.compiling = compiling + 1
-        try:
-            yield
-        finally:
-            _here.compiling = compiling
-            if taken:
-                lock.release()
+        with nullcontext() if compiling else self._lock:  # the lock itself: no key can be pressed between it and here
+            try:
+                _here.compiling = compiling + 1
+                return known.programs.get(key) or self._compile(known, key, args, kwargs, wanted)
+            finally:
+                _here.compiling = compiling
 
     def _compile(
         self, known: _Known, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()
@@ -229,7 +225,7 @@ class Jit:
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        outside, around = TRACING.get(), copy_context()
+        outside, context = TRACING.get(), copy_context()
         try:
             TRACING.set(outside + 1)
             if wanted:
@@ -244,13 +240,14 @@ class Jit:
                 for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
         except BaseException as error:
-            settle(error, around)
+            settle(error, context)
             raise
         finally:
             try:
                 TRACING.set(outside)
             finally:
                 trace.close()
+        trace.whole()
         if trace.foreign:
             return None
         if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
@@ -357,8 +354,7 @@ class Jit:
         if pair is None:
             outside: Any = (args, kwargs)
             plain: Any = optree.tree_map(held, outside, namespace="autodiff")
-            with self._one_at_a_time():
-                pair = known.programs.get(key) or self._compile(known, key, plain[0], plain[1], wanted)
+            pair = self._made(known, key, plain[0], plain[1], wanted)
         return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
 
     def _pair(

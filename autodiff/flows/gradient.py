@@ -682,6 +682,8 @@ class GradientFlow:
             raise unreadable(path, "it has no values, which most rules read")
         try:
             return cls(graph, graph.values, [], {}, seeds)._scaled(scales)
+        except MemoryError:
+            raise
         except Exception as error:  # settings that no operation takes: whatever a rule raises, the file is wrong
             raise unreadable(path, f"its graph cannot be swept: {error}") from None
 

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import graphviz
@@ -95,11 +97,11 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             given.write(source.encode("utf-8"))
             given.seek(0)
-            child = subprocess.Popen(command, stdin=given, stdout=out, stderr=err, start_new_session=True)
-            try:
-                code = child.wait(seconds)
-            finally:
-                _end(child)
+
+            def start() -> subprocess.Popen[bytes]:
+                return subprocess.Popen(command, stdin=given, stdout=out, stderr=err, start_new_session=True)
+
+            code = _waited(start, seconds)
             out.seek(0)
             err.seek(0)
             answer, said = b"" if code else out.read(), err.read(65_536).decode("utf-8", "replace")
@@ -111,6 +113,41 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
     if not answer:
         raise _failure(engine, code, said, options)
     return answer
+
+
+def _waited(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
+    """Start a child and wait for its end: the code that it ends with. However this is left, it has ended by then.
+
+    It is started in a thread: a key that is pressed is told to the main thread alone, and could otherwise come after
+    the child has begun and before anybody knows its number.
+    """
+    found: list[Any] = []
+    known = threading.Event()
+
+    def begin() -> None:
+        try:
+            found.append(start())
+        except BaseException as error:
+            found.append(error)
+        finally:
+            known.set()
+
+    try:
+        try:
+            threading.Thread(target=begin, name="autodiff-layout").start()
+        except RuntimeError:  # no further thread is to be had
+            begin()
+        known.wait()
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        code: int = found[0].wait(seconds)
+        return code
+    finally:
+        known.wait(10)
+        for child in found:
+            if not isinstance(child, BaseException):
+                _end(child)
+        found.clear()  # this frame is in the traceback of what stands there: a cycle otherwise
 
 
 def _failure(engine: Engine, code: int, text: str, options: Options) -> EngineError:

@@ -1,7 +1,7 @@
 """A key that is pressed, at every place where Python would notice it.
 
 The interpreter looks for a signal when a function begins, when a call has returned and when a loop goes round. Here an
-exception is raised at the n-th of these places, for a chosen n, in whatever code runs there: no place is left to chance.
+exception is raised at the n-th of these places, for a chosen n, in whatever code runs there.
 """
 
 import dis
