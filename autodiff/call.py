@@ -14,6 +14,7 @@ import numpy as np
 import optree
 
 from .apply import is_bare, still
+from .debugging import DebugTrace
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
 from .op import CONSTANT
@@ -210,10 +211,16 @@ class Call:
                 else y.index if y.index >= 0 else trace.place(y)
                 for y in self.out
             ]  # fmt: skip
+        except Exception as error:
+            if isinstance(trace, DebugTrace):
+                trace.told(error)
+            raise
         finally:
             TRACING.reset(depth)
             trace.close()
         self.out = [strip_one(y, trace) for y in self.out]
+        if isinstance(trace, DebugTrace):
+            trace.judge_values(self.nodes)
         return self
 
     def _finish(self, leaves: list[Any]) -> None:
@@ -251,8 +258,11 @@ class Call:
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
         """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""
-        start = self.start(seeds)
-        delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
+        start, trace = self.start(seeds), self.trace
+        if isinstance(trace, DebugTrace):
+            delta = trace.sweep(start, masked)
+        else:
+            delta = deltas(trace.graph, trace.values, start, release=release, masked=masked)
         return self.gradients(delta, seeds)
 
     def start(self, seeds: Sequence[Any]) -> dict[int, Any]:
@@ -389,7 +399,8 @@ def forward_sweep(call: Call, directions: Any) -> Any:
         index: _seed(t, value, "the tangent of " + call.where(i))
         for i, (index, t, value) in enumerate(zip(graph.arguments, flat, call.values, strict=True))
     }
-    tangent = tangents(graph, call.trace.values, start)
+    trace = call.trace
+    tangent = trace.push(start, call.nodes) if isinstance(trace, DebugTrace) else tangents(graph, trace.values, start)
     found = []
     for node, y in zip(call.nodes, call.out, strict=True):
         t = None if node is None else tangent[node]
