@@ -12,6 +12,7 @@ from .threads import set_threads
 from .training import watch
 from .transforms import (
     checkpoint,
+    debug,
     elementwise_grad,
     flow,
     grad,
@@ -30,8 +31,8 @@ from .transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "compiler", "elementwise_grad",
-    "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy", "ops",
+    "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "compiler", "debug",
+    "elementwise_grad", "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy", "ops",
     "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp", "vmap",
     "watch",
 ]  # fmt: skip

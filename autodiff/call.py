@@ -15,6 +15,7 @@ import numpy as np
 import optree
 
 from .apply import is_bare, still
+from .debugging import DebugTrace
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .faults import settle
 from .graph import LITERAL
@@ -215,6 +216,8 @@ class Call:
             ]  # fmt: skip
         except BaseException as error:
             settle(error, around)
+            if isinstance(trace, DebugTrace) and isinstance(error, Exception):
+                trace.told(error)
             raise
         finally:
             try:
@@ -223,6 +226,8 @@ class Call:
                 trace.close()
         trace.whole()
         self.out = [strip_one(y, trace) for y in self.out]
+        if isinstance(trace, DebugTrace):
+            trace.judge_values(self.nodes)
         return self
 
     def _finish(self, leaves: list[Any]) -> None:
@@ -260,8 +265,11 @@ class Call:
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
         """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""
-        start = self.start(seeds)
-        delta = deltas(self.trace.graph, self.trace.values, start, release=release, masked=masked)
+        start, trace = self.start(seeds), self.trace
+        if isinstance(trace, DebugTrace):
+            delta = trace.sweep(start, masked)
+        else:
+            delta = deltas(trace.graph, trace.values, start, release=release, masked=masked)
         return self.gradients(delta, seeds)
 
     def start(self, seeds: Sequence[Any]) -> dict[int, Any]:
@@ -398,7 +406,8 @@ def forward_sweep(call: Call, directions: Any) -> Any:
         index: _seed(t, value, "the tangent of " + call.where(i))
         for i, (index, t, value) in enumerate(zip(graph.arguments, flat, call.values, strict=True))
     }
-    tangent = tangents(graph, call.trace.values, start)
+    trace = call.trace
+    tangent = trace.push(start, call.nodes) if isinstance(trace, DebugTrace) else tangents(graph, trace.values, start)
     found = []
     for node, y in zip(call.nodes, call.out, strict=True):
         t = None if node is None else tangent[node]

@@ -63,11 +63,14 @@ def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6
     return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
-def message(what: str, why: str, instead: str) -> str:
-    """What happened, where, why, and what to type instead, in that order."""
-    line = user_line()
-    where = f"\n  where:   {line}" if line else ""
-    return f"{what}{where}\n  why:     {why}\n  instead: {instead}"
+def message(what: str, why: str, instead: str, *, where: str | None = None, more: str = "") -> str:
+    """What happened, where, why, and what to type instead, in that order.
+
+    The user's own line that is now running is where it happened, if no other place is given; `more` are whole lines.
+    """
+    line = where or user_line()
+    place = f"\n  where:   {line}" if line else ""
+    return f"{what}{place}{more}\n  why:     {why}\n  instead: {instead}"
 
 
 def registered(name: str) -> str:
@@ -286,6 +289,97 @@ class RuleError(AutodiffError, TypeError):
     >>> ad.grad(lambda x: np.sum(doubled(x)))(np.ones(3))
     array([2., 2., 2.])
     """
+
+
+class NonFiniteError(AutodiffError, FloatingPointError):
+    """Inside of ``ad.debug()`` a result or a derivative has a nan or an infinity; the message names what made it.
+
+    Wrong: ``grad(lambda p: np.sum(p * np.log(p)))(np.array([0.5, 0.0]))``. Right:
+    ``grad(lambda p: np.sum(p * np.log(np.maximum(p, 1e-12))))``; where infinities are meant, ``ad.debug(inf=False)``.
+
+    Attributes
+    ----------
+    operation : str
+        The first operation that made what reached a result, by its name.
+    phase : str
+        "forward", "reverse" or "tangent", where the operation or a rule of it made it; "sum", where terms of δ that are
+        finite add up to what is not; "argument", "constant" or "seed", where it was there already.
+    kind : str
+        "nan", "inf" or "-inf".
+    index : tuple of int
+        The first such element of its result; of a reverse rule that of the argument's δ.
+    example : tuple of int
+        Inside of `vmap`, and in the rows of a Jacobian, which one.
+    line : tuple of (str, int) or None
+        The user's own file and line that called the operation.
+    values : dict
+        What its arguments and its result have at that place, with broadcasting undone; whole arrays where an element
+        of the result depends on many.
+    delta : object
+        The δ that came to it, where a reverse rule made it.
+    node : Node
+    graph : Graph
+        All that was recorded, with values.
+    flow : GradientFlow or None
+        The same with every δ, where it was made on the way back.
+    picture : str
+        The neighbourhood in a few lines.
+    step : str
+        The operation inside of a rule that made it, where the derivative of a derivative was taken.
+    """
+
+    def __init__(self, text: str = "", told: Any = None) -> None:
+        super().__init__(text)
+        self._told = told
+
+    def __getattr__(self, name: str) -> Any:
+        told = self.__dict__.get("_told")
+        if told is None or name.startswith("_") or name not in _TOLD:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(told, name)
+
+    def draw(self, path: Any, **options: Any) -> Any:
+        """Draw the neighbourhood of the operation, with values and, on the way back, with δ.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix names the format: svg, png, pdf, html, dot, json, txt.
+        **options
+            See :class:`~autodiff.viz.options.Options`; ``hops=5`` shows more of the graph.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "nan.svg")
+        >>> with np.errstate(all="ignore"), ad.debug():
+        ...     try:
+        ...         ad.grad(np.sqrt)(0.0)
+        ...     except ad.errors.NonFiniteError as error:
+        ...         error.operation, error.phase, error.draw(path).name
+        ('sqrt', 'reverse', 'nan.svg')
+        """
+        source = self.flow or self.graph
+        return source.draw(path, **{**self._told.shown(), **options})
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """For notebooks: the message and the picture."""
+        svg = self._told.svg() if self._told is not None else None
+        return {"text/plain": f"{type(self).__name__}: {self}", **({"image/svg+xml": svg} if svg else {})}
+
+    def __reduce__(self) -> Any:
+        return type(self), (str(self),)  # of a graph another process would have no use
+
+
+_TOLD = ("delta", "example", "flow", "graph", "index", "kind", "line", "node", "operation", "phase", "picture", "step",
+         "values")  # fmt: skip
 
 
 class ViewWriteError(AutodiffError, TypeError):

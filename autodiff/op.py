@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from .errors import KeywordError, NoRuleError, RuleError, message, user_line
 from .faults import tell, written_at
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
+
+DEBUG: ContextVar[Any] = ContextVar("autodiff_debug", default=None)
+"""The session of `ad.debug()` that the running code stands in: None where it stands in none."""
 
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
@@ -158,16 +162,18 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        given = tuple(map(_told, args))
+        session = DEBUG.get()
+        given = tuple(map(_told, args)) if session is None else tuple(getattr(x, "number", x) for x in args)
         try:
-            y = self.forward(*given, **params)
+            y = self.forward(*given, **params) if session is None else session.forward(self, given, params)
         except Exception as error:
             tell(error, f"in the function of {self.name}{written_at(self.forward)}, called at {user_line()}")
             raise
         if not self.results:
             return self._own(y)
         if not isinstance(y, (tuple, list)):
-            raise self._wrong(f"a {type(y).__name__}", "with results=True it returns a tuple of arrays", "return a tuple")
+            kind = type(y).__name__
+            raise self._wrong(f"a {kind}", "with results=True it returns a tuple of arrays", "return a tuple")
         return tuple(map(self._own, y))
 
     def _own(self, y: Any) -> Any:

@@ -46,6 +46,11 @@ class _Closed(list[Any]):
         )
 
 
+def is_closed(trace: Trace) -> bool:
+    """Whether the function of a trace has returned."""
+    return type(trace.ops) is _Closed
+
+
 class Trace:
     """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
 
@@ -55,6 +60,7 @@ class Trace:
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
     batching = False  # whether its tensors hold one array of each example of a batch
+    debugging = False  # whether its results are asked whether they are finite, and its rules watched
 
     def __init__(self) -> None:
         self.level = next(_levels)

@@ -16,15 +16,16 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
-from .apply import apply, relate
+from .apply import apply, is_bare, relate
 from .batching import BatchTrace
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .errors import DtypeError, LostHistoryError, RuleError, message
+from .debugging import DebugTrace, Session, full, lean
 from .flows import GradientFlow
 from .graph import Graph
-from .op import Op
+from .op import DEBUG, Op
 from .ops.flat import stop_gradient as _stop
-from .recorders import SCOPE, FullTrace, Trace
+from .recorders import SCOPE, Trace
 from .traced import Traced, every, is_batched, is_compiled
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def value_and_grad(
 
     @functools.wraps(f, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = Call(f, argnums, args).run(Trace(), args, kwargs, has_aux=has_aux)
+        call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
         gradients = call.sweep(scalar_seed(call), release=True, masked=False)
         y = call.out[0]
         return ((y, call.aux) if has_aux else y), (gradients[0] if isinstance(argnums, int) else gradients)
@@ -160,7 +161,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
-    call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux)
+    call = Call(f, None, primals).run(lean(), primals, {}, has_aux=has_aux)
 
     def pullback(seed: Any) -> tuple[Any, ...]:
         """δ of the result in, a tuple of δ of the arguments out."""
@@ -204,7 +205,7 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
 
     @functools.wraps(f, updated=())
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        call = Call(f, argnums, args).run(Trace(), args, kwargs)
+        call = Call(f, argnums, args).run(lean(), args, kwargs)
         if any(map(np.iscomplexobj, call.out)) and not all(map(np.iscomplexobj, call.values)):
             raise DtypeError(
                 message(
@@ -255,7 +256,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     (np.float64(0.0), np.float64(2.0))
     """
     primals = tuple(primals)
-    call = Call(f, None, primals).run(FullTrace(lines=False), primals, {})
+    call = Call(f, None, primals).run(full(lines=False), primals, {})
     return rebuild(call), forward_sweep(call, tuple(tangents_in))
 
 
@@ -306,7 +307,7 @@ def jacobian(
 
     @functools.wraps(f, updated=())
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        call = Call(f, argnums, args).run(FullTrace(lines=False), args, kwargs)
+        call = Call(f, argnums, args).run(full(lines=False), args, kwargs)
         _refuse_mixed(call, mode)
         real = not any(map(np.iscomplexobj, call.values))
         wide = sum(int(np.size(y)) for y in call.out) > sum(int(np.size(x)) for x in call.values)
@@ -546,7 +547,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
 
     @functools.wraps(f, updated=())
     def traced(*args: Any, **kwargs: Any) -> Graph:
-        call = Call(f, argnums, args).run(FullTrace(), args, kwargs, lenient=True)
+        call = Call(f, argnums, args).run(full(), args, kwargs, lenient=True)
         graph = call.trace.graph
         graph.outputs = [node for node in call.nodes if node is not None]
         return graph
@@ -752,6 +753,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         given: Any = args
         flat, tree = optree.tree_flatten(given, namespace="autodiff")
+        if DEBUG.get() is not None:  # node by node, so that what is made inside has its own line
+            return f(*optree.tree_unflatten(tree, list(map(owned, flat))), **kwargs)
         places = [
             i for i, x in enumerate(flat)
             if isinstance(x, Traced) and not ((is_batched(x) or is_compiled(x)) and x.value.dtype.kind not in "fc")
@@ -813,3 +816,90 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     return checkpointed
 
+
+
+# -- debugging ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def debug(*, nan: bool = True, inf: bool = True, rules: bool = True) -> Iterator[Session]:
+    """Name the first operation that makes a nan or an infinity, and watch every rule, in what runs inside.
+
+    What the transforms of this package call inside is recorded in full, and runs node by node: `jit` and `checkpoint`
+    leave functions as they are. When values, gradients or tangents are there and one of them is not finite, the record
+    is searched for the operation that made what reached it. What a mask, or a branch that was not taken, keeps from the
+    results is not told, and neither is an infinity that a constant had. It takes up to three times the time, and the
+    memory of every value. `@ad.debug()` decorates a function; other threads do not see it.
+
+    Parameters
+    ----------
+    nan, inf : bool
+        Whether results with a NaN, or with an infinity, are errors: with ``inf=False`` losses may be infinite.
+    rules : bool
+        Whether rules are watched: that they write into nothing that they are given, return no memory of values, no
+        tensor of another call and no fewer digits than they were given. Shapes are checked with and without it.
+
+    Yields
+    ------
+    Session
+        Counts what was looked at.
+
+    Raises
+    ------
+    NonFiniteError
+        From the call inside whose results are not finite: the operation and the direction, the user's own line, the
+        values and δ at the first such element, and a picture: ``error.draw("nan.svg")``.
+    RuleError
+        From the sweep whose rule broke its word, with the lines of the call and of the rule.
+
+    Notes
+    -----
+    A pullback of `vjp` belongs to where `vjp` was called: made inside it is watched wherever it is used. An inner
+    derivative is judged with the results of the outer one. An exception of the user's own, or of NumPy's, has a note
+    with what was not finite before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> def loss(p):
+    ...     return -np.sum(p * np.log(p))
+    >>> with np.errstate(all="ignore"), ad.debug():
+    ...     ad.grad(loss)(np.array([0.5, 0.0]))
+    Traceback (most recent call last):
+    ...
+    autodiff.errors.NonFiniteError: log made -inf in the forward run: node 1, at index (1,), 1 of 2 elements
+    ...
+    """
+    session = Session(nan, inf, rules, _watched)
+    outside, token = DEBUG.get(), None
+    try:
+        token = DEBUG.set(session)
+        yield session
+    finally:
+        if token is None:  # a key was pressed as it was entered
+            DEBUG.set(outside)
+        else:
+            DEBUG.reset(token)
+
+
+def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of f with its arrays recorded, so that it can be judged: no derivative is wanted of it."""
+    given: Any = (args, kwargs)
+    leaves, tree = optree.tree_flatten(given, none_is_leaf=True, namespace="autodiff")
+    places = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, np.generic)) and _is_floating(x)]
+
+    def called(*arrays: Any) -> Any:
+        filled = list(leaves)
+        for i, x in zip(places, arrays, strict=True):
+            filled[i] = x
+        inside: Any = optree.tree_unflatten(tree, filled)
+        return f(*inside[0], **inside[1])
+
+    called.__name__ = name_of(f)
+    call = Call(called, None, tuple(leaves[i] for i in places))
+    return rebuild(call.run(DebugTrace(session, judges=False), tuple(leaves[i] for i in places), {}))
+
+
+def _is_floating(x: Any) -> bool:
+    return is_bare(x) and x.dtype.kind in "fc"

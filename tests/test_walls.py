@@ -21,6 +21,7 @@ STOREYS = [
     {"apply"},
     {"makers"},
     {"ops", "sweep", "primitives"},
+    {"debugging"},
     {"tensor", "flows", "compiler", "batching"},
     {"call"},
     {"transforms", "numpy", "nn", "scipy", "viz"},

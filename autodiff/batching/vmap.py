@@ -14,7 +14,7 @@ import optree
 from ..apply import is_bare, still
 from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
 from ..faults import settle
-from ..op import NUMBERS, locked
+from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
 from ..recorders import CONSTANTS, TRACING
 from ..traced import Traced, held
@@ -87,6 +87,9 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
     def batched(*args: Any, **kwargs: Any) -> Any:
         given: Any = (args, kwargs)
         leaves, tree = _flatten(given)
+        session = DEBUG.get()
+        if session is not None and not any(isinstance(x, Traced) for x in leaves):
+            return session.watch(batched, args, kwargs)  # this again, of tensors
         axes = _axes_of_arguments(f, in_axes, args, kwargs)
         count = _count(f, leaves, axes, tree)
         trace = BatchTrace(count)

@@ -22,7 +22,7 @@ import optree
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..faults import settle
 from ..graph import LITERAL
-from ..op import CONSTANT, NUMBERS
+from ..op import CONSTANT, DEBUG, NUMBERS
 from ..randomness import DRAWING, random_state
 from ..recorders import CONSTANTS, TRACING
 from ..traced import Traced, held
@@ -88,6 +88,9 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
+        session = DEBUG.get()
+        if session is not None:
+            return self._debugged(session, args, kwargs)
         known = self._known
         if known.around.moved():
             self.clear()
@@ -110,6 +113,13 @@ class Jit:
         if not kwargs and not self._signatures.argnums and all(type(x) is np.ndarray for x in args):
             known.recent = _Recent(tuple(x.shape for x in args), tuple(x.dtype for x in args), program)
         return program.run(arrays)
+
+    def _debugged(self, session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of the function as it is, node by node: inside of another trace, or judged by itself."""
+        outside: Any = (args, kwargs)
+        if any(isinstance(x, Traced) for x in optree.tree_leaves(outside, namespace="autodiff")):
+            return self._f(*args, **kwargs)
+        return session.watch(self._f, args, kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
         """Compile for these arguments and return what became of the function, without running it.
@@ -225,9 +235,10 @@ class Jit:
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        outside, context = TRACING.get(), copy_context()
+        outside, session, context = TRACING.get(), DEBUG.get(), copy_context()
         try:
             TRACING.set(outside + 1)
+            DEBUG.set(None)  # nothing has a value yet
             if wanted:
                 swept = called(call, tensors, wanted)
                 flat, tree = swept.flat, swept.tree
@@ -246,7 +257,10 @@ class Jit:
             try:
                 TRACING.set(outside)
             finally:
-                trace.close()
+                try:
+                    DEBUG.set(session)
+                finally:
+                    trace.close()
         trace.whole()
         if trace.foreign:
             return None

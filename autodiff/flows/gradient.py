@@ -13,10 +13,11 @@ import numpy as np
 from ..archive import unreadable
 from ..errors import GraphError, PictureError, message
 from ..graph import Graph, Node, Values, table
+from ..op import DEBUG
 from .amounts import Rows, Told, divide, flat, norm, statistics
 from .blocks import Outline, Swept, join_rows, scope_rows
 from .compare import compare, keys
-from .routes import amounts, by_branches, edges_named, fewest, swept
+from .routes import amounts, by_branches, edges_named, fewest, has_zeros, swept
 from .seeds import seeds_of
 from .stored import restore, store
 from .structure import join_at, scopes
@@ -842,7 +843,11 @@ def _backward(graph: Graph, seed: Any = None) -> GradientFlow:
                 "save it with its values, or fill them: graph.values = autodiff.sweep.evaluate(graph, arguments)",
             )
         )
-    delta = swept(graph, graph.values, seeds, {}, contributions)
+    session = DEBUG.get()
+    if session is None:
+        delta = swept(graph, graph.values, seeds, {}, contributions)
+    else:
+        delta = session.backward(graph, graph.values, seeds, has_zeros(seeds), contributions)
     return GradientFlow(graph, graph.values, delta, contributions, seeds)
 
 

@@ -58,12 +58,17 @@ def _is(graph: Graph, w: int, key: Any) -> bool:
     return graph.names.get(w) == key if isinstance(key, str) else graph.node(key).index == w
 
 
+def has_zeros(seeds: Mapping[int, Any]) -> bool:
+    """Whether there is a zero among the seeds: it may be one that must stay a zero."""
+    return not all(np.all(seed) for seed in seeds.values())
+
+
 def swept(
     graph: Graph, values: Values, seeds: Mapping[int, Any], scales: Mapping[Edge, float],
     contributions: dict[Edge, Any] | None = None, targets: list[int] | None = None,
 ) -> list[Any]:
     """δ of every node where terms of some edges are multiplied by factors; from a factor of 0 nothing is computed."""
-    masked = not all(np.all(seed) for seed in seeds.values())  # a zero among them may be one that must stay a zero
+    masked = has_zeros(seeds)
     stopped = [edge for edge, factor in scales.items() if factor == 0]
     if contributions is None and scales:
         contributions = {}  # scaling is done where terms are kept
