@@ -14,7 +14,7 @@ from .errors import RuleError, message
 from .graph import OPERATIONS
 from .makers import guard_whole
 from .op import Op, locked
-from .rules import NOTHING, SHAPE, Rule, keywords
+from .rules import NOTHING, SHAPE, Rule, keywords, stretches
 from .traced import Traced
 
 
@@ -225,7 +225,7 @@ def _is_complex(x: Any) -> bool:
 
 def _fitting(t: Any, y: Any, who: str) -> Any:
     """A tangent that can be stretched to the shape of its value, without losing an imaginary part."""
-    if np.shape(t) != np.shape(y) and not _stretches(np.shape(t), np.shape(y)):
+    if np.shape(t) != np.shape(y) and not stretches(np.shape(t), np.shape(y)):
         said = f"shape {np.shape(t)}"
     elif t.dtype.kind == "c" and y.dtype.kind != "c":
         said = f"complex numbers ({t.dtype})"
@@ -238,10 +238,6 @@ def _fitting(t: Any, y: Any, who: str) -> Any:
             "mend the rule; autodiff.testing.check_op shows which example it fails on",
         )
     )
-
-
-def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(to), strict=False))
 
 
 @overload

@@ -27,7 +27,7 @@ from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
 from .recorders import CONSTANTS, Trace
-from .rules import Slot, Update, unbroadcast
+from .rules import Slot, Update, stretches, unbroadcast
 from .traced import Traced
 
 # -- what is raised in a sweep -----------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any]) -> Rule
 
 
 def _told_at(error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None) -> RuleError | None:
-    asked = isinstance(error, AttributeError) and error.obj is at.get("term")
+    asked = isinstance(error, AttributeError) and error.name in ("shape", "dtype") and error.obj is at.get("term")
     if asked or (inner is not None and inner.f_code is is_finite.__code__):
         wrong = _no_array(graph, at)
     else:
@@ -431,9 +431,8 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         raise _wrong(op, k, _described(term), shape, dtype)
     if term.shape != shape:
         given = term.shape
-        if op.kind == "elementwise" and len(given) >= len(shape):
-            with contextlib.suppress(ValueError):  # it is told below
-                term = unbroadcast(term, shape)
+        if op.kind == "elementwise" and stretches(shape, given):
+            term = unbroadcast(term, shape)
         if term.shape != shape:
             raise _wrong(op, k, f"shape {given}", shape, dtype)
     if term.dtype != dtype:
@@ -721,7 +720,7 @@ def _like(op: Op, t: Any, y: Any) -> Any:
         else:
             t = t.astype(y.dtype)
     if not said and t.shape != y.shape:
-        if len(t.shape) <= len(y.shape) and all(n in (1, m) for n, m in zip(t.shape[::-1], y.shape[::-1], strict=False)):
+        if stretches(t.shape, y.shape):
             t = np.broadcast_to(t, y.shape)
         else:
             said = f"shape {t.shape}"

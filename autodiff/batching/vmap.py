@@ -89,7 +89,8 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
         leaves, tree = _flatten(given)
         session = DEBUG.get()
         if session is not None and not any(isinstance(x, Traced) for x in leaves):
-            return session.watch(batched, args, kwargs)  # this again, of tensors
+            again = vmap(f, in_axes, out_axes)  # not this function itself, which would be a cycle
+            return session.watch(again, args, kwargs)
         axes = _axes_of_arguments(f, in_axes, args, kwargs)
         count = _count(f, leaves, axes, tree)
         trace = BatchTrace(count)

@@ -403,7 +403,7 @@ class Program:
         namespace = dict(self.constants)
         exec(compile(self.source, self.filename, "exec"), namespace)
         linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
-        self.run = namespace["program"]
+        self.run = namespace.pop("program")  # which has the namespace, and would be a cycle in it
 
     def _results(self) -> list[str]:
         """The results, each in memory that nothing else has: a copy where it is, or may be, somebody else's."""
