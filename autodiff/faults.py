@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from .errors import is_inside
 
 TOLD = "autodiff: "
 """What the notes of this module begin with."""
+
+_WHEN = "_autodiff_told"
+_count = [0]
 
 END = ")"
 """What nothing is added to any more."""
@@ -36,18 +39,27 @@ def frames(error: BaseException) -> Iterator[FrameType]:
         at = at.tb_next
 
 
-def tell(error: BaseException, text: str, tellers: Collection[CodeType] = ()) -> None:
-    """Add a note to an exception, once: where code that tells as well was among what it came through, that has told.
+def so_far() -> int:
+    """How often something was told until now: what :func:`tell` takes as `since`."""
+    return _count[0]
+
+
+def tell(error: BaseException, text: str, since: int | None = None) -> None:
+    """Add a note to an exception, unless something was told of it `since` then, by what was called in between.
 
     An exception that is raised again elsewhere loses what was told of it before. One that takes no notes goes without.
     """
-    if not isinstance(error, Exception) or any(frame.f_code in tellers for frame in list(frames(error))[1:]):
+    if not isinstance(error, Exception):
         return
     with contextlib.suppress(Exception):  # a class of the user's may refuse; what it says itself is what counts
+        if since is not None and vars(error).get(_WHEN, 0) > since:
+            return
         known = getattr(error, "__notes__", None)
         if known:
             known[:] = [note for note in known if not note.startswith(TOLD)]
         error.add_note(TOLD + text)
+        _count[0] += 1
+        setattr(error, _WHEN, _count[0])
 
 
 def tell_more(error: BaseException, text: str) -> None:

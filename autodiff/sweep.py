@@ -15,14 +15,14 @@ import contextlib
 import functools
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextvars import copy_context
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .apply import apply
 from .errors import LeakError, RuleError, message
-from .faults import frames, settle, tell, written_at
+from .faults import frames, settle, so_far, tell, written_at
 from .graph import LITERAL, OPERATIONS, Graph, Values
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
@@ -32,7 +32,6 @@ from .traced import Traced
 
 # -- what is raised in a sweep -----------------------------------------------------------------------------------------
 
-_TELLERS: set[CodeType] = set()
 _Sweep = TypeVar("_Sweep", bound=Callable[..., Any])
 
 
@@ -44,31 +43,32 @@ def _telling(sweep: _Sweep) -> _Sweep:
 
     @functools.wraps(sweep)
     def telling(graph: Graph, *args: Any, **kwargs: Any) -> Any:
-        around = copy_context()
+        around, since = copy_context(), so_far()
         try:
             return sweep(graph, *args, **kwargs)
         except BaseException as error:
             settle(error, around)
-            wrong = _told(error, graph, sweep)  # which lets go of the frames that it looked at
+            wrong = _told(error, graph, sweep, since)  # which lets go of the frames that it looked at
             if wrong is None:
                 raise
         raise wrong
 
-    _TELLERS.add(telling.__code__)  # type: ignore[attr-defined]
     return telling  # type: ignore[return-value]
 
 
-def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any]) -> RuleError | None:
+def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any], since: int) -> RuleError | None:
     """Tell at what node something was raised; the error that is to be raised in its place, where a rule is wrong."""
     frame, inner = [*frames(error), None, None][1:3]
     if not isinstance(error, Exception) or frame is None or frame.f_code is not sweep.__code__:
         return None
     with contextlib.suppress(Exception):  # an object that raises where it is looked at, say
-        return _told_at(error, graph, frame.f_locals, inner)
+        return _told_at(error, graph, frame.f_locals, inner, since)
     return None
 
 
-def _told_at(error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None) -> RuleError | None:
+def _told_at(
+    error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None, since: int
+) -> RuleError | None:
     asked = isinstance(error, AttributeError) and error.name in ("shape", "dtype") and error.obj is at.get("term")
     if asked or (inner is not None and inner.f_code is is_finite.__code__):
         wrong = _no_array(graph, at)
@@ -76,7 +76,7 @@ def _told_at(error: Exception, graph: Graph, at: Mapping[str, Any], inner: Frame
         wrong = None
     visit = getattr(at.get("visit"), "__code__", None)
     if wrong is None and "op" in at and (inner is None or inner.f_code is not visit):
-        tell(error, _place(graph, at), _TELLERS)
+        tell(error, _place(graph, at), since)
     return wrong
 
 
@@ -90,7 +90,7 @@ def _place(graph: Graph, at: Mapping[str, Any]) -> str:
         rule = op.joint or dict(enumerate(op.vjps)).get(k)
         what = f"in the {'joint vjp' if op.joint else f'vjp'} of {op.name} for argument {k}"
     elif "tangent" in at:
-        rule = next(filter(None, op.jvps or ()), None)
+        rule = next(filter(None, op.jvps or op.vjps), op.joint)
         what = f"in the jvp of {op.name}" + ("" if op.jvps else ", which is its vjp transposed")
     name = f" ({graph.names[w]})" if w in graph.names else ""
     line = graph.lines[w] if w < len(graph.lines) else None

@@ -7,6 +7,12 @@ pressed at each place where Python looks for it. Then the real things: signals a
 import asyncio
 import gc
 import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +22,7 @@ import autodiff as ad
 from autodiff import threads
 from autodiff.compiler.compiled import Compiled
 from autodiff.compiler.tiles import run_tiles
+from autodiff.sweep import deltas
 from autodiff.threads import WORTH
 from tests.laws.graphs import programs
 from tests.trust.faults import Calls, Surroundings, bits, raised
@@ -361,3 +368,306 @@ def test_a_write_whose_views_cannot_be_read_anew_changes_nothing(monkeypatch):
         return np.sum(x * x) + np.sum(x[:2] * x[:2]) + np.sum(x[1:])
 
     assert bits(ad.value_and_grad(f)(A)) == bits(ad.value_and_grad(same)(A))
+
+
+# -- real signals, and memory that runs out ----------------------------------------------------------------------------
+
+
+def process(module, *args, **settings):
+    """What a process of its own printed last, as JSON."""
+    home = Path(ad.__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-m", module, *map(str, args)], capture_output=True, text=True, check=False, cwd=home,
+        env=os.environ | {"PYTHONPATH": str(home), "OPENBLAS_NUM_THREADS": "1"} | settings,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timer that sends signals")
+def test_real_signals_at_random_times(tmp_path, tried):
+    found = process("tests.trust.keys", times(15, 50, 1000), 1, tmp_path)
+    assert not found["wrong"], "\n".join(found["wrong"][:20])
+    assert sum(found["came"].values()) >= times(10, 40, 1000)
+    tried("real signals at random times", sum(found["came"].values()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of the address space is Linux's, and so is its count")
+def test_memory_that_runs_out(tried):
+    found = process("tests.trust.memory", times(1, 3, 40), MALLOC_MMAP_THRESHOLD_="100000")
+    assert not found["wrong"], "\n".join(found["wrong"][:20])
+    assert all(found["came"].values()), f"memory never ran out in some of these: {found['came']}"
+    tried("limits of memory that were hit", sum(found["came"].values()))
+
+
+# -- rules that return what they should not ----------------------------------------------------------------------------
+
+outside = []
+ad.grad(lambda x: (outside.append(x * 2.0), np.sum(x))[1])(A)
+
+
+class Raising:
+    """An object that raises where it is looked at."""
+
+    shape = (3,)
+
+    @property
+    def dtype(self):
+        raise OSError("mine")
+
+
+class Likeness:
+    """It has the attributes of an array, and is none."""
+
+    shape, dtype, ndim = (3,), np.dtype(float), 1
+
+
+BARE = {
+    "None": lambda d: None, "a text": lambda d: "no", "a list": lambda d: [1.0, 2.0, 3.0], "a dict": lambda d: {"d": d},
+    "a tuple": lambda d: (d,), "a generator": lambda d: (x for x in d), "NotImplemented": lambda d: NotImplemented,
+    "a type": lambda d: float, "a function": lambda d: np.sin, "an ellipsis": lambda d: ..., "a set": lambda d: {1.0},
+    "an object that raises": lambda d: Raising(), "the likeness of an array": lambda d: Likeness(),
+    "an array of objects": lambda d: np.array([None, 1, 2]), "floats as objects": lambda d: np.ones(3, object),
+    "whole numbers": lambda d: np.ones(3, int), "truths": lambda d: np.ones(3, bool), "texts": lambda d: np.array(["a"] * 3),
+    "dates": lambda d: np.zeros(3, "M8[s]"), "records": lambda d: np.zeros(3, [("a", float)]),
+    "a whole number": lambda d: 1, "a truth": lambda d: True, "a larger array": lambda d: np.ones((1000, 3)),
+    "another shape": lambda d: np.ones(5), "one more axis": lambda d: np.ones((3, 1)), "nothing": lambda d: np.ones(0),
+    "a masked array": lambda d: np.ma.masked_array(np.ones(3), [0, 1, 0]),
+    "a subclass": lambda d: np.ones(3).view(np.recarray), "complex for real": lambda d: d * 1j,
+    "a tensor of a function that has returned": lambda d: outside[0],
+}  # fmt: skip
+"""What a rule may not return, by what it is."""
+
+
+def with_rules(vjp, jvp=None):
+    @ad.primitive
+    def doubled(x):
+        return x * 2
+
+    doubled.defvjp(lambda d, y, x: vjp(d))
+    return doubled.defjvp(lambda t, y, x: jvp(t)) if jvp else doubled
+
+
+def ways(op):
+    """Every way on which a rule of an operation is called."""
+    f, g = lambda x: np.sum(op(x) * x), lambda x: op(x) * x
+    pairs = np.stack([A, A])
+    return {
+        "grad": lambda: ad.grad(f)(A), "pullback": lambda: ad.vjp(g, A)[1](A), "flow": lambda: ad.flow(f)(A),
+        "jvp": lambda: ad.jvp(g, (A,), (A,)), "hessian": lambda: ad.hessian(f)(A), "jit": lambda: ad.jit(ad.grad(f))(A),
+        "grad of jit": lambda: ad.grad(ad.jit(f))(A), "vmap": lambda: ad.vmap(ad.grad(f))(pairs),
+        "checkpoint": lambda: ad.grad(ad.checkpoint(f))(A), "jacobian": lambda: ad.jacobian(g)(A),
+        "jvp of grad": lambda: ad.jvp(ad.grad(f), (A,), (A,)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BARE)
+def test_a_rule_that_returns_what_it_should_not_is_named(what, tried):
+    returned, count = BARE[what], 0
+    for op in (with_rules(returned), with_rules(returned, returned)):
+        for way, call in ways(op).items():
+            with pytest.raises(ad.errors.RuleError) as caught:
+                call()
+            said = str(caught.value)
+            assert "doubled: its " in said, (way, said)
+            assert "returned" in said, (way, said)
+            assert "why:" in said, (way, said)
+            assert "jvp" in said or "vjp for argument 0" in said, (way, said)
+            assert f"where:   {__file__}:" in said, (way, said)
+            count += 1
+    tried("wrong results of a rule", count)
+
+
+@pytest.mark.parametrize("returned", [
+    lambda d: d, lambda d: d * np.nan, lambda d: np.copy(d), lambda d: d.astype(np.float32),
+    lambda d: d.astype(np.longdouble), lambda d: d[::-1][::-1],
+])  # fmt: skip
+def test_what_a_rule_may_return(returned):
+    want = np.asarray(returned(np.ones(3)), float) * A + 2 * A
+    for op in (with_rules(returned), with_rules(returned, returned)):
+        found = ad.grad(lambda x, op=op: np.sum(op(x) * x))(A)
+        np.testing.assert_allclose(found, want, rtol=1.2e-7)  # one of them rounds to float32
+        kept = A.copy()
+        y, t = ad.jvp(lambda x, op=op: op(x) * x, (A,), (kept,))
+        t[:], y[:] = 5.0, 5.0
+        np.testing.assert_array_equal(kept, A)
+
+
+def test_a_rule_that_keeps_what_it_returned_and_writes_into_it_later_changes_nothing():
+    buffer = np.empty(3)
+
+    def reused(d):
+        buffer[:] = d * 2
+        return buffer
+
+    op = with_rules(reused, reused)
+    first = ad.grad(lambda x: np.sum(op(x) + np.sin(op(x * x))))(A)
+    assert bits(first) == bits(ad.grad(lambda x: np.sum(x * 2 + np.sin(x * x * 2)))(A))
+    two = ad.jvp(lambda x: op(x) * op(x * x), (A,), (W[1],))
+    want = ad.jvp(lambda x: (x * 2) * (x * x * 2), (A,), (W[1],))
+    np.testing.assert_allclose(two, want, rtol=1e-15)
+
+
+def test_a_rule_that_writes_into_what_it_is_given_is_refused_in_both_modes():
+    def writes(d):
+        d[0] = 0.0
+        return d
+
+    every = ways(with_rules(writes, writes))
+    for way in ("grad", "pullback", "flow", "checkpoint", "jvp"):  # elsewhere it is given tensors, which share nothing
+        with pytest.raises(ValueError, match="read-only"):
+            every[way]()
+
+
+FORWARD = {
+    "None": lambda x: None, "a text": lambda x: "no", "a list": lambda x: [1.0, 2.0], "rows": lambda x: [1.0, [2.0]],
+    "a tuple": lambda x: (x, x), "a dict": lambda x: {"y": x}, "a generator": lambda x: (i for i in x),
+    "objects": lambda x: np.array([None, 1]), "texts": lambda x: np.array(["a"]), "dates": lambda x: np.zeros(3, "M8[s]"),
+    "a masked array": lambda x: np.ma.masked_array(x, [0, 1, 0]), "NotImplemented": lambda x: NotImplemented,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FORWARD)
+def test_an_operation_that_returns_what_is_no_array_is_named(what):
+    returned = FORWARD[what]
+
+    @ad.primitive
+    def mine(x):
+        return returned(x)
+
+    @ad.primitive(results=True)
+    def several(x):
+        return returned(x) if what != "a tuple" else (x, returned(x))
+
+    mine.defvjp(lambda d, y, x: x)
+    several.defvjp(lambda d, y, x: x)
+    for op, f in ((mine, lambda x: np.sum(mine(x))), (several, lambda x: np.sum(several(x)[0]))):
+        if op is several and what in ("a list", "rows"):
+            continue  # of two results
+        for call in (lambda f=f: ad.grad(f)(A), lambda f=f: ad.trace(f)(A), lambda f=f: ad.jit(f)(A),
+                     lambda f=f: ad.vmap(f)(np.stack([A, A]))):  # fmt: skip
+            with pytest.raises(ad.errors.RuleError, match=r"(mine|several): its function returned"):
+                call()
+
+
+def test_a_rule_that_is_not_linear_is_refused_where_it_is_transposed():
+    op = with_rules(lambda d: np.ones(3))
+    with pytest.raises(ad.errors.RuleError, match=r"doubled: .* does not depend on δ"):
+        ad.jvp(op, (A,), (A,))
+
+
+# -- rules that raise --------------------------------------------------------------------------------------------------
+
+
+class Mine(Exception):
+    def __init__(self, one, two):
+        super().__init__(one, two)
+
+
+def notes(call):
+    with pytest.raises(Mine) as caught:
+        call()
+    assert caught.value.args == ("one", 2)
+    return [note for note in getattr(caught.value, "__notes__", []) if note.startswith("autodiff: ")]
+
+
+def fails(*args):
+    raise Mine("one", 2)
+
+
+def test_a_rule_that_raises_is_told_by_operation_argument_and_node_once():
+    for op in (with_rules(fails), with_rules(fails, fails)):
+        for way, call in ways(op).items():
+            (note,) = notes(call)
+            assert "doubled" in note, way
+            assert "jvp" in note or "vjp of doubled for argument 0" in note, way
+            assert __file__ in note, way  # where the rule is written
+            assert "at node 1" in note or way in ("jacobian", "hessian", "grad of jit", "checkpoint"), (way, note)
+
+
+def test_the_line_that_called_the_operation_is_told_where_lines_are_kept():
+    op = with_rules(fails, fails)
+    line = "test_faults.py:%d" % (sys._getframe().f_lineno + 1)
+    graph = ad.trace(lambda x: np.sum(op(x * 2.0)))(A)
+    (note,) = notes(graph.backward)
+    assert note.endswith(line), note
+    assert "at node 2," in note
+    (note,) = notes(lambda: ad.grad(lambda x: np.sum(op(x)))(A))
+    assert "ad.trace(f)(…).backward() tells" in note
+
+
+def test_a_function_that_raises_is_told_by_operation_node_and_line():
+    @ad.primitive
+    def failing(x):
+        return fails()
+
+    failing.defvjp(lambda d, y, x: d)
+    line = "test_faults.py:%d" % (sys._getframe().f_lineno + 1)
+    f = lambda x: np.sum(failing(x * 2.0))
+    for call in (lambda: ad.grad(f)(A), lambda: ad.trace(f)(A), lambda: ad.jit(f)(A), lambda: ad.hessian(f)(A)):
+        (note,) = notes(call)
+        assert "in the function of failing" in note
+        assert line in note
+        assert note.endswith("(it would have been node 2)")
+    (note,) = notes(lambda: ad.vmap(f)(np.stack([A, A])))
+    assert line in note
+    with pytest.raises(Mine) as caught:
+        f(A)
+    assert not hasattr(caught.value, "__notes__")  # where nothing is recorded it is a function like any other
+
+
+def test_one_object_that_is_raised_again_and_again_tells_the_last_place_alone():
+    error = Mine("one", 2)
+
+    def again(*args):
+        raise error
+
+    op = with_rules(again, again)
+    for f, node in ((lambda x: np.sum(op(x)), 1), (lambda x: np.sum(op(np.sin(np.cos(x)))), 3)):
+        (note,) = notes(lambda f=f: ad.grad(f)(A))
+        assert f"at node {node}," in note
+
+
+def test_an_exception_that_takes_no_notes_is_itself_all_the_same():
+    class Closed(Exception):
+        def add_note(self, note):
+            raise TypeError("no notes")
+
+    def closed(*args):
+        raise Closed("mine")
+
+    op = with_rules(closed, closed)
+    for call in ways(op).values():
+        with pytest.raises(Closed, match="mine"):
+            call()
+
+
+def test_what_is_raised_in_a_visit_is_told_of_no_rule():
+    graph = ad.trace(smooth)(A)
+    with pytest.raises(Mine) as caught:
+        deltas(graph, graph.values, {graph.outputs[0]: np.float64(1.0)}, visit=fails)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_what_numpy_raises_in_a_rule_of_the_package_is_told_too():
+    def factor(a):
+        return np.sum(np.linalg.cholesky(a))
+
+    graph = ad.trace(factor)(np.eye(2))
+    values = graph.values
+    values.results[1] = np.zeros((2, 2))  # as if it had been no factor: its rule solves with it
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        deltas(graph, values, {graph.outputs[0]: np.float64(1.0)})
+    (note,) = caught.value.__notes__
+    assert "in the vjp of cholesky for argument 0, at node 1" in note
+
+
+def test_an_error_of_the_users_own_with_a_refusal_as_its_cause_stays_the_users_own():
+    def f(x):
+        try:
+            return float(x[0])
+        except ad.errors.LostHistoryError as error:
+            raise ValueError("mine") from error
+
+    with pytest.raises(ValueError, match="^mine$"):
+        ad.grad(f)(A)
