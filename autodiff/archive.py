@@ -112,6 +112,7 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
     before = target.with_name(target.name + ".before")
     staged = target.with_name(target.name + ".part")
     staged_arrays = beside(path).with_name(beside(path).name + ".part")
+    leftovers = [os.fspath(name) for name in (staged, staged_arrays, before)]
     try:
         with open(staged_arrays, "wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
@@ -124,9 +125,21 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
         if staged.exists() and not staged_arrays.exists():  # between the two: the old pair is put together again
             _undo(before, beside(path))
         raise
-    finally:
-        for leftover in (staged, staged_arrays, before):
-            leftover.unlink(missing_ok=True)
+    finally:  # one by one, and by calls that do it at once: a key may be pressed here as well
+        try:
+            os.unlink(leftovers[0])
+        except FileNotFoundError:
+            pass
+        finally:
+            try:
+                os.unlink(leftovers[1])
+            except FileNotFoundError:
+                pass
+            finally:
+                try:
+                    os.unlink(leftovers[2])
+                except FileNotFoundError:
+                    pass
 
 
 def _double(path: Path, other: Path) -> None:

@@ -110,16 +110,16 @@ class Watch:
             {"step": self.step, "value": value, "block": row["scope"], **{key: row[key] for key in COLUMNS}}
             for row in blocks
         ]
-        before = 0
+        before = None
         try:
             if self.path is not None:
-                before = os.path.getsize(self.path) if self.path.exists() else 0
                 with self.path.open("ab") as file:
+                    before = file.tell()
                     file.write("".join(map(_line, rows)).encode())
             self.history += rows  # from here on nothing is called: no key that is pressed comes in between
             self.step += 1
         except BaseException:  # the next call is this step again: of its rows nothing may stand there
-            if self.path is not None and self.path.exists():
+            if self.path is not None and before is not None:
                 os.truncate(self.path, before)
             raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import dataclasses
 import importlib.util
 import json
@@ -118,35 +119,46 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
 def _waited(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
     """Start a child and wait for its end: the code that it ends with. However this is left, it has ended by then.
 
-    It is started in a thread: a key that is pressed is told to the main thread alone, and could otherwise come after
-    the child has begun and before anybody knows its number.
+    All that is done with it is done in a thread. A key that is pressed is told to the main thread alone: it could come
+    after the child has begun and before anybody knows its number, or while a lock of the child's is held.
     """
-    found: list[Any] = []
-    known = threading.Event()
+    found: list[Any] = []  # the child, then its code, or what was raised
+    left: list[bool] = []  # whether nobody waits for it any more
+    over = threading.Lock()
+    over.acquire()
 
-    def begin() -> None:
+    def serve() -> None:
         try:
             found.append(start())
+            try:
+                code = found[0].wait(0 if left else seconds)
+            finally:
+                _end(found[0])
+            found.append(code)
         except BaseException as error:
             found.append(error)
         finally:
-            known.set()
+            over.release()
 
     try:
         try:
-            threading.Thread(target=begin, name="autodiff-layout").start()
+            _thread.start_new_thread(serve, ())
         except RuntimeError:  # no further thread is to be had
-            begin()
-        known.wait()
-        if isinstance(found[0], BaseException):
-            raise found[0]
-        code: int = found[0].wait(seconds)
-        return code
+            serve()
+        over.acquire()
+    except BaseException:
+        left.append(True)
+        if not found:
+            over.acquire(timeout=1)  # it may not even have begun
+        elif len(found) == 1 and not isinstance(found[0], BaseException):
+            _kill(found[0])
+            over.acquire(timeout=10)
+        raise
+    try:
+        if isinstance(found[-1], BaseException):
+            raise found[-1]
+        return int(found[-1])
     finally:
-        known.wait(10)
-        for child in found:
-            if not isinstance(child, BaseException):
-                _end(child)
         found.clear()  # this frame is in the traceback of what stands there: a cycle otherwise
 
 
@@ -164,6 +176,11 @@ def _failure(engine: Engine, code: int, text: str, options: Options) -> EngineEr
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End a child and whatever it started: it leads a process group of its own, which may outlive it."""
+    _kill(child)
+    child.wait()
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
     try:
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
@@ -171,7 +188,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.kill()
     except (ProcessLookupError, PermissionError):  # all of them have ended
         pass
-    child.wait()
 
 
 # -- layout ------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
@@ -46,5 +45,7 @@ def replaced(target: Path, data: bytes) -> None:
             os.chmod(beside, stat.S_IMODE(known))
         os.replace(beside, place)
     finally:
-        with contextlib.suppress(OSError, ValueError):
-            os.unlink(beside)  # not there any more where it was moved into its place
+        try:
+            os.unlink(beside)
+        except (OSError, ValueError):  # it is not there any more where it was moved into its place
+            pass

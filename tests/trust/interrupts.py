@@ -7,6 +7,7 @@ exception is raised at the n-th of these places, for a chosen n, in whatever cod
 import dis
 import functools
 import inspect
+import os
 import sys
 
 LOOKS = frozenset(
@@ -39,14 +40,19 @@ def _start(code):
 
 
 class Interrupts:
-    """Runs a call and raises `error` at the look number `at`; counts the looks where that is None."""
+    """Runs a call and raises `error` at the look number `at`; counts the looks where that is None.
 
-    def __init__(self, at=None, error=None):
-        self.at, self.error = at, error
+    With `only` the looks in code of files of these names are the ones that count.
+    """
+
+    def __init__(self, at=None, error=None, only=None):
+        self.at, self.error, self.only = at, error, only
         self.count = 0
         self.where = None
 
     def _look(self, frame):
+        if self.only is not None and os.path.basename(frame.f_code.co_filename) not in self.only:
+            return
         self.count += 1
         if self.count == self.at:
             self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
