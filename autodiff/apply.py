@@ -20,7 +20,7 @@ from .graph import LITERAL, OPERATIONS
 from .op import NUMBERS, REFUSED, Op
 from .recorders import CONSTANTS, Trace
 from .rules import NOTHING, VALUE, Stand, gives_number
-from .traced import Kin, Traced, memory
+from .traced import Kin, Traced, memory, plain
 
 Tensor: type[Traced] = Traced
 """The class of the tensors: as in :mod:`autodiff.recorders`."""
@@ -109,6 +109,9 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         elif type(x) is list or type(x) is tuple:
             return apply(op, tuple(as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
     if trace is None:
+        for setting in params.values():
+            if isinstance(setting, Traced):
+                return op.forward(*args, **_settings(op, params))
         return op.forward(*args, **params)
     if trace.batching:
         return trace.compute(op, args, params)
@@ -151,6 +154,13 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
     return viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
+
+
+def _settings(op: Op, params: dict[str, Any]) -> dict[str, Any]:
+    """Settings with tensors among them as plain ones: no rule tells how a result depends on a setting."""
+    op.admit((), params)
+    bare = plain if op.flat else np.asarray  # which is refused where there is a derivative to lose
+    return {key: bare(x) if isinstance(x, Traced) else x for key, x in params.items()}
 
 
 def viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:

@@ -12,8 +12,9 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 
@@ -662,18 +663,62 @@ class CommandError(AutodiffError):
     """
 
 
+_Said = TypeVar("_Said", bound=AutodiffError)
+
+_Words = tuple[type[AutodiffError], str, tuple[str, int, int]]
+
+_SAID: ContextVar[_Words | None] = ContextVar("autodiff_said", default=None)
+"""What a tensor said last when a number was asked of it: the class, the words, and the instruction that asked."""
+
+
+def _instruction(frame: FrameType, last: int) -> tuple[str, int, int]:
+    return frame.f_code.co_filename, frame.f_code.co_firstlineno, last
+
+
+def said(error: _Said) -> _Said:
+    """The error that a tensor raises where it is asked for plain numbers, noted: who asks may put his own in its place.
+
+    C code often does: ``struct.pack``, ``bytearray``, ``np.nditer``, the solvers of SciPy.
+    """
+    frame = user_frame()
+    if frame is not None:
+        _SAID.set((type(error), str(error), _instruction(frame, frame.f_lasti)))
+    return error
+
+
+def _hidden(error: Exception) -> AutodiffError | None:
+    """What a tensor said, where this error of someone else's was raised from it, or at the very same instruction."""
+    told = _SAID.get()
+    if told is None or isinstance(error, AutodiffError):
+        return None
+    if isinstance(error.__cause__, AutodiffError):
+        return error.__cause__
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if not is_inside(trace.tb_frame.f_code.co_filename):
+            found = _instruction(trace.tb_frame, trace.tb_lasti)
+        trace = trace.tb_next
+    kind, words, instruction = told
+    return kind(words) if found == instruction else None
+
+
 def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
+    """What f returns. Where an error of another's hides what a tensor said, its own words are raised in its place.
+
+    For ``a[0] = x`` NumPy speaks of a sequence, for ``struct.pack("d", x)`` Python of a float that is missing.
+    """
     try:
         return f(*args, **kwargs)
-    except ValueError as error:
-        if not isinstance(error.__cause__, (LostHistoryError, LeakError)):
+    except Exception as error:
+        words = _hidden(error)
+        if words is None:
             raise
-        said = error.__cause__.with_traceback(error.__traceback__)
+        words = words.with_traceback(error.__traceback__)
+        _SAID.set(None)
     try:
-        raise said
+        raise words
     finally:
-        del said  # this frame is in its traceback: a cycle otherwise
+        del words  # this frame is in its traceback: a cycle otherwise
 
 
 class DegenerateWarning(UserWarning):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import importlib
+import math
 import operator
 import os
 import sys
@@ -19,9 +20,9 @@ import numpy as np
 
 from . import ops
 from .apply import adopt, apply, as_array, binary_path, no_rule, reading_path
-from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, user_frame
+from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, said, user_frame
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS
+from .op import FUNCTIONS, NUMBERS, REFUSED, UFUNCS
 from .recorders import CONSTANTS
 from .rules import is_basic
 from .traced import Traced, held, is_batched, is_unknown, leak, plain
@@ -40,13 +41,12 @@ def has_history(x: Any) -> bool:
 
 
 def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
-    return LostHistoryError(
-        message(
-            f"{what} would turn a tensor of {x.value.dtype}{list(x.value.shape)} into plain numbers",
-            "its derivative would be lost without a word",
-            f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
-        )
+    words = message(
+        f"{what} would turn a tensor of {x.value.dtype}{list(x.value.shape)} into plain numbers",
+        "its derivative would be lost without a word",
+        f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
     )
+    return said(LostHistoryError(words))
 
 
 def _asking() -> Any:
@@ -78,15 +78,14 @@ _STORE = dis.opmap["STORE_SUBSCR"]
 
 
 def _stored(x: Any) -> LostHistoryError:
-    """The error for it; of another kind than TypeError NumPy would put one of its own in its place."""
+    """The error for it."""
     why = "one of each example" if is_batched(x) else "while the function is being compiled none"
-    return LostHistoryError(
-        message(
-            f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
-            f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
-            "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
-        )
+    words = message(
+        f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
+        f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
+        "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
     )
+    return said(LostHistoryError(words))
 
 
 def _no_memory(what: str, instead: str) -> NoRuleError:
@@ -150,10 +149,17 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
 
 
 def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
-    """`apply` for an operator of which one operand may be a constant sparse matrix."""
+    """`apply` for an operator of which one operand may be a constant sparse matrix, or a list to be repeated."""
     if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
         return ops.sparse.OPERATORS[op.name](*args)
+    if op.name == "multiply":
+        for a, b in (args, args[::-1]):
+            if type(a) in _REPEATED and b.dtype.kind in "iu" and _is_number(b):
+                return a * operator.index(b)  # NumPy's whole numbers repeat what Python's repeat
     return apply(op, args, params)
+
+
+_REPEATED = (list, tuple, str, bytes)
 
 
 def _asked_by_sparse() -> str | None:
@@ -422,6 +428,16 @@ class Tensor(Traced):
     def __int__(self) -> int:
         return int(_convert(self, "int(x)", "np.floor(x) and np.round(x) are flat on purpose"))
 
+    def __trunc__(self) -> int:
+        whole: int = math.trunc(_convert(self, "math.trunc(x)", "np.trunc(x) is flat on purpose"))
+        return whole
+
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """As that of NumPy's numbers: how the statistics module and fractions ask for one."""
+        what = "x.as_integer_ratio(), a function of the statistics module, or a fraction,"
+        ratio: tuple[int, int] = _convert(self, what, "np.mean, np.var and np.median stay tensors").as_integer_ratio()
+        return ratio
+
     def __complex__(self) -> complex:
         return complex(_convert(self, "complex(x)", "write x + 0j"))
 
@@ -448,7 +464,14 @@ class Tensor(Traced):
         text = np.array2string(value, separator=", ", prefix="Tensor(") if isinstance(value, np.ndarray) else str(value)
         return f"Tensor({text}, dtype={self.dtype})"
 
-    __hash__ = None  # type: ignore[assignment]  # == compares elements, as it does for arrays
+    def __hash__(self) -> int:
+        return hash(
+            _convert(
+                self,
+                "hash(x), x as a key of a dict, in a set, or as an argument of a function with lru_cache",
+                "take for a key what does not depend on the argument: a name, an index",
+            )
+        )
 
     def __copy__(self) -> Any:
         return np.copy(self)
@@ -620,6 +643,8 @@ class Tensor(Traced):
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
         dtype = np.dtype(dtype)
+        if dtype.kind not in NUMBERS:
+            return _convert(self, f"x.astype({dtype})", "only arrays of numbers have derivatives").astype(dtype)
         if dtype == self.dtype and not copy:
             return self
         if not np.can_cast(self.dtype, dtype, casting):

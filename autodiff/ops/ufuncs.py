@@ -15,7 +15,7 @@ import numpy as np
 
 from ..apply import as_array, no_rule
 from ..makers import refuse
-from ..op import UFUNCS
+from ..op import FUNCTIONS, UFUNCS
 from ..traced import held, plain
 from .index import along
 from .reduce import grouped
@@ -88,9 +88,12 @@ def reduce(
         settings |= {} if where is True else {"where": where}
         if ufunc in (np.maximum, np.minimum, np.fmax, np.fmin) and dtype is not None:
             x = x.astype(settings.pop("dtype"))
+        if ufunc in (np.logical_and, np.logical_or):
+            settings.pop("dtype", None)  # a bool, which a.any() asks for as well
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # nanmax has one, fmax.reduce has none
-            return SAME[ufunc](x, **settings)
+            # not through NumPy: that does not look for tensors among the settings, and would come back here
+            return FUNCTIONS[SAME[ufunc]](x, **settings)
     if where is not True and ufunc.identity is None:
         raise no_rule(ufunc, "reduce(…, where=…)")
     x = x if where is True else np.where(where, x, ufunc.identity)
