@@ -5,14 +5,17 @@ On plain arrays an operation is NumPy's function and nothing else. How a call is
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import KeywordError, NoRuleError, message
+from .errors import GraphError, KeywordError, NoRuleError, message
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
 
@@ -67,9 +70,9 @@ class Op:
     """
 
     __slots__ = (
-        "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard",
-        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
-        "results", "signature", "smooth", "user", "view", "vjps",
+        "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard", "home",
+        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "primitive",
+        "readings", "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
     apply_hook: ClassVar[Callable[..., Any]]
@@ -113,6 +116,8 @@ class Op:
         self.readings = self._readings(reading)
         self.plans: dict[Any, Plan] = {}
         self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
+        self.home = ""  # the module that declared it, where it is registered
+        self.primitive: Any = None  # of a user's own operation: what stands for it in the user's code
 
     def _readings(self, reading: str | None) -> list[list[int]]:
         """For each rule: what it reads of the result, then of each argument."""
@@ -247,10 +252,29 @@ class Op:
         return f"<op {self.name} ({self.kind})>"
 
     def __reduce__(self) -> Any:
-        return (_registered, (self.name,))
+        if self.primitive is not None:
+            return getattr, (self.primitive, "op")
+        if OPERATIONS.get(self.name) is not self:
+            raise GraphError(
+                message(
+                    f"the operation {self.name} is not registered and cannot be pickled",
+                    "an operation is stored by its name, which brings back its rules; this one was made during a call",
+                    "pickle the function instead, or the graph of the function without ad.checkpoint and ad.jit",
+                )
+            )
+        return _registered, (self.name, self.home)
+
+    def __copy__(self) -> Op:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Op:
+        return self
 
 
-def _registered(name: str) -> Op:
+def _registered(name: str, home: str) -> Op:
+    """The operation of this name; where it is not known yet the module that declares it is loaded."""
+    if name not in OPERATIONS:
+        importlib.import_module(home)
     op: Op = OPERATIONS[name]
     return op
 
@@ -266,12 +290,19 @@ def register(op: Op) -> Op:
     if op.name in OPERATIONS:
         raise ValueError(f"an operation named {op.name!r} is already registered")
     OPERATIONS[op.name] = op
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in _DECLARERS:
+        frame = frame.f_back
+    op.home = "" if frame is None else str(frame.f_globals.get("__name__", ""))
     return op
 
 
 def _unreachable(*args: Any, **params: Any) -> Any:
     raise AssertionError("an end of a graph is not computed")
 
+
+_DECLARERS = frozenset((f"{__package__}.makers", f"{__package__}.primitives"))
+"""The modules that register operations on behalf of another one."""
 
 INPUT = register(Op("input", "input", _unreachable, arity=0))
 CONSTANT = register(Op("constant", "constant", _unreachable, arity=1, vjps=(None,)))

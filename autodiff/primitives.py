@@ -12,6 +12,7 @@ import numpy as np
 from .apply import apply
 from .errors import RuleError, message
 from .graph import OPERATIONS
+from .made import stored
 from .makers import guard_whole
 from .op import Op, locked
 from .rules import Rule, keywords
@@ -43,7 +44,9 @@ class Primitive:
             accepts=frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             signature=tuple(p.name for p in parameters), formulas=tuple(f"vjp of {name}" for name in positional),
         )  # fmt: skip
-        OPERATIONS[f"{function.__module__}.{function.__qualname__}"] = self.op
+        self.op.primitive = self
+        self._vjps: tuple[Rule | None, ...] = ()
+        OPERATIONS[_key(function)] = self.op
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """On plain arrays the function itself; on tensors the same, recorded as one node."""
@@ -80,7 +83,7 @@ class Primitive:
         np.float64(3.0)
         """
         self._declare(rules, "defvjp")
-        self.op.vjps = rules
+        self._vjps = self.op.vjps = rules
         self.op.readings = self.op._readings(None)  # of the rules as written, before they are wrapped
         self.op.vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
         self.op.plans.clear()
@@ -145,8 +148,27 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}>"
 
-    def __reduce__(self) -> Any:
-        return self.__qualname__
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return stored(self, _again, (self.__wrapped__, self.op.results, self._vjps, self.op.jvps or ()))
+
+
+def _key(function: Callable[..., Any]) -> str:
+    """The name of a user's operation in the registry."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _again(
+    function: Callable[..., Any], results: bool, vjps: tuple[Rule | None, ...], jvps: tuple[Rule | None, ...]
+) -> Primitive:
+    """The same from its parts, where it has no name to be found by; one that is registered already stays so."""
+    known = OPERATIONS.get(_key(function))
+    made = Primitive(function, results)
+    if vjps:
+        made.defvjp(*vjps)
+    if jvps:
+        made.defjvp(*jvps)
+    OPERATIONS[_key(function)] = known or made.op
+    return made
 
 
 def _numeric(rule: Rule, op: Op, k: int) -> Rule:

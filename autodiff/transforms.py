@@ -6,7 +6,6 @@ function on its arguments, seed one end of the graph, sweep to the other.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from .errors import DtypeError, LostHistoryError, RuleError, message
 from .debugging import DebugTrace, Session, full, lean
 from .flows import GradientFlow
 from .graph import Graph
+from .made import made
 from .op import DEBUG, Op
 from .ops.flat import stop_gradient as _stop
 from .recorders import SCOPE, Trace
@@ -71,14 +71,21 @@ def value_and_grad(
     (np.float64(10.0), array([2., 6.]))
     """
 
-    @functools.wraps(f, updated=())
+    @made(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
-        gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+        call, gradients = _pulled_back(f, argnums, has_aux, args, kwargs)
         y = call.out[0]
         return ((y, call.aux) if has_aux else y), (gradients[0] if isinstance(argnums, int) else gradients)
 
     return value_and_gradient
+
+
+def _pulled_back(
+    f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Call, Any]:
+    """One call of a scalar function, swept: the call, and the gradients of the chosen arguments."""
+    call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
+    return call, call.sweep(scalar_seed(call), release=True, masked=False)
 
 
 def grad(
@@ -120,12 +127,12 @@ def grad(
     >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
     {'w': array([3., 3.]), 'b': np.float64(2.0)}
     """
-    both = value_and_grad(f, argnums, has_aux)
 
-    @functools.wraps(f, updated=())
+    @made(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, found = both(*args, **kwargs)
-        return (found, value[1]) if has_aux else found
+        call, gradients = _pulled_back(f, argnums, has_aux, args, kwargs)
+        found = gradients[0] if isinstance(argnums, int) else gradients
+        return (found, call.aux) if has_aux else found
 
     return gradient
 
@@ -162,13 +169,19 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (array([ 3., 30.]), np.float64(21.0))
     """
     call = Call(f, None, primals).run(lean(), primals, {}, has_aux=has_aux)
-
-    def pullback(seed: Any) -> tuple[Any, ...]:
-        """δ of the result in, a tuple of δ of the arguments out."""
-        found: tuple[Any, ...] = call.sweep(seeds(call, seed))
-        return found
-
+    pullback = _Pullback(call)
     return (rebuild(call), pullback, call.aux) if has_aux else (rebuild(call), pullback)
+
+
+class _Pullback:
+    """δ of the result in, a tuple of δ of the arguments out."""
+
+    def __init__(self, call: Call) -> None:
+        self._swept = call
+
+    def __call__(self, seed: Any) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._swept.sweep(seeds(self._swept, seed))
+        return found
 
 
 def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -203,7 +216,7 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     array([ 3., 12.])
     """
 
-    @functools.wraps(f, updated=())
+    @made(elementwise_grad, f, argnums)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(lean(), args, kwargs)
         if any(map(np.iscomplexobj, call.out)) and not all(map(np.iscomplexobj, call.values)):
@@ -305,7 +318,7 @@ def jacobian(
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f"mode={mode!r}: it is 'auto', 'reverse' or 'forward'")
 
-    @functools.wraps(f, updated=())
+    @made(jacobian, f, argnums, mode)
     def matrix(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(full(lines=False), args, kwargs)
         _refuse_mixed(call, mode)
@@ -545,7 +558,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     ['input', 'input', 'add', 'multiply', 'multiply', 'multiply']
     """
 
-    @functools.wraps(f, updated=())
+    @made(trace, f, argnums)
     def traced(*args: Any, **kwargs: Any) -> Graph:
         call = Call(f, argnums, args).run(full(), args, kwargs, lenient=True)
         graph = call.trace.graph
@@ -581,7 +594,7 @@ def flow(
     """
     make = trace(f, argnums)
 
-    @functools.wraps(f, updated=())
+    @made(flow, f, argnums, seed)
     def flowing(*args: Any, **kwargs: Any) -> GradientFlow:
         found: GradientFlow = make(*args, **kwargs).backward(seed)
         return found
@@ -744,7 +757,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     True
     """
 
-    @functools.wraps(f, updated=())
+    @made(checkpoint, f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         given: Any = args
         flat, tree = optree.tree_flatten(given, namespace="autodiff")

@@ -12,6 +12,7 @@ import optree
 
 from ..apply import is_bare, still
 from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
+from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
 from ..recorders import CONSTANTS, TRACING
@@ -81,7 +82,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
     if f is None:
         return functools.partial(vmap, in_axes=in_axes, out_axes=out_axes)
 
-    @functools.wraps(f, updated=())
+    @made(vmap, f, in_axes, out_axes)
     def batched(*args: Any, **kwargs: Any) -> Any:
         given: Any = (args, kwargs)
         leaves, tree = _flatten(given)

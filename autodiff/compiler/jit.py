@@ -20,6 +20,7 @@ import optree
 
 from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
 from ..graph import LITERAL
+from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
 from ..randomness import DRAWING, random_state
 from ..recorders import CONSTANTS, TRACING
@@ -186,8 +187,9 @@ class Jit:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def __reduce__(self) -> Any:
-        return jit, (self._f, self._signatures.argnums, tuple(self._signatures.argnames), self._passes)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        names = tuple(sorted(self._signatures.argnames))
+        return stored(self, jit, (self._f, self._signatures.argnums, names, self._passes))
 
     def __repr__(self) -> str:
         return f"<jit {self.__name__}: {len(self._programs)} programs>"
