@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import networkx
 import numpy as np
 
-from .archive import decode, encode, read, unreadable, write
+from .archive import UNREADABLE, decode, encode, read, unreadable, write
 from .errors import GraphError, UnknownNameError, message, nearest
 
 FORMAT, VERSION = "autodiff-graph", 1
@@ -526,18 +526,20 @@ class Graph:
         """
         graph = cls()
         try:
-            graph.title = str(document["title"])
-            graph.arguments = [int(i) for i in document["arguments"]]
-            graph.outputs = [int(i) for i in document["outputs"]]
-            graph.names = {int(i): str(name) for i, name in document["names"]}
+            graph.title = _of(str, document["title"])
+            graph.arguments = [_of(int, i) for i in _of(list, document["arguments"])]
+            graph.outputs = [_of(int, i) for i in _of(list, document["outputs"])]
+            graph.names = {_of(int, i): _of(str, name) for i, name in _of(list, document["names"])}
             graph.values = Values() if document["values"] else None
-            for row in document["nodes"]:
+            for row in _of(list, document["nodes"]):
                 graph._load_node(row, arrays)
+            if not graph.names.keys() <= set(range(len(graph.ops))):
+                raise ValueError("it names a node that it does not have")
             return check(graph)
         except GraphError as error:
             raise unreadable(path, str(error)) from None
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise unreadable(path, f"{type(error).__name__}: {error}") from None
+        except UNREADABLE as error:
+            raise unreadable(path, f"{type(error).__name__}: {str(error)[:200]}") from None
 
     def _load_node(self, row: dict[str, Any], arrays: dict[str, Any]) -> None:
         op = OPERATIONS.get(row["op"])
@@ -548,22 +550,72 @@ class Graph:
                 "import the module that declares it first"
             )
         self.ops.append(op)
-        self.inputs.append(tuple(int(i) for i in row["inputs"]))
-        self.literals.append(decode(row["literals"], arrays))
+        self.inputs.append(tuple(_of(int, i) for i in _of(list, row["inputs"])))
+        self.literals.append(_of(tuple, decode(row["literals"], arrays)))
         self.params.append(decode(row["params"], arrays))
         self.shapes.append(decode(row["shape"], arrays))
         self.dtypes.append(decode(row["dtype"], arrays))
-        self.scopes.append(tuple(str(name) for name in row["scope"]))
-        self.lines.append(None if row["line"] is None else (str(row["line"][0]), int(row["line"][1])))
+        self.scopes.append(tuple(_of(str, name) for name in _of(list, row["scope"])))
+        self.lines.append(None)
+        if row["line"] is not None:
+            file, line = row["line"]
+            self.lines[-1] = (_of(str, file), _of(int, line))
         if self.values is not None:
-            value = decode(row["value"], arrays)
-            self.values.results.append(value)
+            self.values.results.append(decode(row["value"], arrays))
+        self._check_loaded()
+        if self.values is not None:
+            results = self.values.results
             self.values.arguments.append(
                 tuple(
-                    literal if i == LITERAL else self.values.results[i]
+                    literal if i == LITERAL else results[i]
                     for i, literal in zip(self.inputs[-1], self.literals[-1], strict=True)
                 )
             )
+
+    def _check_loaded(self) -> None:
+        """Of the last node what a trace would never record, and what others would trip over later."""
+        i, op, params = len(self.ops) - 1, self.ops[-1], self.params[-1]
+
+        def fail(what: str) -> None:
+            raise ValueError(f"node {i} ({op.name}) {what}")
+
+        for v, x in zip(self.inputs[-1], self.literals[-1], strict=True):
+            left_out = x is None and (v != LITERAL or op.kind == "elementwise")  # np.clip(x, None, 1.0)
+            if not (left_out or isinstance(x, (int, float, complex, np.ndarray, np.generic))):
+                fail("has a literal that is no number and no array")
+        if params is not None and not (isinstance(params, dict) and params.keys() <= op.accepts):
+            fail(f"has settings that are none of {', '.join(sorted(op.accepts)) or 'no settings'}")
+        shape, dtype = self.shapes[-1], self.dtypes[-1]
+        several = isinstance(dtype, tuple)
+        if several != bool(op.results):
+            fail("has several results, or only one")
+        if several and not (isinstance(shape, tuple) and len(shape) == len(dtype)):
+            fail("has another number of shapes than of dtypes")
+        for one, kind in zip(shape, dtype, strict=True) if several else ((shape, dtype),):
+            if not (isinstance(one, tuple) and all(type(n) is int and 0 <= n < 2**63 for n in one)):
+                fail(f"has a shape that is none: {str(one)[:60]}")
+            if not isinstance(kind, np.dtype):
+                fail(f"has a dtype that is none: {str(kind)[:60]}")
+        if not all(-1 <= v < i for v in self.inputs[-1]):
+            return  # check names it
+        if op.name == "item" and not (
+            len(self.inputs[-1]) == 1 and self.inputs[-1][0] != LITERAL
+            and isinstance(self.dtypes[self.inputs[-1][0]], tuple)
+            and type((params or {}).get("index")) is int
+            and 0 <= (params or {})["index"] < len(self.dtypes[self.inputs[-1][0]])
+        ):  # fmt: skip
+            fail("picks a result that is not there")
+        if op.name != "item" and any(v != LITERAL and isinstance(self.dtypes[v], tuple) for v in self.inputs[-1]):
+            fail("reads an operation with several results, not one of them")
+        if op.kind == "elementwise" and not several:
+            given = [np.shape(x) if v == LITERAL else self.shapes[v]
+                     for v, x in zip(self.inputs[-1], self.literals[-1], strict=True)]  # fmt: skip
+            if np.broadcast_shapes(*given) != shape:
+                fail(f"has the shape {shape}, its arguments have {given}")
+        value = None if self.values is None else self.values.results[-1]
+        parts = value if isinstance(value, tuple) else (value,)
+        if self.values is not None and not all(isinstance(x, (np.ndarray, np.generic)) for x in parts):
+            fail("has a value that is no array of numbers")
 
     def draw(self, path: Any, **options: Any) -> Any:
         """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for the errors.
@@ -629,6 +681,13 @@ class Graph:
 
     def __str__(self) -> str:
         return table(self)
+
+
+def _of(kind: type, x: Any) -> Any:
+    """The same, which must be of this very type; True is no whole number."""
+    if type(x) is not kind:
+        raise TypeError(f"{str(x)[:60]!r} is no {kind.__name__}")
+    return x
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -776,10 +835,14 @@ def check(graph: Graph) -> Graph:
         if len(graph.values.results) != count:
             fail(f"the table of values has {len(graph.values.results)} rows for {count} nodes")
         for i, value in enumerate(graph.values.results):
-            if not isinstance(value, tuple) and (value.shape, value.dtype) != (graph.shapes[i], graph.dtypes[i]):
+            if isinstance(value, tuple):
+                shape, dtype = tuple(part.shape for part in value), tuple(part.dtype for part in value)
+            else:
+                shape, dtype = value.shape, value.dtype
+            if (shape, dtype) != (graph.shapes[i], graph.dtypes[i]):
                 fail(
                     f"node {i} ({graph.ops[i].name}) says {graph.dtypes[i]}{graph.shapes[i]}, "
-                    f"its value is {value.dtype}{value.shape}"
+                    f"its value is {dtype}{shape}"
                 )
     return graph
 
