@@ -96,7 +96,7 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
-    if array.dtype.kind not in "biufc":
+    if not hasattr(array, "dtype") or array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
                 f"{name_of(f)} returned a {type(y).__name__}",

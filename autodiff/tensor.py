@@ -13,14 +13,17 @@ import math
 import operator
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import ops
-from .apply import adopt, apply, as_array, binary_path, no_rule, reading_path
-from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, said, user_frame
+from .apply import adopt, apply, as_array, binary_path, has_history, no_rule, reading_path
+from .errors import (
+    AutodiffError, KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, said, user_frame,
+)  # fmt: skip
 from .graph import OPERATIONS
 from .op import FUNCTIONS, NUMBERS, REFUSED, UFUNCS
 from .recorders import CONSTANTS
@@ -29,15 +32,6 @@ from .traced import Traced, held, is_batched, is_unknown, leak, plain
 
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
-
-
-def has_history(x: Any) -> bool:
-    """Whether a derivative could pass through x in any of the traces that it belongs to."""
-    while isinstance(x, Traced):
-        if x.recorder is not CONSTANTS and held(x).dtype.kind in "fc" and x.recorder.is_active(x):
-            return True
-        x = x.value
-    return False
 
 
 def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
@@ -58,6 +52,21 @@ def _asking() -> Any:
             return codes[frame.f_code]
         frame = frame.f_back
     return None
+
+
+def _compared() -> bool:
+    """Whether np.array_equal, or its kin, asks a tensor in a list for its array: what comes of it is no derivative."""
+    frame = sys._getframe(2)
+    while is_inside(frame.f_code.co_filename) and frame.f_back is not None:
+        if frame.f_code in _COMPARING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_COMPARING = tuple(
+    getattr(function, "_implementation", function).__code__ for function in (np.array_equal, np.array_equiv)
+)
 
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
@@ -126,7 +135,18 @@ def _method(function: Any, doc: str = "") -> Callable[..., Any]:
     handler = _handler(function)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return handler(self, *args, **kwargs)
+        try:
+            return handler(self, *args, **kwargs)
+        except AutodiffError:
+            raise
+        except Exception as error:
+            own = _numpys_own(method.__name__, (self, *args), kwargs, error)
+            if own is None:
+                raise
+        try:
+            raise own
+        finally:
+            del own  # this frame is in its traceback: a cycle otherwise
 
     method.__name__ = getattr(function, "__name__", "method")
     method.__doc__ = doc or f"See ``numpy.{method.__name__}``."
@@ -255,7 +275,18 @@ class Tensor(Traced):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         handler = FUNCTIONS.get(function)
         if handler is not None:
-            return handler(*args, **kwargs)
+            try:
+                return handler(*args, **kwargs)
+            except AutodiffError:
+                raise
+            except Exception as error:
+                own = _numpys_own(function, args, kwargs, error)
+                if own is None:
+                    raise
+            try:
+                raise own
+            finally:
+                del own  # this frame is in its traceback: a cycle otherwise
         found: list[Any] = []
         bare = _bare((args, kwargs), found)
         if any(map(has_history, found)):
@@ -267,6 +298,11 @@ class Tensor(Traced):
             if method == "_matmul_dispatch":  # to what NumPy knows nothing of it answers NotImplemented: our turn
                 return np.array(None, object)
             raise ops.sparse.refused(f"scipy.sparse: {method.strip('_')} of a matrix and a tensor")
+        if _compared():  # NumPy would take any exception of ours for the answer no
+            elements = np.empty(self.shape, object)
+            for index in np.ndindex(self.shape):
+                elements[index] = self[index]
+            return elements
         if has_history(self) and (asking := _asking()) is not None:
             name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
             raise _lost(self, f"{name}(x)", REFUSED[asking])
@@ -300,6 +336,10 @@ class Tensor(Traced):
         """The dtype of its elements."""
         dtype: np.dtype[Any] = self.value.dtype
         return dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> NoReturn:
+        raise _no_memory("x.dtype = …", "x = x.astype(dtype), which converts the numbers")
 
     @property
     def ndim(self) -> int:
@@ -366,6 +406,10 @@ class Tensor(Traced):
         """The bytes from one element to the next along each axis, of the array that it holds."""
         strides: tuple[int, ...] = held(self).strides
         return strides
+
+    @strides.setter
+    def strides(self, strides: Any) -> NoReturn:
+        raise _no_memory("x.strides = …", "x[::2], np.broadcast_to, or sliding_window_view of np.lib.stride_tricks")
 
     @property
     def flags(self) -> Any:
@@ -506,8 +550,10 @@ class Tensor(Traced):
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)
+    def __round__(self, ndigits: int | None = None) -> Any:
+        if self.value.shape:
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        return np.round(self, 0 if ndigits is None else ndigits)
 
     # -- reading and writing ---------------------------------------------------------------------------------------
 
@@ -584,6 +630,8 @@ class Tensor(Traced):
 
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
+        if np.ndim(value):
+            raise ValueError("setting an array element with a sequence.")
         self[...] = value
 
     def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
@@ -632,6 +680,8 @@ class Tensor(Traced):
 
     def choose(self, *choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         """The elements of several arrays that its whole numbers name: ``i.choose([a, b])`` or ``i.choose(a, b)``."""
+        if not choices:
+            raise TypeError("choose() takes at least 1 argument (0 given)")
         return np.choose(self, choices[0] if len(choices) == 1 else choices, out=out, mode=mode)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
@@ -698,6 +748,46 @@ def _load_rules(ufunc: np.ufunc) -> None:
             importlib.import_module(room, __package__)
 
 
+class _UntoldError(Exception):
+    """NumPy cannot be asked: there is a function of the user's in the call, or what can be read only once."""
+
+
+def _like(x: Any) -> Any:
+    """An argument as NumPy alone would get it; tensors as arrays of their own, into which may be written."""
+    if isinstance(x, Traced):
+        return np.array(held(x))[()]
+    if isinstance(x, np.ndarray):
+        return x.copy()
+    if isinstance(x, (list, tuple)):
+        parts = map(_like, x)
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    if isinstance(x, dict):
+        return {key: _like(part) for key, part in x.items()}
+    if (callable(x) and not isinstance(x, (type, np.ufunc))) or hasattr(x, "__next__"):
+        raise _UntoldError
+    return x
+
+
+def _numpys_own(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
+    """What NumPy itself says of a call, or of a method's, that failed here; None where it says the same, or nothing.
+
+    A composition checks what it needs, in its own order, and may fall over what NumPy would have refused by name.
+    """
+    try:
+        given, settings = _like(tuple(args)), _like(kwargs)
+    except _UntoldError:
+        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if isinstance(function, str):
+                function, given = getattr(given[0], function), given[1:]
+            function(*given, **settings)
+        except Exception as own:
+            return None if type(own) is type(error) else own.with_traceback(None)
+    return None
+
+
 def _same(a: Any, b: Any) -> bool:
     """Whether two indices are the same, as far as it can be known."""
     return a is b or (type(a) is type(b) and is_basic(a) and repr(a) == repr(b))
@@ -737,7 +827,7 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
             )
         )
-    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
+    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and isinstance(v, str) and v == "K")}
     if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
@@ -780,9 +870,12 @@ class At:
 
     def add(self, value: Any) -> Any:
         """X with ``value`` added at the index; where a position is named twice both count."""
+        value, dtype = as_array(value), self.tensor.dtype
+        if not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise TypeError(f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'")
         spread = np.broadcast_to(value, self.tensor[self.index].shape)
-        if not hasattr(spread, "dtype") or spread.dtype != self.tensor.dtype:
-            spread = spread.astype(self.tensor.dtype)
+        if not hasattr(spread, "dtype") or spread.dtype != dtype:
+            spread = spread.astype(dtype)
         if ops.index.is_own(self.index):
             return self.tensor + ops.index.spread_at(spread, self.index, self.tensor.shape)
         return self.tensor + apply(ops.index.scatter, (spread,), {"index": self.index, "shape": self.tensor.shape})

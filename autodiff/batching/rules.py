@@ -99,6 +99,11 @@ def stacked(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -
     return op(*(everywhere(x, count) for x in args), **params)
 
 
+def matrices(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
+    """The same of matrices. An example that is none would make one of the batch: it is for the operation to refuse."""
+    return (stacked if all(np.ndim(x) > 1 for x in args) else one_by_one)(op, args, params, count)
+
+
 def stacked_beside(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
     """The same where the axes in front broadcast."""
     ndim = max(np.ndim(x) for x in args)
@@ -144,6 +149,7 @@ def reducing(default: Any = None) -> BatchRule:
         x = everywhere(x, count)
         rest = [lifted(w, ndim) if type(w) is Batched else w for w in rest]
         if ndim == 0:  # NumPy reduces a number along its axis 0 or −1
+            np.sum(np.zeros(()), axis=axis)  # NumPy's error, where it is another one
             rest = [w[:, None] if np.ndim(w) else w for w in rest]
             settings = {key: value for key, value in params.items() if key != "keepdims"}
             return np.reshape(op(x[:, None], *rest, **{**settings, "axis": 1}), (count,))
@@ -189,6 +195,13 @@ def along(default: Any, more: int = 0) -> BatchRule:
         return op(*arrays, **{**params, "axis": axis})
 
     return rule
+
+
+def concatenate(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
+    """Along an axis of the examples; numbers have none."""
+    if any(np.ndim(x) == 0 for x in args):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    return along(0)(op, args, params, count)
 
 
 def shifting(**defaults: Any) -> BatchRule:
@@ -256,8 +269,9 @@ def linspace(op: Op, args: Any, params: Any, count: int) -> Any:
 def reshape(op: Op, args: Any, params: Any, count: int) -> Any:
     """In Fortran's order the last axes are the slow ones, so all axes are turned around before and behind."""
     x, shape = args[0], params["shape"]
-    shape = np.broadcast_to(False, x.shape).reshape(shape).shape  # what −1 stands for
-    if params.get("order", "C") == "C":
+    order = params.get("order", "C")
+    shape = np.broadcast_to(False, x.shape).reshape(shape, order=order).shape  # what −1 stands for
+    if order == "C":
         return op(x.array, shape=(count, *shape))
     turned = op(np.transpose(x.array, (0, *_all_axes(x)[::-1])), shape=(count, *shape[::-1]))
     return np.transpose(turned, (0, *range(len(shape), 0, -1)))
@@ -339,7 +353,7 @@ RULES: dict[str, BatchRule] = {
     **dict.fromkeys(("cumsum", "cumprod", "take", "repeat"), along(None)),
     **dict.fromkeys(("argsort", "argpartition", "partition", "sort", "arrange", "unarrange", "fft", "ifft", "rfft",
                      "hfft", "irfft", "ihfft", "cross_entropy", "cross_entropy_delta"), along(-1)),
-    **dict.fromkeys(("concatenate", "split", "distinct"), along(0)),
+    **dict.fromkeys(("split", "distinct"), along(0)), "concatenate": concatenate,
     "stack": along(0, more=1), "linspace": linspace, "norm": norm,
     "swapaxes": shifting(axis1=0, axis2=1), "moveaxis": shifting(source=0, destination=0), "transpose": transpose,
     "diagonal": shifting(axis1=0, axis2=1), "trace": shifting(axis1=0, axis2=1), "rot90": shifting(axes=(0, 1)),
@@ -356,10 +370,11 @@ RULES: dict[str, BatchRule] = {
     "conv": products.conv, "conv_transpose": products.conv, "conv_weight": products.conv_weight,
     "convolve": products.convolve, "quantile_places": pointwise,
     **dict.fromkeys(
-        ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eigvalsh_slope", "eig",
-         "eigvals", "eigvals_slope", "svd", "svdvals", "svdvals_slope", "singular_slope", "pinv", "matrix_rank",
-         "null_vectors", "ranked", "max_pool", "window_sum", "window_spread", "window_pick", "window_drop",
-         "lstm_gates", "gru_gates"), stacked),
+        ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eig",
+         "eigvals", "svd", "svdvals", "pinv", "matrix_rank"), matrices),
+    **dict.fromkeys(
+        ("eigvals_slope", "svdvals_slope", "singular_slope", "null_vectors", "ranked", "max_pool", "window_sum", "window_spread", "window_pick", "window_drop",
+         "lstm_gates", "gru_gates", "eigvalsh_slope"), stacked),
     "attention": stacked_beside,
     **dict.fromkeys(FIRST, first_alone),
     **dict.fromkeys(("layer_norm", "rms_norm", "batch_norm", "group_norm"), normalised),

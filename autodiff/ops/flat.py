@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import at, composite, flat, refuse
 from ..recorders import CONSTANTS
 from ..traced import held, plain
@@ -136,7 +137,10 @@ def _like(fill: Any) -> Any:
     def made(
         a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
     ) -> Any:
-        array = np.full(a.shape if shape is None else shape, fill, dtype or a.dtype)
+        if (order, subok, device) != ("K", True, None):
+            np.empty_like(np.empty(0), order=order, subok=subok, device=device)  # NumPy's errors
+        a = as_array(a)
+        array = np.full(a.shape if shape is None else shape, fill, a.dtype if dtype is None else dtype)
         return CONSTANTS.record(None, (), (), None, array)
 
     return made

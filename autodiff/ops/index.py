@@ -402,6 +402,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 @composite(np.delete)
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    arr = as_array(arr)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)
@@ -411,6 +412,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 @composite(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """The new elements are put behind the old ones; all are then taken in the order that NumPy gives their numbers."""
+    arr = as_array(arr)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)

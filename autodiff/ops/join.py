@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..apply import apply
+from ..apply import apply, as_array
 from ..makers import at, composite, linear, op, refuse
 from ..traced import Traced
 from .index import along
@@ -51,6 +51,8 @@ stack = linear(
 def _cast(arrays: Iterable[Any], dtype: Any, casting: Any) -> tuple[Any, ...]:
     """The arrays to be joined, in the dtype that was asked for."""
     found: tuple[Any, ...] = tuple(x if isinstance(x, (Traced, list, tuple)) else np.asarray(x) for x in arrays)
+    if casting != "same_kind":
+        np.can_cast(bool, bool, casting)  # NumPy's error, where it is no rule
     if dtype is None:
         return found
     for x in found:
@@ -192,11 +194,13 @@ def _cuts(n: int, indices_or_sections: Any, *, equal: bool) -> tuple[int, ...]:
 
 @composite(np.split)
 def _split_of(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    ary = as_array(ary)
     return list(_split(ary, _cuts(ary.shape[axis], indices_or_sections, equal=True), axis))
 
 
 @composite(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    ary = as_array(ary)
     return list(_split(ary, _cuts(ary.shape[axis], indices_or_sections, equal=False), axis))
 
 
@@ -229,6 +233,7 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 @composite(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    a = as_array(a)
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
     if n == 0:

@@ -75,7 +75,9 @@ def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[An
 
 def given(**settings: Any) -> dict[str, Any]:
     """The settings that say something: a node keeps no defaults."""
-    return {k: v for k, v in settings.items() if v is not None and v is not False and v is not np._NoValue}
+    return {
+        k: v for k, v in settings.items() if v is not None and v is not np._NoValue and (v is not False or k != "keepdims")
+    }
 
 
 def everywhere(where: Any) -> bool:
@@ -90,6 +92,8 @@ def converted(a: Any, dtype: Any) -> Any:
 
 def _number(x: Any, dtype: Any) -> Any:
     """An initial value, which takes the dtype of the reduction."""
+    if np.ndim(x):
+        raise ValueError("setting an array element with a sequence.")
     return as_array(x).astype(dtype, copy=False)[()]
 
 

@@ -159,7 +159,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 @composite(np.transpose, np.permute_dims)
 def _transpose_of(a: Any, axes: Any = None) -> Any:
-    return apply(transpose, (a,), {} if axes is None else {"axes": whole(axes)})
+    return apply(transpose, (a,), {} if axes is None else {"axes": whole(axes) if np.ndim(axes) else (whole(axes),)})
 
 
 swapaxes = linear(
