@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RuleError, message
+from ..errors import NonFiniteError, RuleError, message
 from ..graph import Graph, Values
 from ..op import Op, locked
 from ..recorders import is_closed
@@ -287,5 +287,19 @@ def served() -> Iterator[Callable[[Graph], Callable[[int, int, int], None]]]:
 
     try:
         yield noting
+    except Exception as error:
+        _note(error)
+        raise
     finally:
         SERVING.reset(token)
+
+
+def _note(error: Exception) -> None:
+    """Note at an exception from a rule whose it was, unless it says so."""
+    serving, place = SERVING.get(), _call()
+    if serving is None or isinstance(error, NonFiniteError):
+        return
+    graph, w, k = serving
+    said = "\n".join((str(error), *getattr(error, "__notes__", ())))
+    if place is not None and place.partition("   ")[0] not in said:
+        error.add_note(f"in the rule of {graph.ops[w].name} for argument {k} (node {w}), which was called in {place}")
