@@ -19,8 +19,8 @@ import optree
 from .apply import apply, is_bare, relate
 from .batching import BatchTrace
 from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
-from .errors import DtypeError, LostHistoryError, RuleError, message
 from .debugging import DebugTrace, Session, full, lean
+from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
 from .op import DEBUG, Op

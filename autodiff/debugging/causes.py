@@ -122,4 +122,4 @@ def cause(phase: str, op: Any, kind: str, dtype: Any) -> Cause:
             f"the result is larger than {dtype} can hold{most}",
             "scale the numbers, work with logarithms, or compute in a wider dtype: x.astype(np.float64)",
         )
-    return "it has no value at these arguments", "keep them away from there: np.where(good, x, 1.0), np.clip, np.maximum"
+    return "it has no value at these arguments", "keep them away from there: np.where(good, x, 1.0), np.clip"

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import AutodiffError
 from ..graph import LITERAL, Graph, Values
 from ..op import INPUT
-from ..recorders import SCOPE, FullTrace
+from ..recorders import SCOPE, FullTrace, _Many
 from ..sweep import deltas, tangents
 from ..traced import Traced, is_compiled, recorders
 from .places import place
@@ -55,15 +55,26 @@ class DebugTrace(FullTrace):
         ops, active, results, graph = self.ops, self.active, self.results, self.graph
         index = len(ops)
         ops.append(op)
-        if LITERAL not in inputs:
-            held = tuple([results[i] for i in inputs])
-            literals: tuple[Any, ...] = (None,) * len(inputs)
+        if len(inputs) == 1 and inputs[0] >= 0:
+            (i,) = inputs
+            held: tuple[Any, ...] = (results[i],)
+            literals: tuple[Any, ...] = (None,)
+            on = active[i]
         else:
-            held = tuple([x if i == LITERAL else results[i] for i, x in zip(inputs, args, strict=True)])
-            literals = tuple([x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)])
+            on = False
+            row, rest = [], []
+            for i, x in zip(inputs, args, strict=True):
+                if i == LITERAL:
+                    row.append(x)
+                    rest.append(x)
+                else:
+                    row.append(results[i])
+                    rest.append(None)
+                    on = on or active[i]
+            held, literals = tuple(row), tuple(rest)
         self.inputs.append(inputs)
         self.arguments.append(held)
-        results.append(getattr(y, "results", y))
+        results.append(y.results if type(y) is _Many else y)
         self.params.append(params)
         self.shapes.append(y.shape)
         self.dtypes.append(y.dtype)
@@ -76,7 +87,7 @@ class DebugTrace(FullTrace):
             inner, w, _ = serving
             self.origins[index] = Origin(*serving)
             graph.lines.append(inner.lines[w])
-        active.append(op is INPUT or (not op.flat and True in [active[i] for i in inputs if i != LITERAL]))
+        active.append(op is INPUT or (on and not op.flat))
         return self._tensor(y, index)
 
     def is_active(self, tensor: Traced) -> bool:

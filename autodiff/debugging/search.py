@@ -122,7 +122,8 @@ def spread(x: Any, mask: Any, ndim: int) -> Any:
 
 
 def _found(
-    record: Record, phase: str, node: int, x: Any, mask: Any = None, argument: int | None = None, bad: Masks | None = None
+    record: Record, phase: str, node: int, x: Any, mask: Any = None, argument: int | None = None,
+    bad: Masks | None = None,
 ) -> Finding:
     """A finding at the first element of a mask over x; of a tuple in the first result that has one."""
     bad = bad or record.session.bad
