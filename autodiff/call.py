@@ -69,7 +69,7 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+def argument_names(f: Callable[..., Any], count: int) -> list[str]:
     """The names of f's positional parameters, as far as they can be known."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
@@ -243,7 +243,7 @@ class Call:
     def _leaf_names(self, leaves: list[Any]) -> list[str]:
         """For each traced leaf the name of its argument and its path in it: w, params['w'], layers[0].bias."""
         paths = optree.treespec_accessors(self.tree)
-        names = _argument_names(self.f, max(self.argnums, default=-1) + 1)
+        names = argument_names(self.f, max(self.argnums, default=-1) + 1)
         return [
             names[self.argnums[path[0].entry]] + path[1:].codify("")
             for path, leaf in zip(paths, leaves, strict=True)
@@ -254,7 +254,7 @@ class Call:
         """Leaf number i in words, for an error message."""
         path = optree.treespec_accessors(self.tree)[i]
         n = self.argnums[path[0].entry]
-        return f"argument {n} ({_argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
+        return f"argument {n} ({argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
         """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .call import Call, scalar_seed
+from .debugging import DebugTrace, full
 from .errors import WatchError, message
 from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
-from .recorders import FullTrace
 from .sweep import deltas
 from .transforms import value_and_grad
 from .viz.picture import finite
@@ -84,7 +84,7 @@ class Watch:
 
     def _recorded(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """The same by a run that keeps all values and a sweep that keeps what joins are told by: the same bits."""
-        call = Call(self._f, self._argnums, args).run(FullTrace(lines=False), args, kwargs)
+        call = Call(self._f, self._argnums, args).run(full(lines=False), args, kwargs)
         graph, values, seeds = call.trace.graph, call.trace.values, scalar_seed(call)
         if self._outline is None or not self._outline.fits(graph):
             self._outline = Outline(graph)
@@ -93,6 +93,8 @@ class Watch:
         swept = Swept(graph, values, delta, sent, {})
         blocks = scope_rows(swept, self._outline, join_rows(swept, self._outline), self.depth)
         self._record(float(call.out[0]), blocks)
+        if isinstance(call.trace, DebugTrace):
+            call.trace.judge_deltas(call.start(seeds), delta, masked=False)
         gradients = call.gradients(delta, seeds)
         return call.out[0], gradients[0] if isinstance(self._argnums, int) else gradients
 

@@ -17,9 +17,9 @@ import optree
 
 from .apply import apply, is_bare, relate
 from .batching import BatchTrace
-from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
-from .errors import DtypeError, LostHistoryError, RuleError, message
+from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .debugging import DebugTrace, Session, full, lean
+from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
 from .graph import Graph
 from .made import made
@@ -892,17 +892,29 @@ def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwa
     given: Any = (args, kwargs)
     leaves, tree = optree.tree_flatten(given, none_is_leaf=True, namespace="autodiff")
     places = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, np.generic)) and _is_floating(x)]
+    found: list[Any] = []
+    found_tree: Any = None
 
     def called(*arrays: Any) -> Any:
+        nonlocal found_tree
         filled = list(leaves)
         for i, x in zip(places, arrays, strict=True):
             filled[i] = x
         inside: Any = optree.tree_unflatten(tree, filled)
-        return f(*inside[0], **inside[1])
+        out = f(*inside[0], **inside[1])
+        found[:], found_tree = optree.tree_flatten(out, none_is_leaf=True, namespace="autodiff")
+        return [y for y in found if isinstance(y, Traced)]
 
     called.__name__ = name_of(f)
-    call = Call(called, None, tuple(leaves[i] for i in places))
-    return rebuild(call.run(DebugTrace(session, judges=False), tuple(leaves[i] for i in places), {}))
+    paths, names = optree.treespec_accessors(tree), argument_names(f, len(args))
+    named = [
+        (str(path[1].entry) if path[0].entry else names[path[1].entry]) + path[2:].codify("")
+        for path in (paths[i] for i in places)
+    ]
+    arrays = tuple(leaves[i] for i in places)
+    call = Call(called, None, arrays).run(DebugTrace(session, False, named), arrays, {})
+    tensors = iter(rebuild(call))
+    return optree.tree_unflatten(found_tree, [next(tensors) if isinstance(y, Traced) else y for y in found])
 
 
 def _is_floating(x: Any) -> bool:

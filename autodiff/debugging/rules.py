@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..errors import RuleError, message
+from ..errors import NonFiniteError, RuleError, message
 from ..graph import Graph, Values
 from ..op import Op, locked
 from ..recorders import is_closed
@@ -76,7 +76,11 @@ def _vjp(session: Any, op: Op, k: int, rule: Rule) -> Rule:
         except ValueError as error:
             refuse_written(error, op, f"its vjp for argument {k}", rule)
             raise
-        _check(op, k, term, d, y, args, rule)
+        if type(term) is np.ndarray and term.base is None and term.dtype is args[k].dtype:  # nearly always
+            if term is y or [x for x in args if x is term]:
+                _shares(op, k, rule)
+        else:
+            _check(op, k, term, d, y, args, rule)
         return term
 
     def careful(d: Any, y: Any, *args: Any, **params: Any) -> Any:
@@ -266,10 +270,8 @@ def read_only(values: Values, literals: Sequence[tuple[Any, ...]]) -> Iterator[N
         yield
     finally:
         for x in shut:  # in the order in which they were made: an array before its views
-            try:
+            with suppress(ValueError):  # a view of what another sweep, in another thread, has shut as well
                 x.setflags(write=True)
-            except ValueError:  # a view of what another sweep, in another thread, has shut as well
-                pass
 
 
 @contextmanager
@@ -287,5 +289,19 @@ def served() -> Iterator[Callable[[Graph], Callable[[int, int, int], None]]]:
 
     try:
         yield noting
+    except Exception as error:
+        _note(error)
+        raise
     finally:
         SERVING.reset(token)
+
+
+def _note(error: Exception) -> None:
+    """Note at an exception from a rule whose it was, unless it says so."""
+    serving, place = SERVING.get(), _call()
+    if serving is None or isinstance(error, NonFiniteError):
+        return
+    graph, w, k = serving
+    said = "\n".join((str(error), *getattr(error, "__notes__", ())))
+    if place is not None and place.partition("   ")[0] not in said:
+        error.add_note(f"in the rule of {graph.ops[w].name} for argument {k} (node {w}), which was called in {place}")

@@ -16,7 +16,7 @@ import numpy as np
 from ..graph import LITERAL, Graph, Values
 from ..op import INPUT, ITEM
 from ..sweep import deltas
-from ..traced import Traced, memory
+from ..traced import memory, recorders
 
 Masks = Callable[[Any], Any]
 
@@ -54,6 +54,8 @@ class Finding:
         The first such element: of the result, in a reverse sweep of the δ of the argument.
     example : tuple of int
         Inside of `vmap` which example, or which unit vector of a Jacobian.
+    axes : tuple
+        The batches that these numbers count in, the outermost first.
     result : int or None
         Which result of an operation with several.
     value : object
@@ -69,6 +71,7 @@ class Finding:
     argument: int | None
     index: tuple[int, ...]
     example: tuple[int, ...]
+    axes: tuple[Any, ...]
     result: int | None
     value: Any
     count: int
@@ -76,6 +79,11 @@ class Finding:
     seeds: Mapping[int, Any] = dataclasses.field(default_factory=dict)
     delta: Sequence[Any] | None = None
     through: Finding | None = None
+
+    def of(self, x: Any) -> tuple[int, ...]:
+        """The number of the example in each batch that an array is of; the first of one that the finding is not of."""
+        known = dict(zip(map(id, self.axes), self.example, strict=False))
+        return tuple(known.get(id(trace), 0) for trace in axes_of(x))
 
     @property
     def origin(self) -> Origin | None:
@@ -88,9 +96,9 @@ def number(x: Any) -> Any:
     return np.asarray(memory(x))
 
 
-def batches(x: Any) -> int:
-    """How many axes of that array count examples."""
-    return int(number(x).ndim - np.ndim(x)) if isinstance(x, Traced) else 0
+def axes_of(x: Any) -> tuple[Any, ...]:
+    """The traces of the batches that the first axes of that array count examples of, the outermost first."""
+    return tuple(trace for trace in recorders(x) if trace.batching)[::-1]
 
 
 def _parts(x: Any) -> tuple[Any, ...]:
@@ -114,7 +122,8 @@ def spread(x: Any, mask: Any, ndim: int) -> Any:
 
 
 def _found(
-    record: Record, phase: str, node: int, x: Any, mask: Any = None, argument: int | None = None, bad: Masks | None = None
+    record: Record, phase: str, node: int, x: Any, mask: Any = None, argument: int | None = None,
+    bad: Masks | None = None,
 ) -> Finding:
     """A finding at the first element of a mask over x; of a tuple in the first result that has one."""
     bad = bad or record.session.bad
@@ -128,8 +137,9 @@ def _found(
     b = mask.ndim - np.ndim(x)
     value = np.broadcast_to(number(x), mask.shape)[place]
     return Finding(
-        record, phase, node, argument, place[b:], place[:b], result, value, int(np.sum(mask)), int(mask.size)
-    )
+        record, phase, node, argument, place[b:], place[:b], axes_of(x), result, value, int(np.sum(mask)),
+        int(mask.size),
+    )  # fmt: skip
 
 
 # -- forward -----------------------------------------------------------------------------------------------------------
@@ -194,13 +204,15 @@ def _reaching_masks(op: Any, y: Any, args: Sequence[Any], bad: Masks) -> list[An
     """For each argument of a pointwise operation where it is bad, as it meets the result; None where elements mix."""
     if op.kind != "elementwise":
         return None
-    ndim, shape = np.ndim(y), bad(y).shape
+    ndim, shape, axes = np.ndim(y), bad(y).shape, axes_of(y)
+    if any(axes_of(x) not in ((), axes) for x in args):  # examples of several batches
+        return None
     try:
         masks = [np.broadcast_to(spread(x, bad(x), ndim), shape) for x in args]
         if op.name == "where":  # the branch that was not taken passes nothing on
             taken = np.broadcast_to(spread(args[0], number(args[0]).astype(bool), ndim), shape)
             masks[1], masks[2] = masks[1] & taken, masks[2] & ~taken
-    except (ValueError, IndexError):  # examples of several batches, in another order
+    except (ValueError, IndexError):  # tangents of a few of the arguments
         return None
     return masks
 
@@ -284,7 +296,7 @@ def _there(finding: Finding, x: Any, bad: Masks) -> bool:
     if finding.record.graph.ops[finding.node].kind != "elementwise" or isinstance(x, tuple):
         return True
     mask = bad(x)
-    place = finding.index if mask.ndim == np.ndim(x) else finding.example + finding.index
+    place = (*finding.of(x), *finding.index)
     if len(place) != mask.ndim or any(i >= n for i, n in zip(place, mask.shape, strict=True)):
         return bool(mask.any())  # it was stretched
     return bool(mask[place])
