@@ -691,8 +691,8 @@ def _hidden(error: Exception) -> AutodiffError | None:
     told = _SAID.get()
     if told is None or isinstance(error, AutodiffError):
         return None
-    if isinstance(error.__cause__, AutodiffError):
-        return error.__cause__
+    if isinstance(error, SystemError) and isinstance(error.__cause__, AutodiffError):
+        return error.__cause__  # C code went on, with ours standing
     found, trace = None, error.__traceback__
     while trace is not None:
         if not is_inside(trace.tb_frame.f_code.co_filename):
@@ -713,8 +713,9 @@ def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any])
         words = _hidden(error)
         if words is None:
             raise
-        words = words.with_traceback(error.__traceback__)
         _SAID.set(None)
+        words = words.with_traceback(error.__traceback__)
+        words.__cause__ = None if words is error.__cause__ else error  # in case that the words are of an earlier time
     try:
         raise words
     finally:
