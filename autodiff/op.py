@@ -158,7 +158,7 @@ class Op:
         """
         if not self.user:
             return self.forward(*args, **params)
-        y = self.forward(*map(_told, args), **params)
+        y = self.forward(*map(_told, args), **locked_in(params))
         if self.results:
             return tuple(np.array(part)[()] for part in y)
         return np.array(y)[()]
@@ -288,6 +288,11 @@ def locked(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def locked_in(params: dict[str, Any]) -> dict[str, Any]:
+    """The same settings with read-only arrays."""
+    return {key: locked(x) for key, x in params.items()} if params else params
 
 
 def _told(x: Any) -> Any:
