@@ -258,8 +258,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     (np.float64(0.0), np.float64(2.0))
     """
     primals = tuple(primals)
+    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(FullTrace(lines=False), primals, {})
-    tangent = forward_sweep(call, tuple(tangents_in))
+    tangent = forward_sweep(call, directions)
     taken: set[int] = set()
 
     def own(t: Any) -> Any:
@@ -693,17 +694,30 @@ def _same_again(a: Any, b: Any) -> bool:
 
 
 class _Fingerprint(NamedTuple):
-    """Of a trace: its structure, what its rules read, whether a compiled function is one of its nodes."""
+    """Of a trace: its structure, what its rules read, the compiled functions among its nodes."""
 
     structure: int
     contents: int
-    compiled: bool
+    programs: tuple[Op, ...]
 
     def differs(self, other: _Fingerprint) -> bool:
         """Whether another run was not the same. A compiled function runs as it is where a forward sweep comes along."""
         if self.structure != other.structure:
-            return not (self.compiled or other.compiled)
-        return self.contents != other.contents
+            return not (self.programs or other.programs)
+        return self.contents != other.contents or self.programs != other.programs
+
+
+class _Checkpoint(Op):
+    """One call of a checkpointed function.
+
+    Attributes
+    ----------
+    seen : dict of int to _Fingerprint
+        By the arguments: a graph may be evaluated again on others.
+    """
+
+    __slots__ = ("seen",)
+    seen: dict[int, _Fingerprint]
 
 
 def _checksum(given: Sequence[Any]) -> int:
@@ -740,10 +754,11 @@ def _fingerprint(trace: Trace) -> _Fingerprint:
                 waiting.append(x)
         waiting += sorted((graph.params[v] or {}).items())
     waiting += results
+    waiting += [list(op.seen.values()) for op in graph.ops if type(op) is _Checkpoint]  # those inside of this one
     return _Fingerprint(
         hash((tuple([op.name for op in graph.ops]), tuple(graph.inputs))),
         _checksum(waiting),
-        any(op.name.startswith("jit(") for op in graph.ops),
+        tuple([op for op in graph.ops if op.name.startswith("jit(")]),
     )
 
 
@@ -829,7 +844,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             flat[i] = None  # a rule that held its own trace's tensors would be a cycle
         flat = [owned(x) for x in flat]  # the plain arrays among them may be overwritten before the reverse sweep
         found_tree: list[Any] = []
-        seen: dict[int, _Fingerprint] = {}  # by the arguments: a graph may be evaluated again on others
+        seen: dict[int, _Fingerprint] = {}
 
         def rebuilt(*given: Any) -> Any:
             filled = list(flat)
@@ -876,8 +891,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             ]
             return call.sweep(seeds, release=True)
 
-        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
-                inlined=True)  # fmt: skip
+        op = _Checkpoint("checkpoint", "op", forward, arity=len(places), joint=joint, results=True,
+                         formulas=("computed again",), inlined=True)  # fmt: skip
+        op.seen = seen
         results = apply(op, tensors, {})
         for part, x in itertools.product(results, tensors):
             if part is not x and isinstance(part, Traced):
