@@ -199,7 +199,8 @@ class Graph:
     tree : object
         How to put the outputs back into the container that the function returned; None for a single output.
     values : Values or None
-        The table of values that the trace left behind.
+        The table of values that the trace left behind. Its arrays are read-only, as literals and settings are: every
+        later sweep reads them.
     """
 
     __slots__ = (
@@ -243,6 +244,23 @@ class Graph:
         self.title: str = ""
         self.values: Values | None = None
         self._consumers: list[list[tuple[int, int]]] | None = None
+
+    def seal(self) -> None:
+        """Make the arrays of the graph read-only: values, literals and settings, which every later sweep reads.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> graph = ad.trace(lambda x: np.sum(x * x))(np.ones(2))  # which seals it
+        >>> graph.nodes[0].value[0] = 5.0
+        Traceback (most recent call last):
+        ValueError: assignment destination is read-only
+        """
+        seal(self.literals)
+        seal(self.params)
+        if self.values is not None:
+            seal(self.values.results)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -535,6 +553,7 @@ class Graph:
                 graph._load_node(row, arrays)
             if not graph.names.keys() <= set(range(len(graph.ops))):
                 raise ValueError("it names a node that it does not have")
+            graph.seal()
             return check(graph)
         except GraphError as error:
             raise unreadable(path, str(error)) from None
@@ -688,6 +707,24 @@ def _of(kind: type, x: Any) -> Any:
     if type(x) is not kind:
         raise TypeError(f"{str(x)[:60]!r} is no {kind.__name__}")
     return x
+
+
+def seal(x: Any) -> None:
+    """Make the arrays of a table read-only: what was written into one would be read by every later sweep.
+
+    Parameters
+    ----------
+    x : array, or tuple, list or dict of them
+        Anything else in it is left as it is.
+    """
+    waiting = [x]
+    for part in waiting:  # which grows
+        if isinstance(part, np.ndarray):
+            part.setflags(write=False)
+        elif isinstance(part, (tuple, list)):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -169,7 +169,7 @@ class Op:
             return self.forward(*args, **params)
         session = DEBUG.get()
         if session is None:
-            y = self.forward(*map(_told, args), **params)
+            y = self.forward(*map(_told, args), **locked_in(params))
         else:
             y = session.forward(self, tuple(getattr(x, "number", x) for x in args), params)
         if self.results:
@@ -327,6 +327,11 @@ def locked(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def locked_in(params: dict[str, Any]) -> dict[str, Any]:
+    """The same settings with read-only arrays."""
+    return {key: locked(x) for key, x in params.items()} if params else params
 
 
 def _told(x: Any) -> Any:

@@ -14,7 +14,7 @@ from .errors import RuleError, message
 from .graph import OPERATIONS
 from .made import stored
 from .makers import guard_whole
-from .op import Op, locked
+from .op import Op, locked, locked_in
 from .rules import Rule, keywords
 
 
@@ -121,7 +121,7 @@ class Primitive:
         (np.float64(3.0), np.float64(6.0))
         """
         self._declare(rules, "defjvp")
-        self.op.jvps = rules
+        self.op.jvps = tuple(None if r is None else _numeric(r, self.op, k, "jvp") for k, r in enumerate(rules))
         return self
 
     def _declare(self, rules: tuple[Rule | None, ...], what: str) -> None:
@@ -171,20 +171,23 @@ def _again(
     return made
 
 
-def _numeric(rule: Rule, op: Op, k: int) -> Rule:
-    """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
+def _numeric(rule: Rule, op: Op, k: int, which: str = "vjp") -> Rule:
+    """A user's rule as it is called: it can write into nothing that is saved, and returns an array or a NumPy scalar.
+
+    Anything else is an error that names the operation.
+    """
 
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
-        term = rule(locked(d), locked(y), *map(locked, args), **params)
+        term = rule(locked(d), locked(y), *map(locked, args), **locked_in(params))
         if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
             return np.asarray(term)[()]
         if not hasattr(term, "dtype"):
             raise RuleError(
                 message(
-                    f"{op.name}: its vjp for argument {k} returned a {type(term).__name__}",
-                    "a rule returns the δ of its argument",
-                    "return an array with the shape and dtype of that argument",
+                    f"{op.name}: its {which} for argument {k} returned a {type(term).__name__}",
+                    "a rule returns the δ of its argument, or its part of the tangent of the result",
+                    "return an array with the shape and dtype of that argument, or of the result",
                 )
             )
         return term.copy() if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .apply import apply
+from .apply import apply, still
 from .errors import LeakError, RuleError, message
-from .graph import LITERAL, OPERATIONS, Graph, Values
+from .graph import LITERAL, OPERATIONS, Graph, Values, seal
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
 from .recorders import CONSTANTS, Trace
@@ -475,6 +475,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     Returns
     -------
     Values
+        Of arrays that are read-only, and share memory with none of the arguments.
 
     Examples
     --------
@@ -487,7 +488,8 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     """
     values = Values()
     results = values.results
-    given = dict(zip(graph.arguments, arguments, strict=True))
+    own = (x.copy("K") if isinstance(x, np.ndarray) else still(x) if isinstance(x, Traced) else x for x in arguments)
+    given = dict(zip(graph.arguments, own, strict=True))
     for v, (op, inputs, literals, params) in enumerate(
         zip(graph.ops, graph.inputs, graph.literals, graph.params, strict=True)
     ):
@@ -502,6 +504,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
             result = op(*args, **(params or {}))
         values.arguments.append(args)
         results.append(result if hasattr(result, "dtype") or isinstance(result, tuple) else np.asarray(result)[()])
+    seal(results)
     return values
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import optree
@@ -18,15 +19,17 @@ import optree
 from .apply import apply, is_bare, relate
 from .batching import BatchTrace
 from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
+from .contents import checksum
 from .debugging import DebugTrace, Session, full, lean
 from .errors import DtypeError, LostHistoryError, RuleError, message
 from .flows import GradientFlow
-from .graph import Graph
+from .graph import LITERAL, Graph
 from .made import made
-from .op import DEBUG, Op
+from .op import DEBUG, NUMBERS, Op
 from .ops.flat import stop_gradient as _stop
 from .recorders import SCOPE, Trace
-from .traced import Traced, every, is_batched, is_compiled
+from .rules import Stand
+from .traced import Traced, every, is_batched, is_compiled, memory
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
 
@@ -269,8 +272,21 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     (np.float64(0.0), np.float64(2.0))
     """
     primals = tuple(primals)
+    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(full(lines=False), primals, {})
-    return rebuild(call), forward_sweep(call, tuple(tangents_in))
+    tangent = forward_sweep(call, directions)
+    taken: set[int] = set()
+
+    def own(t: Any) -> Any:
+        """A tangent that shares memory with no other: one tensor that is returned twice has one tangent."""
+        if not isinstance(t, np.ndarray):
+            return owned(t)
+        if t.base is not None or not t.flags.writeable or id(t) in taken:
+            t = t.copy()
+        taken.add(id(t))
+        return t
+
+    return rebuild(call), own(tangent) if call.out_tree is None else optree.tree_map(own, tangent, namespace="autodiff")
 
 
 # -- matrices of derivatives -------------------------------------------------------------------------------------------
@@ -547,7 +563,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     Returns
     -------
     callable
-        With f's own signature; returns a :class:`~autodiff.Graph`.
+        With f's own signature; returns a :class:`~autodiff.Graph`. Its arrays are read-only.
 
     Examples
     --------
@@ -563,6 +579,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
         call = Call(f, argnums, args).run(full(), args, kwargs, lenient=True)
         graph = call.trace.graph
         graph.outputs = [node for node in call.nodes if node is not None]
+        graph.seal()
         return graph
 
     return traced
@@ -690,6 +707,75 @@ def _same_again(a: Any, b: Any) -> bool:
     return is_compiled(a) or np.array_equal(every(a), every(b), equal_nan=True)
 
 
+class _Fingerprint(NamedTuple):
+    """Of a trace: its structure, what its rules read, the compiled functions among its nodes."""
+
+    structure: int
+    contents: int
+    programs: tuple[Op, ...]
+
+    def differs(self, other: _Fingerprint) -> bool:
+        """Whether another run was not the same. A compiled function runs as it is where a forward sweep comes along."""
+        if self.structure != other.structure:
+            return not (self.programs or other.programs)
+        return self.contents != other.contents or self.programs != other.programs
+
+
+class _Checkpoint(Op):
+    """One call of a checkpointed function.
+
+    Attributes
+    ----------
+    seen : dict of int to _Fingerprint
+        By the arguments: a graph may be evaluated again on others.
+    """
+
+    __slots__ = ("seen",)
+    seen: dict[int, _Fingerprint]
+
+
+def _checksum(given: Sequence[Any]) -> int:
+    """One number for all the numbers in these tensors, arrays, settings and containers of them."""
+    waiting, found = list(given), 0
+    for x in waiting:  # what containers hold is added to its end
+        if isinstance(x, Traced):
+            x = memory(x)
+        if isinstance(x, np.ndarray):
+            found = checksum(x, found) if x.dtype.kind in NUMBERS else found
+        elif isinstance(x, (tuple, list)):
+            waiting += x
+        elif isinstance(x, (float, int, complex, str, slice, np.generic)):
+            found = zlib.crc32(repr(x).encode(), found)
+    return found
+
+
+RUNS_KNOWN = 8
+"""Of how many runs of one call on other arguments it is known what they read."""
+
+
+def _fingerprint(trace: Trace) -> _Fingerprint:
+    """What stands for all that a sweep of this trace would read: equal ones mean that the gradient is the same.
+
+    Equal results do not: x·c is 0 at x = 0 for every c, and its derivative is c.
+    """
+    graph, results = trace.graph, trace.values.results
+    waiting: list[Any] = []
+    seen: set[int] = set()  # what many nodes read is looked at once
+    for v, (inputs, row) in enumerate(zip(graph.inputs, trace.values.arguments, strict=True)):
+        for i, x in zip(inputs, row, strict=True):
+            if x is not None and (i == LITERAL or (i not in seen and type(results[i]) in (Stand, type(None)))):
+                seen.add(i)
+                waiting.append(x)
+        waiting += sorted((graph.params[v] or {}).items())
+    waiting += results
+    waiting += [list(op.seen.values()) for op in graph.ops if type(op) is _Checkpoint]  # those inside of this one
+    return _Fingerprint(
+        hash((tuple([op.name for op in graph.ops]), tuple(graph.inputs))),
+        _checksum(waiting),
+        tuple([op for op in graph.ops if op.name.startswith("jit(")]),
+    )
+
+
 _AFTER = Op(
     "after", "op", lambda x, known: x, arity=2, view=True, vjps=(lambda d, y, x, known: d, None),
     jvps=(lambda t, y, x, known: t, None), formulas=("δx = δy",),
@@ -774,6 +860,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             flat[i] = None  # a rule that held its own trace's tensors would be a cycle
         flat = [owned(x) for x in flat]  # the plain arrays among them may be overwritten before the reverse sweep
         found_tree: list[Any] = []
+        seen: dict[int, _Fingerprint] = {}
 
         def rebuilt(*given: Any) -> Any:
             filled = list(flat)
@@ -787,6 +874,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
             found_tree[:] = [call.out_tree]
+            if not any(map(is_compiled, arrays)):
+                seen[_checksum(arrays)] = _fingerprint(call.trace)
+                while len(seen) > RUNS_KNOWN:
+                    del seen[next(iter(seen))]
             own = [x.recorder for x in arrays if isinstance(x, Traced)]
             if any(isinstance(y, Traced) and y.recorder not in own for y in call.out):
                 raise LostHistoryError(
@@ -800,7 +891,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
             call = run(*_not_before(arrays, d, y))
-            if not all(map(_same_again, call.out, y)):
+            before = None if any(map(is_compiled, (*arrays, *y))) else seen.get(_checksum(arrays))
+            same = all(map(_same_again, call.out, y))
+            if not same or (before is not None and before.differs(_fingerprint(call.trace))):
                 raise RuleError(
                     message(
                         f"checkpoint: {name_of(f)} computed something else the second time",
@@ -814,8 +907,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             ]
             return call.sweep(seeds, release=True)
 
-        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
-                inlined=True)  # fmt: skip
+        op = _Checkpoint("checkpoint", "op", forward, arity=len(places), joint=joint, results=True,
+                         formulas=("computed again",), inlined=True)  # fmt: skip
+        op.seen = seen
         results = apply(op, tensors, {})
         for part, x in itertools.product(results, tensors):
             if part is not x and isinstance(part, Traced):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..archive import unreadable
 from ..errors import GraphError, PictureError, message
-from ..graph import Graph, Node, Values, table
+from ..graph import Graph, Node, Values, seal, table
 from ..op import DEBUG
 from .amounts import Rows, Told, divide, flat, norm, statistics
 from .blocks import Outline, Swept, join_rows, scope_rows
@@ -28,6 +28,8 @@ from .walks import ENDS
 
 class GradientFlow:
     """A graph together with one reverse sweep of it.
+
+    Its arrays are read-only, because all that it tells is computed from them: ``flow["w"].copy()`` can be written into.
 
     Attributes
     ----------
@@ -74,6 +76,7 @@ class GradientFlow:
         self.contributions = contributions
         self.seeds = dict(seeds or {})
         self.scales = dict(scales or {})
+        seal([delta, contributions, self.seeds])
 
     # -- δ and contributions ---------------------------------------------------------------------------------------
 
