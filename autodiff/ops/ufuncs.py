@@ -7,13 +7,13 @@ out in calls of the ufunc itself: in pairs where the order does not matter, one 
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..apply import as_array, no_rule
+from ..errors import unwarned
 from ..makers import refuse
 from ..op import UFUNCS
 from ..traced import held, plain
@@ -88,9 +88,10 @@ def reduce(
         settings |= {} if where is True else {"where": where}
         if ufunc in (np.maximum, np.minimum, np.fmax, np.fmin) and dtype is not None:
             x = x.astype(settings.pop("dtype"))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # nanmax has one, fmax.reduce has none
-            return SAME[ufunc](x, **settings)
+        if ufunc in (np.fmax, np.fmin):  # nanmax warns of slices that are all nan, and fmax.reduce does not
+            with unwarned("All-NaN", RuntimeWarning):
+                return SAME[ufunc](x, **settings)
+        return SAME[ufunc](x, **settings)
     if where is not True and ufunc.identity is None:
         raise no_rule(ufunc, "reduce(…, where=…)")
     x = x if where is True else np.where(where, x, ufunc.identity)
