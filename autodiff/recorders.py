@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from contextvars import ContextVar
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Any
 
 from .errors import ClosedTraceError, message, user_place
@@ -28,6 +33,43 @@ def adopt(tensor: type[Traced]) -> None:
     """Let traces make tensors of this class."""
     global Tensor
     Tensor = tensor
+
+
+def enter() -> tuple[Token[int], tuple[str, ...]]:
+    """Begin a traced function; :func:`leave` is given what this returns."""
+    return TRACING.set(TRACING.get() + 1), SCOPE.get()
+
+
+def leave(before: tuple[Token[int], tuple[str, ...]]) -> None:
+    """End a traced function, and the scopes that it left open: those of a generator that nobody ran to its end."""
+    TRACING.reset(before[0])
+    if SCOPE.get() is not before[1]:
+        SCOPE.set(before[1])
+
+
+_turn = threading.RLock()
+"""Of threads that share a trace one records at a time, where that takes several steps that belong together."""
+
+
+def _renew() -> None:
+    """After a fork nobody is left who would release it."""
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def in_turn(record: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, for one thread at a time."""
+
+    @functools.wraps(record)
+    def recorded(*args: Any) -> Any:
+        with _turn:
+            return record(*args)
+
+    return recorded
 
 
 _levels = itertools.count(1)  # a serial number, not a state: of two traces in one nest the later one is the inner one
@@ -79,15 +121,16 @@ class Trace:
     def place(self, tensor: Traced) -> int:
         """Record the node of a pending tensor, now that it is used."""
         number = -1 - tensor.index
-        source, place = self.pending[number]
-        if source == PLACED:  # another object for the same node came first
-            index = place
-        elif source == LITERAL:
-            index = self.record(INPUT, (), (), tensor.value, tensor.value).index
-            self.graph.arguments[place] = index
-        else:
-            index = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
-        self.pending[number] = (PLACED, index)
+        with _turn:
+            source, place = self.pending[number]
+            if source == PLACED:  # another object for the same node came first, or another thread
+                index = place
+            elif source == LITERAL:
+                index = self.record(INPUT, (), (), tensor.value, tensor.value).index
+                self.graph.arguments[place] = index
+            else:
+                index = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
+            self.pending[number] = (PLACED, index)
         tensor.index = index
         return index
 
@@ -100,7 +143,11 @@ class Trace:
         y: Any,
         params: dict[str, Any] | None = None,
     ) -> Any:
-        """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read."""
+        """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read.
+
+        From `index` on nothing but lists is touched: the interpreter changes to no other thread in between.
+        """
+        shape, dtype = y.shape, y.dtype
         ops = self.ops
         index = len(ops)
         ops.append(op)
@@ -108,8 +155,8 @@ class Trace:
         self.arguments.append(args)
         self.results.append(kept)
         self.params.append(params)
-        self.shapes.append(y.shape)
-        self.dtypes.append(y.dtype)
+        self.shapes.append(shape)
+        self.dtypes.append(dtype)
         tensor = Tensor.__new__(Tensor)
         tensor.value = y
         tensor.recorder = self
@@ -119,13 +166,14 @@ class Trace:
 
     def record_many(self, op: Op, inputs: tuple[int, ...], args: Any, kept: Any, ys: Any, params: Any) -> Any:
         """Append one node whose value is a tuple; return a pending tensor for each of its results."""
-        index = len(self.ops)
-        self.record(op, inputs, args, kept, _Many(ys), params)
+        index = self.record(op, inputs, args, kept, _Many(ys), params).index
         tensors = []
         for k, y in enumerate(ys):
             if y.dtype.kind in "fc" or self.compiling:
-                self.pending.append((index, k))
-                tensors.append(self._tensor(y, -len(self.pending)))
+                with _turn:
+                    self.pending.append((index, k))
+                    number = -len(self.pending)
+                tensors.append(self._tensor(y, number))
             else:
                 tensors.append(y)
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
@@ -184,14 +232,16 @@ class FullTrace(Trace):
         whole = y.results if type(y) is _Many else y
         results = self.results
         held = tuple(results[i] if i != LITERAL else x for i, x in zip(inputs, args, strict=True))
-        tensor = super().record(op, inputs, held, whole, y, params)
+        literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
+        scope, line = SCOPE.get(), user_place() if self.lines else None
+        active = op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
         graph = self.graph
-        graph.literals.append(tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)))
-        graph.scopes.append(SCOPE.get())
-        graph.lines.append(user_place() if self.lines else None)
-        self.active.append(
-            op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
-        )
+        with _turn:
+            tensor = super().record(op, inputs, held, whole, y, params)
+            graph.literals.append(literals)
+            graph.scopes.append(scope)
+            graph.lines.append(line)
+            self.active.append(active)
         return tensor
 
     def is_active(self, tensor: Traced) -> bool:
@@ -226,3 +276,6 @@ class _Constants(Trace):
 
 
 CONSTANTS = _Constants()
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # Python without its lock changes threads anywhere
+    Trace.record = in_turn(Trace.record)  # type: ignore[method-assign]

@@ -23,7 +23,7 @@ from ..graph import LITERAL
 from ..made import stored
 from ..op import CONSTANT, NUMBERS
 from ..randomness import DRAWING, random_state
-from ..recorders import CONSTANTS, TRACING
+from ..recorders import CONSTANTS, enter, leave
 from ..traced import Traced, held
 from .compiled import KNOWN, RESULT, Compiled
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
@@ -229,7 +229,7 @@ class Jit:
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        depth = TRACING.set(TRACING.get() + 1)
+        before = enter()
         try:
             if wanted:
                 swept = called(call, tensors, wanted)
@@ -243,7 +243,7 @@ class Jit:
                 for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
         finally:
-            TRACING.reset(depth)
+            leave(before)
             trace.close()
         if trace.foreign:
             return None
