@@ -17,7 +17,7 @@ from .apply import is_bare, still
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
 from .op import CONSTANT
-from .recorders import CONSTANTS, Trace, enter, leave
+from .recorders import CONSTANTS, SCOPE, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
 from .traced import Traced
@@ -193,7 +193,7 @@ class Call:
         given = list(args)
         for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
             given[n] = x
-        before = enter()
+        depth, scope = TRACING.set(TRACING.get() + 1), SCOPE.get()  # as enter() does, and below leave()
         try:
             out = unhidden(self.f, given, kwargs)
             if has_aux:
@@ -211,7 +211,9 @@ class Call:
                 for y in self.out
             ]  # fmt: skip
         finally:
-            leave(before)
+            TRACING.reset(depth)
+            if SCOPE.get() is not scope:
+                SCOPE.set(scope)
             trace.close()
         self.out = [strip_one(y, trace) for y in self.out]
         return self

@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
@@ -21,9 +22,6 @@ SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
 
 TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
 """How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
-
-PLACED = -2
-"""Stands in a trace's list of pending tensors for one whose node is recorded."""
 
 Tensor: type[Traced] = Traced
 """The class of the tensors that `record` makes. Filled by :func:`adopt` when autodiff.tensor is imported."""
@@ -91,8 +89,8 @@ class _Closed(list[Any]):
 class Trace:
     """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
 
-    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "ops", "params", "pending", "results", "shapes",
-                 "values")  # fmt: skip
+    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "made", "ops", "params", "pending", "results",
+                 "shapes", "values")  # fmt: skip
 
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
@@ -105,13 +103,15 @@ class Trace:
         self.ops, self.inputs, self.params = graph.ops, graph.inputs, graph.params
         self.shapes, self.dtypes = graph.shapes, graph.dtypes
         self.arguments, self.results = values.arguments, values.results
-        self.pending: list[tuple[int, int]] = []
+        self.made = 0  # how many tensors were pending at first
+        self.pending: dict[int, Any] = {}  # by their negative index: where its node is from, then its number
 
     def leaf(self, value: Any) -> Traced:
         """A tensor for one argument of the traced function; its node is recorded when it is first used."""
-        self.pending.append((LITERAL, len(self.graph.arguments)))
+        self.made += 1
+        self.pending[-self.made] = LITERAL, len(self.graph.arguments)
         self.graph.arguments.append(LITERAL)
-        return self._tensor(value, -len(self.pending))
+        return self._tensor(value, -self.made)
 
     def _tensor(self, value: Any, index: int) -> Traced:
         tensor = Tensor.__new__(Tensor)
@@ -119,18 +119,28 @@ class Trace:
         return tensor
 
     def place(self, tensor: Traced) -> int:
-        """Record the node of a pending tensor, now that it is used."""
-        number = -1 - tensor.index
-        with _turn:
-            source, place = self.pending[number]
-            if source == PLACED:  # another object for the same node came first, or another thread
-                index = place
-            elif source == LITERAL:
-                index = self.record(INPUT, (), (), tensor.value, tensor.value).index
-                self.graph.arguments[place] = index
-            else:
-                index = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
-            self.pending[number] = (PLACED, index)
+        """Record the node of a pending tensor, now that it is used; once, however many objects and threads use it."""
+        key = tensor.index
+        if key >= 0:  # another thread has done it since it was asked
+            return key
+        pending = self.pending
+        entry = pending.pop(key, None)
+        while entry is None:  # another thread is recording it
+            time.sleep(0)
+            entry = pending.pop(key, None)
+        if type(entry) is tuple:
+            source, place = entry
+            try:
+                if source == LITERAL:
+                    entry = self.record(INPUT, (), (), tensor.value, tensor.value).index
+                    self.graph.arguments[place] = entry
+                else:
+                    entry = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
+            finally:
+                pending[key] = entry
+        else:  # another object for the same node came first
+            pending[key] = entry
+        index: int = entry
         tensor.index = index
         return index
 
@@ -171,9 +181,10 @@ class Trace:
         for k, y in enumerate(ys):
             if y.dtype.kind in "fc" or self.compiling:
                 with _turn:
-                    self.pending.append((index, k))
-                    number = -len(self.pending)
-                tensors.append(self._tensor(y, number))
+                    self.made += 1
+                    key = -self.made
+                self.pending[key] = index, k
+                tensors.append(self._tensor(y, key))
             else:
                 tensors.append(y)
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
