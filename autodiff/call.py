@@ -18,7 +18,7 @@ from .debugging import DebugTrace
 from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
 from .graph import LITERAL
 from .op import CONSTANT
-from .recorders import CONSTANTS, TRACING, Trace
+from .recorders import CONSTANTS, SCOPE, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
 from .traced import Traced
@@ -194,7 +194,7 @@ class Call:
         given = list(args)
         for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
             given[n] = x
-        depth = TRACING.set(TRACING.get() + 1)
+        depth, scope = TRACING.set(TRACING.get() + 1), SCOPE.get()  # as enter() does, and below leave()
         try:
             out = unhidden(self.f, given, kwargs)
             if has_aux:
@@ -217,6 +217,8 @@ class Call:
             raise
         finally:
             TRACING.reset(depth)
+            if SCOPE.get() is not scope:
+                SCOPE.set(scope)
             trace.close()
         self.out = [strip_one(y, trace) for y in self.out]
         if isinstance(trace, DebugTrace):

@@ -10,8 +10,10 @@ import difflib
 import importlib.util
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
@@ -784,6 +786,31 @@ class CompileWarning(UserWarning):
     >>> ad.jit(lambda x, noise: x + noise)(np.zeros(3), rng.normal(size=3)).shape
     (3,)
     """
+
+
+_filters = threading.RLock()
+
+
+def _renew() -> None:
+    """After a fork nobody is left who would release it."""
+    global _filters
+    _filters = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def unwarned(text: str = "", category: type[Warning] = Warning) -> Iterator[None]:
+    """Without the warnings that begin so.
+
+    Python has one list of filters for all threads, and two threads that change it in turns put back one another's. So
+    one of ours at a time changes it.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", text, category)
+        yield
 
 
 def warn(category: type[Warning], what: str, why: str, instead: str) -> None:

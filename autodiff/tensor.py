@@ -714,7 +714,7 @@ class Tensor(Traced):
         wanted = shape[0] if len(shape) == 1 else shape
         if order == "C" and copy is None:
             return _reshape(self, wanted)
-        return np.reshape(self, wanted, order=order, copy=copy)
+        return _reshape(self, wanted, order=order, copy=copy)  # NumPy 2.0 has no copy=, and here it is None
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""

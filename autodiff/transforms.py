@@ -641,11 +641,26 @@ def scope(name: str) -> Iterator[None]:
     >>> ad.trace(f)(2.0).nodes[1].scope
     ('block1',)
     """
-    token = SCOPE.set((*SCOPE.get(), str(name)))
+    name = str(name)
+    depth = len(SCOPE.get())
+    SCOPE.set((*SCOPE.get(), name))
     try:
         yield
     finally:
-        SCOPE.reset(token)
+        _close(name, depth)
+
+
+def _close(name: str, depth: int) -> None:
+    """Leave a scope, and no other one.
+
+    Generators that are taken in turns leave theirs in another order than they came into them, and one that is thrown
+    away may end in another thread, where there is nothing to leave.
+    """
+    now = SCOPE.get()
+    for k in range(min(depth, len(now) - 1), -1, -1):
+        if now[k] == name:
+            SCOPE.set(now[:k] + now[k + 1 :])
+            return
 
 
 def name(x: Any, label: str) -> Any:

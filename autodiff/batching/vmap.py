@@ -15,7 +15,7 @@ from ..errors import BatchError, BatchWarning, message, registered, unhidden, wa
 from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
-from ..recorders import CONSTANTS, TRACING
+from ..recorders import CONSTANTS, enter, leave
 from ..traced import Traced, held
 from .trace import BatchTrace
 
@@ -97,12 +97,12 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             for x, axis in zip(leaves, axes, strict=True)
         ]
         draws = Draws(f)
-        depth = TRACING.set(TRACING.get() + 1)
+        before = enter()
         try:
             inside: Any = optree.tree_unflatten(tree, mapped)
             out = unhidden(f, *inside)
         finally:
-            TRACING.reset(depth)
+            leave(before)
             trace.close()
         if draws.seen() and not trace.draws:
             warn(

@@ -23,7 +23,7 @@ from ..graph import LITERAL
 from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
 from ..randomness import DRAWING, random_state
-from ..recorders import CONSTANTS, TRACING
+from ..recorders import CONSTANTS, enter, leave
 from ..traced import Traced, held
 from .compiled import KNOWN, RESULT, Compiled
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
@@ -240,7 +240,7 @@ class Jit:
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
         debugging = DEBUG.set(None)  # nothing has a value yet
-        depth = TRACING.set(TRACING.get() + 1)
+        before = enter()
         try:
             if wanted:
                 swept = called(call, tensors, wanted)
@@ -254,7 +254,7 @@ class Jit:
                 for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
         finally:
-            TRACING.reset(depth)
+            leave(before)
             DEBUG.reset(debugging)
             trace.close()
         if trace.foreign:

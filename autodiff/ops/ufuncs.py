@@ -7,13 +7,13 @@ out in calls of the ufunc itself: in pairs where the order does not matter, one 
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..apply import as_array, no_rule
+from ..errors import unwarned
 from ..makers import refuse
 from ..op import FUNCTIONS, UFUNCS
 from ..traced import held, plain
@@ -90,10 +90,11 @@ def reduce(
             x = x.astype(settings.pop("dtype"))
         if ufunc in (np.logical_and, np.logical_or):
             settings.pop("dtype", None)  # a bool, which a.any() asks for as well
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # nanmax has one, fmax.reduce has none
-            # not through NumPy: that does not look for tensors among the settings, and would come back here
-            return FUNCTIONS[SAME[ufunc]](x, **settings)
+        same = FUNCTIONS[SAME[ufunc]]  # not through NumPy: that does not look for tensors among the settings
+        if ufunc in (np.fmax, np.fmin):  # nanmax warns of slices that are all nan, and fmax.reduce does not
+            with unwarned("All-NaN", RuntimeWarning):
+                return same(x, **settings)
+        return same(x, **settings)
     if where is not True and ufunc.identity is None:
         raise no_rule(ufunc, "reduce(…, where=…)")
     x = x if where is True else np.where(where, x, ufunc.identity)
