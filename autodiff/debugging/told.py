@@ -46,7 +46,7 @@ class Told:
         if origin is not None:
             self.operation = origin.graph.ops[origin.node].name
             if self.phase == "forward":
-                self.phase = "reverse"
+                self.phase = "tangent" if origin.forward else "reverse"
         self.kind = kind_of(finding.value)
         self.index, self.example = finding.index, finding.example
         self.line: tuple[str, int] | None = record.graph.lines[v]
@@ -309,7 +309,8 @@ def _named(origin: Origin | None) -> str:
     assert origin is not None
     op = origin.graph.ops[origin.node]
     place = f" for argument {origin.argument}" if op.arity != 1 else ""
-    return f"the reverse rule of {op.name}{place} (node {origin.node} of an inner derivative)"
+    way = "forward-mode" if origin.forward else "reverse"
+    return f"the {way} rule of {op.name}{place} (node {origin.node} of an inner derivative)"
 
 
 def _index(index: tuple[int, ...]) -> str:

@@ -523,6 +523,57 @@ def though_another_is_masked():
     ad.grad(f)(np.array([0.0, 1.0]))
 
 
+@made("log", "forward", "-inf", (2,), [0.0])
+def in_the_element_that_is_not_masked():
+    def f(x):
+        return np.sum(np.where(np.array([False, True, True]), np.log(x), 0.0))  # here
+
+    ad.grad(f)(np.array([-1.0, 1.0, 0.0]))
+
+
+@made("log", "forward", "nan", (1, 2), [-2.0])
+def in_the_element_that_is_selected():
+    def f(x):
+        logs = np.log(x)  # here
+        return np.sum(np.transpose(logs)[::-1][0])
+
+    ad.grad(f)(np.array([[0.0, 1.0, 2.0], [0.0, 3.0, -2.0]]))
+
+
+@made("log", "forward", "-inf", (1, 0), [0.0])
+def in_what_is_stretched_later():
+    def f(x, y):
+        logs = np.log(x)  # here
+        return np.sum((y + logs)[:, 1])
+
+    ad.grad(f)(np.array([[1.0], [0.0]]), np.ones((2, 3)))
+
+
+@made("sqrt", "reverse", "inf", (2,), [0.0])
+def on_the_way_back_in_the_element_that_is_selected():
+    def f(x):
+        return np.sum(np.sqrt(x)[1:])  # here
+
+    ad.grad(f)(np.array([0.0, 1.0, 0.0]))
+
+
+@made("log", "forward", "nan", (0,), [-1.0])
+def in_a_part_of_several():
+    def f(x):
+        parts = [np.log(part) for part in np.split(x, 2)]  # here
+        return parts[1][0]
+
+    ad.grad(lambda x: f(x * 1.0))(np.array([0.0, -1.0]))
+
+
+@made("sqrt", "tangent", "inf", (), [0.5, 0.0], step="divide")
+def in_an_inner_derivative_in_forward_mode():
+    def f(x):
+        return np.sqrt(x) * 1.0  # here
+
+    ad.grad(lambda x: ad.jvp(f, (x,), (1.0,))[1])(0.0)
+
+
 @made("inv", "forward", "inf", (0, 0))
 def a_matrix_that_is_nearly_singular():
     def f(a):
