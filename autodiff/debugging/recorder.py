@@ -24,8 +24,7 @@ class DebugTrace(FullTrace):
     Attributes
     ----------
     origins : dict
-        For each node that was recorded while an inner sweep ran a rule: the graph, the node and the argument of that
-        rule.
+        For each node that was recorded while an inner sweep ran a rule: which one.
     named : list of str
         What to call the arguments, where their function is not the user's own.
     judges : bool
@@ -84,8 +83,9 @@ class DebugTrace(FullTrace):
         if serving is None:
             graph.lines.append(place())
         else:
-            self.origins[index] = Origin(*serving)
-            graph.lines.append(serving[0].lines[serving[1]])
+            inner, w, k, forward = serving
+            self.origins[index] = Origin(inner.ops[w], w, k, forward)
+            graph.lines.append(inner.lines[w])
         active.append(op is INPUT or (on and not op.flat))
         return self._tensor(y, index)
 

@@ -24,9 +24,12 @@ Masks = Callable[[Any], Any]
 
 
 class Origin(NamedTuple):
-    """The rule that was running while an operation was recorded: of this node, for this argument, in which sweep."""
+    """The rule that was running while an operation was recorded: of this node, for this argument, in which sweep.
 
-    graph: Graph
+    Its graph is not held: that has values which belong to the trace that holds this.
+    """
+
+    op: Any
     node: int
     argument: int
     forward: bool

@@ -1,9 +1,11 @@
 """`ad.debug()`: what it names, what it leaves alone, which rules it catches, and what it costs in calls."""
 
 import asyncio
+import gc
 import inspect
 import pickle
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -907,6 +909,17 @@ def test_the_neighbourhood_is_drawn(tmp_path, form):
         assert "length: the reverse rule of sqrt made inf, at index (1,)" in text
 
 
+def test_of_a_large_neighbourhood_a_part_is_drawn(tmp_path):
+    def f(x):
+        y = np.log(x)
+        return sum(y * float(i) for i in range(3000))
+
+    error = caught_in(f, 0.0)
+    assert "… 2997 more" in error.picture
+    text = error.draw(tmp_path / "nan.svg").read_text(encoding="utf-8")
+    assert "40 of 6002 boxes" in text.replace(",", "")
+
+
 def test_a_notebook_shows_it():
     shown = caught_in(distance, POINT, PLACES)._repr_mimebundle_()
     assert shown["text/plain"].startswith("NonFiniteError: the reverse rule of sqrt")
@@ -1169,6 +1182,34 @@ def test_nothing_is_searched_while_numbers_are_finite(monkeypatch):
     monkeypatch.setattr(debugging.recorder, "in_reverse", None)
     with ad.debug():
         ad.hessian(lambda x: np.sum(np.where(x > 0, np.log(x), 0.0) * x))(POINTS)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f: ad.grad(f)(np.ones(3)),
+        lambda f: ad.hessian(f)(np.ones(3)),
+        lambda f: ad.hvp(f, (np.ones(3),), (np.ones(3),)),
+        lambda f: ad.vmap(ad.grad(f))(np.ones((2, 3))),
+        lambda f: ad.grad(lambda x: np.sum(ad.jit(ad.grad(f))(x)))(np.ones(3)),
+    ],
+)
+def test_nothing_is_left_behind(call):
+    alive = []
+
+    def f(x):
+        y = np.tanh(x) * 2.0
+        alive.extend(map(weakref.ref, (y, y.recorder.graph)))
+        return np.sum(y)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with ad.debug():
+            call(f)
+            assert [ref() for ref in alive] == [None] * len(alive)
+    finally:
+        gc.enable()
 
 
 def test_outside_nothing_of_it_runs(monkeypatch):
