@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import inspect
+import linecache
 import pickle
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -1259,28 +1261,33 @@ def judged_by_numpy(rng):
     """Named where value or gradient are not finite, and nowhere else; by an operation whose arguments were finite."""
     f, x = by_chance(rng)
     wanted = ad.value_and_grad(f)(x)
-    lost = not all(np.isfinite(y).all() for y in wanted)
+    lost, error = not all(np.isfinite(y).all() for y in wanted), None
     try:
         with ad.debug():
             found = ad.value_and_grad(f)(x)
-    except NonFiniteError as error:
-        assert lost, error
-        *given, result = error.values.values()
-        assert all(np.isfinite(y).all() for y in given), error
-        if error.phase == "forward":
-            again = np.asarray(getattr(np, error.operation)(*given))
-            again = again[error.index] if again.shape else again  # where elements mix, the whole arrays were told
-            assert not np.isfinite(again), error
-            assert again == result or np.isnan(again), error
-            assert np.isnan(again) == (error.kind == "nan"), error
-        else:
-            assert error.phase in ("reverse", "sum"), error
-            assert np.isfinite(result).all() or error.phase == "sum", error
-            assert np.isfinite(error.delta).all() == (error.phase == "reverse"), error
-        return error.phase
-    assert not lost
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(found, wanted, strict=True))
-    return None
+    except NonFiniteError as raised:
+        error = raised
+    if error is None:
+        assert not lost
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(found, wanted, strict=True))
+        return None
+    assert lost, error
+    if error.phase == "sum":
+        assert not np.isfinite(error.delta).all(), error
+        return "sum"
+    *given, result = error.values.values()
+    assert all(np.isfinite(y).all() for y in given), error
+    if error.phase == "forward":
+        again = np.asarray(getattr(np, error.operation)(*given))
+        again = again[error.index] if again.shape else again  # where elements mix, the whole arrays were told
+        assert not np.isfinite(again), error
+        assert again == result or np.isnan(again), error
+        assert np.isnan(again) == (error.kind == "nan"), error
+    else:
+        assert error.phase == "reverse", error
+        assert np.isfinite(result).all(), error
+        assert np.isfinite(error.delta).all(), error
+    return error.phase
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------
@@ -1339,3 +1346,18 @@ def test_outside_nothing_of_it_runs(monkeypatch):
     monkeypatch.setattr(debugging.rules, "watched_ops", None)
     assert bad() == np.inf
     ad.flow(lambda x: np.sum(x * x))(np.ones(2))
+
+
+# -- what the page shows -----------------------------------------------------------------------------------------------
+
+
+def test_the_message_on_the_page_is_the_one_that_comes(monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "nan.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].partition("```")[0]
+    shown = page.split("```text\n")[1].partition("\n```")[0]
+    monkeypatch.setitem(linecache.cache, "loss.py", (len(code), None, code.splitlines(keepends=True), "loss.py"))
+    room = {}
+    exec(compile(code, "loss.py", "exec"), room)
+    with ad.debug(), pytest.raises(NonFiniteError) as caught:
+        ad.grad(room["loss"])(room["w"], room["x"])
+    assert str(caught.value) == shown
