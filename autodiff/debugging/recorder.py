@@ -24,8 +24,7 @@ class DebugTrace(FullTrace):
     Attributes
     ----------
     origins : dict
-        For each node that was recorded while an inner sweep ran a rule: the graph, the node and the argument of that
-        rule.
+        For each node that was recorded while an inner sweep ran a rule: which one.
     named : list of str
         What to call the arguments, where their function is not the user's own.
     judges : bool
@@ -84,8 +83,8 @@ class DebugTrace(FullTrace):
         if serving is None:
             graph.lines.append(place())
         else:
-            inner, w, _ = serving
-            self.origins[index] = Origin(*serving)
+            inner, w, k, forward = serving
+            self.origins[index] = Origin(inner.ops[w], w, k, forward)
             graph.lines.append(inner.lines[w])
         active.append(op is INPUT or (on and not op.flat))
         return self._tensor(y, index)
@@ -120,8 +119,8 @@ class DebugTrace(FullTrace):
         graph, values, session = self.graph, self.values, self.session
         session.sweeps += 1
         try:
-            with read_only(values, graph.literals), served() as noting:
-                found = tangents(self._view(True), values, seeds, visit=noting(graph))
+            with read_only(values, graph.literals), served(graph, forward=True) as visit:
+                found = tangents(self._view(True), values, seeds, visit=visit)
         except Exception as error:
             self.told(error)
             raise
@@ -199,8 +198,8 @@ def swept(
 ) -> list[Any]:
     """One reverse sweep with rules that are watched."""
     session.sweeps += 1
-    with read_only(values, graph.literals), served() as noting:
-        return deltas(shown, values, seeds, visit=noting(graph), **settings)
+    with read_only(values, graph.literals), served(graph) as visit:
+        return deltas(shown, values, seeds, visit=visit, **settings)
 
 
 def judge_deltas(

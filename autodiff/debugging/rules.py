@@ -22,8 +22,9 @@ from ..rules import Rule, Slot, Update
 from ..traced import Traced
 from .places import at_line
 
-SERVING: ContextVar[tuple[Graph, int, int] | None] = ContextVar("autodiff_serving", default=None)
-"""The graph, the node and the argument whose rule a sweep is running: what an outer trace records then is its doing."""
+SERVING: ContextVar[tuple[Graph, int, int, bool] | None] = ContextVar("autodiff_serving", default=None)
+"""The graph, the node and the argument whose rule a sweep is running, and whether that is a forward sweep: what an
+outer trace records then is its doing."""
 
 
 # -- what is watched ---------------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def _call() -> str | None:
     serving = SERVING.get()
     if serving is None:
         return None
-    graph, w, _ = serving
+    graph, w, *_ = serving
     return at_line(graph.lines[w]) if w < len(graph.lines) else None
 
 
@@ -275,20 +276,15 @@ def read_only(values: Values, literals: Sequence[tuple[Any, ...]]) -> Iterator[N
 
 
 @contextmanager
-def served() -> Iterator[Callable[[Graph], Callable[[int, int, int], None]]]:
-    """Gives a maker of the function that a sweep calls before each rule: it notes whose rule is running."""
-    token = SERVING.set(None)
+def served(graph: Graph, forward: bool = False) -> Iterator[Callable[[int, int, int], None]]:
+    """Gives the function that a sweep calls before each rule: it notes whose rule is running."""
+    token, note = SERVING.set(None), SERVING.set
 
-    def noting(graph: Graph) -> Callable[[int, int, int], None]:
-        note = SERVING.set
-
-        def visit(v: int, w: int, k: int) -> None:
-            note((graph, w, k))
-
-        return visit
+    def visit(v: int, w: int, k: int) -> None:
+        note((graph, w, k, forward))
 
     try:
-        yield noting
+        yield visit
     except Exception as error:
         _note(error)
         raise
@@ -301,7 +297,7 @@ def _note(error: Exception) -> None:
     serving, place = SERVING.get(), _call()
     if serving is None or isinstance(error, NonFiniteError):
         return
-    graph, w, k = serving
+    graph, w, k, _ = serving
     said = "\n".join((str(error), *getattr(error, "__notes__", ())))
     if place is not None and place.partition("   ")[0] not in said:
         error.add_note(f"in the rule of {graph.ops[w].name} for argument {k} (node {w}), which was called in {place}")

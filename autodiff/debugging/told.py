@@ -20,6 +20,9 @@ from .search import Finding, Origin, axes_of, number
 NEAR = 3
 """So many consumers of a node stand in the small table of a message."""
 
+READABLE = 40
+"""So many boxes of a neighbourhood are drawn."""
+
 
 def error_of(finding: Finding) -> NonFiniteError:
     """The error that names what was found."""
@@ -44,9 +47,9 @@ class Told:
         self.step: str = record.graph.ops[v].name
         self.operation: str = self.step
         if origin is not None:
-            self.operation = origin.graph.ops[origin.node].name
+            self.operation = origin.op.name
             if self.phase == "forward":
-                self.phase = "reverse"
+                self.phase = "tangent" if origin.forward else "reverse"
         self.kind = kind_of(finding.value)
         self.index, self.example = finding.index, finding.example
         self.line: tuple[str, int] | None = record.graph.lines[v]
@@ -127,7 +130,7 @@ class Told:
             return ("they are too large for the dtype, or cancel from inf",
                     "scale the loss, or compute in a wider dtype")  # fmt: skip
         if found.phase == "forward" and found.origin is not None:
-            outer = found.origin.graph.ops[found.origin.node]
+            outer = found.origin.op
             if outer.name in REVERSE or outer.user:
                 return cause("reverse", outer, self.kind, np.asarray(found.value).dtype)
         return cause(found.phase, op, self.kind, np.asarray(found.value).dtype)
@@ -236,7 +239,22 @@ class Told:
 
     def shown(self) -> dict[str, Any]:
         """The options of a picture of the neighbourhood."""
-        return {"focus": self.finding.node, "hops": 2, "title": self._title()}
+        near = self._near(2)
+        if len(near) <= READABLE:
+            return {"focus": self.finding.node, "hops": 2, "title": self._title()}
+        return {"focus": [*near][:READABLE], "hops": 0, "title": self._title()}
+
+    def _near(self, hops: int) -> list[int]:
+        """The nodes within so many arrows, the nearest first."""
+        graph = self.finding.record.graph
+        found = {self.finding.node: None}
+        edge = [self.finding.node]
+        for _ in range(hops):
+            after = [i for v in edge for i in graph.inputs[v] if i != LITERAL]
+            after += [w for v in edge for w, _ in graph.consumers[v]]
+            edge = [v for v in dict.fromkeys(after) if v not in found]
+            found.update(dict.fromkeys(edge))
+        return list(found)
 
     def _title(self) -> str:
         found, graph = self.finding, self.finding.record.graph
@@ -307,9 +325,10 @@ def _rule(finding: Finding) -> str:
 
 def _named(origin: Origin | None) -> str:
     assert origin is not None
-    op = origin.graph.ops[origin.node]
+    op = origin.op
     place = f" for argument {origin.argument}" if op.arity != 1 else ""
-    return f"the reverse rule of {op.name}{place} (node {origin.node} of an inner derivative)"
+    way = "forward-mode" if origin.forward else "reverse"
+    return f"the {way} rule of {op.name}{place} (node {origin.node} of an inner derivative)"
 
 
 def _index(index: tuple[int, ...]) -> str:

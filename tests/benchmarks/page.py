@@ -33,8 +33,8 @@ class Findings(NamedTuple):
     figures: Sequence[tuple[str, str]] = ()
     growth: Sequence[Sequence[str]] = ()
     pictures: Sequence[Sequence[str]] = ()
-    debug: Sequence[Sequence[str]] = ()
     load: float = 0.0
+    debug: Sequence[Sequence[str]] = ()
 
 
 def markdown(body: Sequence[Sequence[str]]) -> str:
