@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from .apply import apply
-from .errors import RuleError, message
+from .errors import RuleError, message, printable
 from .graph import OPERATIONS
 from .makers import guard_whole
 from .op import Op, locked
@@ -143,7 +143,7 @@ class Primitive:
                 )
 
     def __repr__(self) -> str:
-        return f"<primitive {self.__name__}>"
+        return f"<primitive {printable(self.__name__)}>"
 
     def __reduce__(self) -> Any:
         return self.__qualname__

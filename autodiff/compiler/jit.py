@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
+from ..errors import CompileWarning, LeakError, SettingError, message, nearest, printable, registered, unhidden, warn
 from ..graph import LITERAL
 from ..op import CONSTANT, NUMBERS
 from ..randomness import DRAWING, random_state
@@ -160,7 +160,7 @@ class Jit:
         return jit, (self._f, self._signatures.argnums, tuple(self._signatures.argnames), self._passes)
 
     def __repr__(self) -> str:
-        return f"<jit {self.__name__}: {len(self._programs)} programs>"
+        return f"<jit {printable(self.__name__)}: {len(self._programs)} programs>"
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Jit:
         tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
-        draft.title = self.__name__
+        draft.title = printable(self.__name__)
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
