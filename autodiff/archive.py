@@ -168,8 +168,13 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
 
 def text_of(path: str | os.PathLike[str]) -> str:
     """The text of a file; a pipe or a device, whose end may never come, is a ValueError."""
+    return bytes_of(path).decode("utf-8")
+
+
+def bytes_of(path: str | os.PathLike[str]) -> bytes:
+    """What stands in an ordinary file."""
     with _ordinary(path) as stream:
-        return stream.read().decode("utf-8")
+        return stream.read()
 
 
 def _ordinary(path: str | os.PathLike[str]) -> BinaryIO:

@@ -15,7 +15,7 @@ import optree
 
 from .apply import is_bare, still
 from .debugging import DebugTrace
-from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
+from .errors import DtypeError, NotScalarError, SeedError, message, registered, too_deep, unhidden
 from .graph import LITERAL
 from .op import CONSTANT
 from .recorders import CONSTANTS, SCOPE, TRACING, Trace
@@ -179,7 +179,10 @@ class Call:
         """
         self.trace = trace
         chosen: Any = tuple(args[n] for n in self.argnums)
-        flat, self.tree = optree.tree_flatten(chosen, namespace="autodiff")
+        try:
+            flat, self.tree = optree.tree_flatten(chosen, namespace="autodiff")
+        except RecursionError:
+            raise too_deep(f"an argument of {name_of(self.f)}") from None
         self.values: list[Any] = []
         leaves = []
         for i, x in enumerate(flat):
@@ -203,7 +206,10 @@ class Call:
             if type(out) is Tensor:
                 self.out, self.out_tree = [out], None
             else:
-                self.out, self.out_tree = optree.tree_flatten(out, namespace="autodiff")
+                try:
+                    self.out, self.out_tree = optree.tree_flatten(out, namespace="autodiff")
+                except RecursionError:
+                    raise too_deep(f"what {name_of(self.f)} returned") from None
             if trace.full:
                 self._finish(leaves)
             self.nodes = [

@@ -66,14 +66,28 @@ def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6
     return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
+def printable(text: str, width: int = 80) -> str:
+    """A name that can be printed anywhere: on one line, what a terminal would obey or no encoding has as its escape."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _told(text: str) -> str:
+    """A part of a message, in which anybody's names may stand: as :func:`printable`, but for line breaks."""
+    if text.isprintable() and len(text) < 1000:
+        return text
+    return "\n".join(printable(row, 4000) for row in text.split("\n")[:200])
+
+
 def message(what: str, why: str, instead: str, *, where: str | None = None, more: str = "") -> str:
     """What happened, where, why, and what to type instead, in that order.
 
     The user's own line that is now running is where it happened, if no other place is given; `more` are whole lines.
     """
     line = where or user_line()
-    place = f"\n  where:   {line}" if line else ""
-    return f"{what}{place}{more}\n  why:     {why}\n  instead: {instead}"
+    place = f"\n  where:   {_told(line)}" if line else ""
+    return f"{_told(what)}{place}{_told(more)}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
 
 
 def registered(name: str) -> str:
@@ -439,6 +453,24 @@ class LeakError(AutodiffError, RuntimeError):
     >>> float(ad.jit(lambda x: np.where(x > 0, x, -x))(-2.0))
     2.0
     """
+
+
+class NestingError(AutodiffError, RecursionError):
+    """Containers of arguments or results are nested a thousand deep, as no model is.
+
+    Wrong: ``grad(f)`` of a list in a list in a list …. Right: ``grad(f)({"layer0.weight": w})``.
+    """
+
+
+def too_deep(what: str) -> NestingError:
+    """The error for containers in containers without end."""
+    return NestingError(
+        message(
+            f"{what} is nested too deep",
+            "containers are taken apart by recursion, which ends at a thousand levels",
+            "keep arrays in a list or a dict of few levels",
+        )
+    )
 
 
 class BatchError(AutodiffError, ValueError):

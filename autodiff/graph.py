@@ -16,9 +16,14 @@ import networkx
 import numpy as np
 
 from .archive import UNREADABLE, decode, encode, read, unreadable, write
-from .errors import GraphError, UnknownNameError, message, nearest
+from .errors import GraphError, UnknownNameError, message, nearest, printable
 
 FORMAT, VERSION = "autodiff-graph", 1
+
+LARGE = 2**22
+"""So many numbers settings of a file may ask for, whatever it holds."""
+HARMLESS = ("index", "shift")
+"""Settings that may be large numbers though nothing is."""
 
 LITERAL = -1
 """Stands in a node's inputs where the argument is a literal rather than another node."""
@@ -161,8 +166,8 @@ class Node:
         return self.index
 
     def __repr__(self) -> str:
-        name = f" {self.name!r}" if self.name else ""
-        return f"<node {self.index}{name}: {self.op.name} {self.dtype}{list(self.shape)}>"
+        name = f" {printable(repr(self.name))}" if self.name else ""
+        return f"<node {self.index}{name}: {printable(self.op.name)} {self.dtype}{list(self.shape)}>"
 
 
 class _Nodes(Sequence[Node]):
@@ -554,7 +559,9 @@ class Graph:
             if not graph.names.keys() <= set(range(len(graph.ops))):
                 raise ValueError("it names a node that it does not have")
             graph.seal()
-            return check(graph)
+            check(graph)
+            graph._check_settings()
+            return graph
         except GraphError as error:
             raise unreadable(path, str(error)) from None
         except UNREADABLE as error:
@@ -610,8 +617,9 @@ class Graph:
             fail("has several results, or only one")
         if several and not (isinstance(shape, tuple) and len(shape) == len(dtype)):
             fail("has another number of shapes than of dtypes")
-        for one, kind in zip(shape, dtype, strict=True) if several else ((shape, dtype),):
-            if not (isinstance(one, tuple) and all(type(n) is int and 0 <= n < 2**63 for n in one)):
+        pairs: Any = zip(shape, dtype, strict=True) if several else ((shape, dtype),)
+        for one, kind in pairs:
+            if not (isinstance(one, tuple) and all(isinstance(n, int) and 0 <= n < 2**63 for n in one)):
                 fail(f"has a shape that is none: {str(one)[:60]}")
             if not isinstance(kind, np.dtype):
                 fail(f"has a dtype that is none: {str(kind)[:60]}")
@@ -635,6 +643,20 @@ class Graph:
         parts = value if isinstance(value, tuple) else (value,)
         if self.values is not None and not all(isinstance(x, (np.ndarray, np.generic)) for x in parts):
             fail("has a value that is no array of numbers")
+
+    def _check_settings(self) -> None:
+        """Settings from which a rule would make arrays far larger than all that the values of the graph hold."""
+        if self.values is None:
+            return
+        numbers = sum(np.size(x) for x in self.values.results if not isinstance(x, tuple))
+        numbers += sum(np.size(x) for literals in self.literals for x in literals)
+        for i, params in enumerate(self.params):
+            extent = 1
+            for key, x in (params or {}).items():
+                if key not in HARMLESS:
+                    extent *= _extent(x, 64 if key in ("axis", "axes") else 8)
+            if extent > LARGE + 64 * numbers:
+                raise ValueError(f"node {i} ({self.ops[i].name}) has settings for arrays much larger than its values")
 
     def draw(self, path: Any, **options: Any) -> Any:
         """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for the errors.
@@ -702,6 +724,23 @@ class Graph:
         return table(self)
 
 
+def _extent(x: Any, small: int) -> int:
+    """How large an array a setting could ask for: the product of its whole numbers; of pairs the larger ones."""
+    if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+        size = abs(int(x))
+        return size if size > small else 1
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.size:
+        return max(abs(int(x.max())), abs(int(x.min())), 1)
+    extent = 1
+    if isinstance(x, (tuple, list)):
+        for part in x:
+            inner = [_extent(n, small) for n in part] if isinstance(part, (tuple, list)) else [_extent(part, small)]
+            extent *= max(inner, default=1)
+            if extent > 2**62:
+                break
+    return extent
+
+
 def _of(kind: type, x: Any) -> Any:
     """The same, which must be of this very type; True is no whole number."""
     if type(x) is not kind:
@@ -745,13 +784,6 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
     return bool(a == b or (a != a and b != b))
-
-
-def printable(text: str, width: int = 80) -> str:
-    """A name that can be printed anywhere: on one line, what a terminal would obey or no encoding has as its escape."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def setting(value: Any) -> str:
@@ -798,7 +830,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
             (
                 str(i),
                 printable("/".join((*graph.scopes[i], graph.names.get(i, "")))),
-                graph.ops[i].name + (f"[{settings}]" if settings else ""),
+                printable(graph.ops[i].name + (f"[{settings}]" if settings else ""), 200),
                 " ".join(
                     f"%{v}" if v != LITERAL else cell(literal, 12)
                     for v, literal in zip(graph.inputs[i], graph.literals[i], strict=True)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import GraphError, KeywordError, NoRuleError, message
+from .errors import GraphError, KeywordError, NoRuleError, message, printable
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
 
@@ -249,7 +249,7 @@ class Op:
         return self.formulas[-1] if self.formulas else ""
 
     def __repr__(self) -> str:
-        return f"<op {self.name} ({self.kind})>"
+        return f"<op {printable(self.name)} ({self.kind})>"
 
     def __reduce__(self) -> Any:
         if self.primitive is not None:

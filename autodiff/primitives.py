@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from .apply import apply
-from .errors import RuleError, message
+from .errors import RuleError, message, printable
 from .graph import OPERATIONS
 from .made import stored
 from .makers import guard_whole
@@ -146,7 +146,7 @@ class Primitive:
                 )
 
     def __repr__(self) -> str:
-        return f"<primitive {self.__name__}>"
+        return f"<primitive {printable(self.__name__)}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return stored(self, _again, (self.__wrapped__, self.op.results, self._vjps, self.op.jvps or ()))

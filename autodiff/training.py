@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .archive import UNREADABLE, bytes_of
 from .call import Call, scalar_seed
 from .debugging import DebugTrace, full
 from .errors import WatchError, message
@@ -17,7 +18,7 @@ from .flows.blocks import Outline, Swept, join_rows, scope_rows
 from .sweep import deltas
 from .transforms import value_and_grad
 from .viz.picture import finite
-from .viz.plots import axes, is_dark
+from .viz.plots import axes, is_dark, written
 from .viz.theme import cividis
 
 COLUMNS = ("delta", "parameters", "skip", "residual", "nonfinite")
@@ -174,7 +175,9 @@ class Watch:
         shown = np.linspace(0, len(lines) - 1, min(len(lines), NAMED)).round()
         for number, (block, (steps, sizes)) in enumerate(lines.items()):
             colour = cividis(start + number / max(1, len(lines) - 1) * 0.75)
-            label = block or "(outside)" if number in shown else f"_{block}"  # matplotlib's way to leave a name out
+            label = "_"  # matplotlib's way to leave a name out
+            if number in shown:
+                label = written(" " * block.startswith("_") + block) or "(outside)"
             ax.plot(steps, sizes, color=colour, label=label, marker="." if len(steps) < FEW else "")
         if what in ("delta", "parameters") and any(size > 0 for _, sizes in lines.values() for size in sizes):
             ax.set_yscale("log")
@@ -229,15 +232,24 @@ def load(path: Any) -> Rows:
     9.0
     """
     rows = Rows()
-    for number, line in enumerate(_lines(Path(path).read_bytes()), 1):
+    try:
+        text = bytes_of(path)
+    except ValueError as error:
+        raise WatchError(
+            message(f"{path} cannot be read as a history", str(error), "a file that watch(..., path=) or save wrote")
+        ) from None
+    for number, line in enumerate(_lines(text), 1):
         try:
             row = json.loads(line)
-            numbers = {key: _number(row[key]) for key in ("step", "value", *COLUMNS)}
-            rows.append({"step": numbers.pop("step"), "value": numbers.pop("value"), "block": row["block"], **numbers})
-        except (ValueError, KeyError, TypeError) as error:
+            step, block = row["step"], row["block"]
+            if type(step) is not int or type(block) is not str:
+                raise TypeError("a step is a whole number, a block a text")
+            numbers = {key: _number(row[key]) for key in ("value", *COLUMNS)}
+            rows.append({"step": step, "value": numbers.pop("value"), "block": block, **numbers})
+        except UNREADABLE as error:
             raise WatchError(
-                message(f"{path}, line {number}, is no row of a history ({error})", "each line is one JSON object",
-                        "a file that watch(..., path=) or save wrote")
+                message(f"{path}, line {number}, is no row of a history ({str(error)[:200]})",
+                        "each line is one JSON object", "a file that watch(..., path=) or save wrote")
             ) from None  # fmt: skip
     return rows
 
@@ -251,7 +263,12 @@ def _lines(text: bytes) -> list[bytes]:
 
 
 def _number(x: Any) -> Any:
-    return float(x) if x in ("nan", "inf", "-inf") else x
+    if x is not None and type(x) not in (int, float) and x not in ("nan", "inf", "-inf"):
+        raise TypeError("what is no number stands where a number should")
+    if type(x) is int:
+        float(x)  # one that is too large is none that was written
+        return x
+    return None if x is None else float(x)
 
 
 def watch(

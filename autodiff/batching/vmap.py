@@ -11,7 +11,7 @@ import numpy as np
 import optree
 
 from ..apply import is_bare, still
-from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
+from ..errors import BatchError, BatchWarning, message, registered, too_deep, unhidden, warn
 from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
@@ -126,7 +126,10 @@ def _name(f: Callable[..., Any]) -> str:
 
 def _flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of a container, None among them."""
-    return optree.tree_flatten(tree, none_is_leaf=True, namespace="autodiff")
+    try:
+        return optree.tree_flatten(tree, none_is_leaf=True, namespace="autodiff")
+    except RecursionError:
+        raise too_deep("vmap: an argument or a result") from None
 
 
 def _prefix(axes: Any, tree: Any, setting: str, what: str) -> list[Any]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
+from ..errors import CompileWarning, LeakError, SettingError, message, nearest, printable, registered, unhidden, warn
 from ..graph import LITERAL
 from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
@@ -192,7 +192,7 @@ class Jit:
         return stored(self, jit, (self._f, self._signatures.argnums, names, self._passes))
 
     def __repr__(self) -> str:
-        return f"<jit {self.__name__}: {len(self._programs)} programs>"
+        return f"<jit {printable(self.__name__)}: {len(self._programs)} programs>"
 
     @property
     def _programs(self) -> OrderedDict[Any, Any]:
@@ -235,7 +235,7 @@ class Jit:
         tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
-        draft.title = self.__name__
+        draft.title = printable(self.__name__)
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)

@@ -245,6 +245,9 @@ class GradientFlow:
         operations between fork and join is the skip; scopes and tensors named skip or residual decide before that.
         Where nothing tells, ``ambiguous`` says so. Of x + f(x) + g(x) both additions are joins, and x is their skip.
 
+        The search takes time that grows with the graph alone. Where ways lie in one another a thousand deep, as where
+        each step reads what the first one read, it is given up on the way, and ``told`` says at which node.
+
         Returns
         -------
         list of dict
@@ -326,6 +329,11 @@ class GradientFlow:
         -------
         list of arrays
             Parts 0, 1, 2, … up to the largest number of branches on any path.
+
+        Raises
+        ------
+        GraphError
+            Where so many parts of so large a graph would take hours.
 
         References
         ----------
