@@ -549,7 +549,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if _is_number(self) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Traced)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -667,6 +667,8 @@ class Tensor(Traced):
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
+        if order != "K":
+            np.empty(0).astype(float, order=order)  # NumPy's error, where it is none
         dtype = np.dtype(dtype)
         if dtype == self.dtype and not copy:
             return self

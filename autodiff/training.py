@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .call import Call, scalar_seed
-from .errors import WatchError, message
+from .errors import WatchError, callable_or_refused, message
 from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
 from .recorders import FullTrace
@@ -50,6 +50,9 @@ class Watch:
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise WatchError(message(f"watch(every={every!r})", "it is a count of steps", "every=10"))
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+            raise WatchError(message(f"watch(depth={depth!r})", "it is a number of scopes, one in another", "depth=1"))
+        callable_or_refused("ad.watch", f)
         self.every, self.depth, self.step = every, depth, 0
         self.path = None if path is None else Path(path)
         self.history = Rows()

@@ -19,7 +19,9 @@ import optree
 from .apply import apply, relate
 from .batching import BatchTrace
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
-from .errors import DtypeError, LostHistoryError, RuleError, message
+from .errors import (
+    ArgumentError, DtypeError, LostHistoryError, RuleError, SettingError, callable_or_refused, message,
+)  # fmt: skip
 from .flows import GradientFlow
 from .graph import Graph
 from .op import Op
@@ -69,6 +71,7 @@ def value_and_grad(
     >>> ad.value_and_grad(lambda w: np.sum(w**2))(np.array([1.0, 3.0]))
     (np.float64(10.0), array([2., 6.]))
     """
+    callable_or_refused("ad.value_and_grad", f)
 
     @functools.wraps(f, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -119,6 +122,7 @@ def grad(
     >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
     {'w': array([3., 3.]), 'b': np.float64(2.0)}
     """
+    callable_or_refused("ad.grad", f)
     both = value_and_grad(f, argnums, has_aux)
 
     @functools.wraps(f, updated=())
@@ -160,6 +164,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
+    callable_or_refused("vjp", f)
     call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux)
 
     def pullback(seed: Any) -> tuple[Any, ...]:
@@ -201,6 +206,7 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     >>> ad.elementwise_grad(lambda x: x**3)(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
+    callable_or_refused("ad.elementwise_grad", f)
 
     @functools.wraps(f, updated=())
     def derivative(*args: Any, **kwargs: Any) -> Any:
@@ -221,6 +227,19 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
 
 
 # -- forward mode ------------------------------------------------------------------------------------------------------
+
+
+def _in_a_tuple(what: str, **given: Any) -> None:
+    """Refuse what is no sequence of arguments; an array would be taken apart into its rows."""
+    for name, x in given.items():
+        if not isinstance(x, (tuple, list)):
+            raise ArgumentError(
+                message(
+                    f"{what}: {name} is a {type(x).__name__}",
+                    "it holds one thing for each argument, in a tuple or a list",
+                    f"{what}(f, (x,), (tangent,))",
+                )
+            )
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any]) -> tuple[Any, Any]:
@@ -254,6 +273,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
+    callable_or_refused("jvp", f)
+    _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
     call = Call(f, None, primals).run(FullTrace(lines=False), primals, {})
     return rebuild(call), forward_sweep(call, tuple(tangents_in))
@@ -301,8 +322,15 @@ def jacobian(
     array([[0., 1.],
            [2., 0.]])
     """
-    if mode not in ("auto", "reverse", "forward"):
-        raise ValueError(f"mode={mode!r}: it is 'auto', 'reverse' or 'forward'")
+    callable_or_refused("ad.jacobian", f)
+    if not isinstance(mode, str) or mode not in ("auto", "reverse", "forward"):
+        raise SettingError(
+            message(
+                f"jacobian: mode={mode!r}",
+                "one sweep goes back from each result, or forward from each argument",
+                'mode="auto", "reverse" or "forward"',
+            )
+        )
 
     @functools.wraps(f, updated=())
     def matrix(*args: Any, **kwargs: Any) -> Any:
@@ -476,6 +504,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     array([[0., 4.],
            [4., 2.]])
     """
+    callable_or_refused("ad.hessian", f)
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -512,6 +541,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([ 3., 12.]), array([6., 0.]))
     """
+    callable_or_refused("hvp", f)
+    _in_a_tuple("hvp", primals=primals, tangents_in=tangents_in)
     count = len(primals)
     return jvp(grad(f, 0 if count == 1 else tuple(range(count))), primals, tangents_in)
 
@@ -543,6 +574,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     >>> [node.op.name for node in graph.nodes]
     ['input', 'input', 'add', 'multiply', 'multiply', 'multiply']
     """
+    callable_or_refused("ad.trace", f)
 
     @functools.wraps(f, updated=())
     def traced(*args: Any, **kwargs: Any) -> Graph:
@@ -578,6 +610,7 @@ def flow(
     >>> flow["a"], flow["b"]
     (np.float64(10.5), np.float64(8.0))
     """
+    callable_or_refused("ad.flow", f)
     make = trace(f, argnums)
 
     @functools.wraps(f, updated=())
@@ -742,6 +775,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> bool(ad.grad(block)(1.0) == ad.grad(lambda x: np.tanh(np.sin(x)))(1.0))
     True
     """
+    callable_or_refused("ad.checkpoint", f)
 
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

@@ -187,6 +187,8 @@ def along(default: Any, more: int = 0) -> BatchRule:
     def rule(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
         arrays = [everywhere(x, count) for x in args]
         axis, ndim = params.get("axis", default), arrays[0].ndim - 1 + more
+        if ndim == 0 and axis is not None:
+            np.cumsum(np.zeros(1), axis=axis)  # NumPy's error, where it is not the one that a number can be given
         if axis is None or ndim == 0:
             arrays = [np.reshape(x, (count, math.prod(x.shape[1:]))) for x in arrays]
             axis = 1
@@ -310,6 +312,8 @@ def diag(op: Op, args: Any, params: Any, count: int) -> Any:
     x, k = args[0], params.get("k", 0)
     if x.ndim == 2:
         return np.diagonal(x.array, k, 1, 2)
+    if x.ndim != 1:
+        raise ValueError("Input must be 1- or 2-d.")
     return _on_diagonal(x.array, k, count)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import optree
 
 from ..apply import is_bare, still
-from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
+from ..errors import BatchError, BatchWarning, callable_or_refused, message, registered, unhidden, warn
 from ..op import NUMBERS
 from ..randomness import Draws
 from ..recorders import CONSTANTS, TRACING
@@ -80,6 +80,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
     """
     if f is None:
         return functools.partial(vmap, in_axes=in_axes, out_axes=out_axes)
+    callable_or_refused("ad.vmap", f)
 
     @functools.wraps(f, updated=())
     def batched(*args: Any, **kwargs: Any) -> Any:

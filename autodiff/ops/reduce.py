@@ -32,7 +32,7 @@ def _reduced(ndim: int, axis: Any) -> set[int]:
     """The reduced axes, counted from the front."""
     if axis is None:
         return set(range(ndim))
-    return {a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return {a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
 def axes_of(axis: Any, ndim: int) -> Any:
@@ -109,6 +109,7 @@ def selected(a: Any, where: Any, neutral: Any) -> Any:
 
 def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     """How many elements are selected for each result."""
+    a = as_array(a)
     if everywhere(where):
         return count(a.shape, axis)
     return np.sum(np.broadcast_to(where, a.shape), **given(axis=axis, keepdims=keepdims))

@@ -107,7 +107,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if where is True:
         dst[...] = src
     else:
-        mask = np.broadcast_to(np.asarray(where), dst.shape)
+        mask = np.broadcast_to(np.asarray(where).astype(bool), dst.shape)
         dst[mask] = np.broadcast_to(as_array(src), dst.shape)[mask]
 
 
