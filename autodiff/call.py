@@ -347,6 +347,11 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
     """A seed (or tangent) with exactly the shape, and safely the dtype, of what it belongs to."""
     shape = np.shape(y)
     dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    numbers = isinstance(seed, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple))
+    if not numbers and (isinstance(seed, type) or not hasattr(seed, "__array__")):
+        raise SeedError(
+            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array of numbers", "give numbers")
+        )
     if np.shape(seed) != shape:
         raise SeedError(
             message(

@@ -473,7 +473,7 @@ class Tensor(Traced):
         value = _convert(
             self, "range(x), a slice, a length or an index of a list", "take the integer from ad.stop_gradient(x)"
         )
-        return int(value.__index__())
+        return operator.index(value)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
@@ -530,6 +530,8 @@ class Tensor(Traced):
     def __round__(self, ndigits: int | None = None) -> Any:
         if self.value.shape:
             raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        if ndigits is None and not is_unknown(self):  # a whole number of Python's, as of a number of NumPy's
+            return round(plain(self)[()])
         return np.round(self, 0 if ndigits is None else ndigits)
 
     # -- reading and writing ---------------------------------------------------------------------------------------
@@ -723,7 +725,7 @@ def _load_rules(ufunc: np.ufunc) -> None:
             importlib.import_module(room, __package__)
 
 
-class _UntoldError(Exception):
+class UntoldError(Exception):
     """NumPy cannot be asked: there is a function of the user's in the call, or what can be read only once."""
 
 
@@ -739,7 +741,7 @@ def _like(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: _like(part) for key, part in x.items()}
     if (callable(x) and not isinstance(x, (type, np.ufunc))) or hasattr(x, "__next__"):
-        raise _UntoldError
+        raise UntoldError
     return x
 
 
@@ -750,7 +752,7 @@ def _numpys_own(function: Any, args: Any, kwargs: Any, error: Exception) -> Exce
     """
     try:
         given, settings = _like(tuple(args)), _like(kwargs)
-    except _UntoldError:
+    except UntoldError:
         return None
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -32,6 +32,13 @@ from .traced import Traced, every, is_batched, is_compiled
 # -- reverse mode ------------------------------------------------------------------------------------------------------
 
 
+def _yes_or_no(name: str, given: Any) -> None:
+    if not isinstance(given, (bool, int, np.bool_)):
+        raise ArgumentError(
+            message(f"{name} is a {type(given).__name__}", "it is a question with two answers", f"{name}=True")
+        )
+
+
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Any]]:
@@ -72,6 +79,7 @@ def value_and_grad(
     (np.float64(10.0), array([2., 6.]))
     """
     callable_or_refused("ad.value_and_grad", f)
+    _yes_or_no("has_aux", has_aux)
 
     @functools.wraps(f, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -165,6 +173,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (array([ 3., 30.]), np.float64(21.0))
     """
     callable_or_refused("vjp", f)
+    _yes_or_no("has_aux", has_aux)
     call = Call(f, None, primals).run(Trace(), primals, {}, has_aux=has_aux)
 
     def pullback(seed: Any) -> tuple[Any, ...]:

@@ -34,6 +34,8 @@ from .surroundings import Place, moved, surroundings
 KEPT = 64
 """How many programs a function keeps; the one that was compiled first goes first."""
 
+_SEVERAL = (tuple, list, set, frozenset, range, dict)
+
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
 
@@ -509,15 +511,14 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
         )
     callable_or_refused("ad.jit", f)
-    passes = (passes,) if isinstance(passes, str) or not isinstance(passes, Iterable) else tuple(passes)
+    passes = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)  # type: ignore[assignment]
     for name in passes:
         if not isinstance(name, str) or name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
                 message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
-    argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
-    single = isinstance(static_argnames, str) or not isinstance(static_argnames, Iterable)
-    argnames = frozenset(map(str, (static_argnames,) if single else static_argnames))
+    argnums = tuple(static_argnums) if isinstance(static_argnums, _SEVERAL) else (static_argnums,)
+    argnames = frozenset(map(str, static_argnames if isinstance(static_argnames, _SEVERAL) else (static_argnames,)))
     check_static(f, argnums, argnames)
     return Jit(f, argnums, argnames, passes)

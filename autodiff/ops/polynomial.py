@@ -59,9 +59,8 @@ def polymul(a1: Any, a2: Any) -> Any:
 def polydiv(u: Any, v: Any) -> Any:
     """Long division. What is left of the remainder in front is rounding, and is dropped where NumPy drops it."""
     rest, by = _coefficients(u) + 0.0, _coefficients(v) + 0.0
-    if rest.ndim > 1 or by.ndim > 1 or not len(by):
-        np.polydiv(np.zeros(rest.shape), np.ones(by.shape))  # NumPy's error, where it has one
-        raise ValueError("polydiv: polynomials are vectors of coefficients")
+    if not len(rest) or not len(by):
+        np.polydiv(np.zeros(len(rest)), np.ones(len(by)))  # NumPy's error
     m, n, dtype = len(rest) - 1, len(by) - 1, np.result_type(rest.dtype, by.dtype)
     rest, scale = rest.astype(dtype, copy=False), 1.0 / by[0]
     quotient = []

@@ -101,6 +101,8 @@ def selected(a: Any, where: Any, neutral: Any) -> Any:
     """The argument with the neutral element wherever it is not selected."""
     if everywhere(where):
         return a
+    if isinstance(where, (np.ndarray, Traced)) and where.dtype.kind != "b":
+        raise TypeError(f"Cannot cast array data from {where.dtype!r} to dtype('bool') according to the rule 'safe'")
     chosen = np.where(where, a, neutral)
     if chosen.shape != a.shape:
         raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")

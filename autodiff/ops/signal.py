@@ -193,6 +193,8 @@ def _convolve_of(a: Any, v: Any, mode: Any = "full") -> Any:
 @composite(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """A convolution with the second signal conjugated and reversed; the shorter one is the one that slides."""
+    if 0 in (np.ndim(as_array(a)), np.ndim(as_array(v))):
+        raise ValueError("object of too small depth for desired array")
     a, v = _vectors(a, v)
     if len(a) < len(v):
         return np.flip(_conj(np.correlate(v, a, mode)))
