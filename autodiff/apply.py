@@ -174,7 +174,7 @@ def _settled(op: Op, key: str, setting: Any) -> Any:
     if key not in op.accepts:
         op.admit((), {key: setting})
     if is_unknown(setting):
-        raise leak(f"{op.name}: {key} is the value of a tensor", setting)
+        raise leak(f"{op.name}: {key}, an index or a setting, is the value of a tensor", setting)
     if not op.flat and has_history(setting):
         raise LostHistoryError(
             message(

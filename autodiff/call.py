@@ -15,7 +15,7 @@ import optree
 
 from .apply import is_bare, still
 from .debugging import DebugTrace
-from .errors import DtypeError, NotScalarError, SeedError, message, registered, too_deep, unhidden
+from .errors import ArgumentError, DtypeError, NotScalarError, SeedError, message, registered, too_deep, unhidden
 from .graph import LITERAL
 from .op import CONSTANT
 from .recorders import CONSTANTS, SCOPE, TRACING, Trace
@@ -51,8 +51,8 @@ def _describe(x: Any) -> tuple[str, str]:
         return f"the {type(x).__name__} {x!r}", f"pass {float(x)!r}"
     if isinstance(x, np.ndarray) and not is_bare(x):
         return f"a {type(x).__name__}", "pass np.asarray(x): what a subclass adds to an array would be lost on the way"
-    dtype = getattr(x, "dtype", None)
-    if dtype is None:
+    dtype = None if isinstance(x, type) else getattr(x, "dtype", None)
+    if not isinstance(dtype, np.dtype):
         return f"a {type(x).__name__}", (
             "pass a float, an array of floats, or a dict, list or tuple of those"
             + (f"; or {registered(type(x).__name__)}" if isinstance(getattr(x, "__dict__", None), dict) else "")
@@ -83,7 +83,7 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
 def _two(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
     if isinstance(out, tuple) and len(out) == 2:
         return out
-    raise TypeError(
+    raise ArgumentError(
         message(
             f"has_aux=True, but {name_of(f)} returned a {type(out).__name__}",
             "with has_aux the function returns (output, whatever else)",
@@ -96,7 +96,7 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
-    if not hasattr(array, "dtype") or array.dtype.kind not in "biufc":
+    if not isinstance(array, (np.ndarray, np.generic, Traced)) or array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
                 f"{name_of(f)} returned a {type(y).__name__}",
@@ -142,19 +142,19 @@ class Call:
         if argnums is None:
             self.argnums = tuple(range(len(args)))
         else:
-            given = tuple(argnums) if hasattr(argnums, "__iter__") else (argnums,)
+            given = tuple(argnums) if isinstance(argnums, (list, tuple, range)) else (argnums,)
             for n in given:
-                if not isinstance(n, int) or not -len(args) <= n < len(args):
-                    raise TypeError(
+                if not isinstance(n, int) or isinstance(n, bool) or not -len(args) <= n < len(args):
+                    raise ArgumentError(
                         message(
                             f"argnums={argnums!r}, but {name_of(f)} was called with {len(args)} positional arguments",
-                            "only arguments passed by position can be differentiated",
+                            "it is the place of an argument passed by position, a whole number, or a tuple of them",
                             "pass that argument by position, or change argnums",
                         )
                     )
             self.argnums = tuple(n % len(args) for n in given)
             if len(set(self.argnums)) < len(self.argnums):
-                raise TypeError(
+                raise ArgumentError(
                     message(
                         f"argnums={argnums!r} names an argument of {name_of(f)} twice",
                         "each argument has one gradient",
@@ -365,6 +365,11 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
     """A seed (or tangent) with exactly the shape, and safely the dtype, of what it belongs to."""
     shape = np.shape(y)
     dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    numbers = isinstance(seed, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple))
+    if not numbers and (isinstance(seed, type) or not hasattr(seed, "__array__")):
+        raise SeedError(
+            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array of numbers", "give numbers")
+        )
     if np.shape(seed) != shape:
         raise SeedError(
             message(

@@ -98,6 +98,24 @@ def registered(name: str) -> str:
     )
 
 
+def callable_or_refused(what: str, f: Any) -> None:
+    """Refuse by name what is not a function.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if not callable(f):
+        kind = type(f).__name__
+        raise ArgumentError(
+            message(
+                f"{what}: a {kind} is not a function",
+                f"{what} takes the function itself, and what it returns is called with the arguments",
+                f"{what}(f)(x), not {what}(f(x))" if what.startswith("ad.") else "a function",
+            )
+        )
+
+
 class AutodiffError(Exception):
     """The base of every error that this package raises on purpose."""
 
@@ -223,6 +241,29 @@ class KeywordError(AutodiffError, TypeError):
     -----
     >>> ad.grad(lambda x: np.sum(np.where(x > 0, x * 2.0, 0.0)))(np.ones(3))
     array([2., 2., 2.])
+    """
+
+
+class ArgumentError(AutodiffError, TypeError):
+    """A function of this package was given another kind of thing than it takes, or for arguments that are not there.
+
+    No function to differentiate, an array where a tuple of arguments is meant, ``argnums`` beyond those of the call.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> slope = ad.grad(lambda a, b: np.sum(a * b), argnums=2)
+    >>> slope(1.0, 2.0)
+    Traceback (most recent call last):
+    autodiff.errors.ArgumentError: argnums=2, but <lambda> was called with 2 positional arguments
+    ...
+
+    Right
+    -----
+    >>> slope = ad.grad(lambda a, b: np.sum(a * b), argnums=(0, 1))
+    >>> slope(1.0, 2.0)
+    (np.float64(2.0), np.float64(1.0))
     """
 
 

@@ -16,7 +16,7 @@ import networkx
 import numpy as np
 
 from .archive import UNREADABLE, decode, encode, read, unreadable, write
-from .errors import GraphError, UnknownNameError, message, nearest, printable
+from .errors import ArgumentError, GraphError, UnknownNameError, message, nearest, printable
 
 FORMAT, VERSION = "autodiff-graph", 1
 
@@ -339,6 +339,14 @@ class Graph:
                     f"no node is named {key!r}",
                     f"this graph has {len(known)} named nodes; the nearest: {', '.join(map(repr, near)) or 'none'}",
                     "give a node its name with ad.name(x, 'hidden'), or ask by number: graph.nodes[3]",
+                )
+            )
+        if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
+            raise UnknownNameError(
+                message(
+                    f"a node was asked for by a {type(key).__name__}",
+                    "a node has a number, and a name where it was given one",
+                    "graph.node(3), graph.node('hidden'), or one of graph.nodes",
                 )
             )
         if not -len(self.ops) <= key < len(self.ops):
@@ -876,6 +884,11 @@ def check(graph: Graph) -> Graph:
     autodiff.errors.GraphError: output 2 is not a node of the graph
     ...
     """
+    if not isinstance(graph, Graph):
+        raise ArgumentError(
+            message(f"check: a {type(graph).__name__} is not a graph", "its nodes are looked at",
+                    "ad.check(ad.trace(f)(x)); the derivatives of a function: ad.testing.check_grads(f, (x,))")
+        )  # fmt: skip
     count = len(graph.ops)
 
     def fail(what: str) -> None:

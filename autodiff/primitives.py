@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from .apply import apply
-from .errors import RuleError, message, printable
+from .errors import ArgumentError, RuleError, callable_or_refused, message, printable
 from .graph import OPERATIONS
 from .made import stored
 from .makers import guard_whole
@@ -25,21 +25,32 @@ class Primitive:
     """
 
     def __init__(self, function: Callable[..., Any], results: bool) -> None:
-        parameters = inspect.signature(function).parameters.values()
-        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            raise TypeError(
+        callable_or_refused("ad.primitive", function)
+        called = getattr(function, "__name__", type(function).__name__)
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            raise ArgumentError(
                 message(
-                    f"primitive: {function.__name__} takes *args or **kwargs",
+                    f"primitive: {called} does not tell its arguments",
+                    "each array argument needs a rule of its own, each setting a name",
+                    "write a function with def that calls it",
+                )
+            ) from None
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            raise ArgumentError(
+                message(
+                    f"primitive: {called} takes *args or **kwargs",
                     "each array argument needs a rule of its own, each setting a name",
                     "name the arguments; gather several arrays in the function that calls it",
                 )
             )
         positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.__wrapped__ = function
-        self.__name__, self.__doc__ = function.__name__, function.__doc__
-        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
+        self.__name__, self.__doc__ = called, function.__doc__
+        self.__module__, self.__qualname__ = function.__module__, getattr(function, "__qualname__", called)
         self.op = Op(
-            function.__name__, "op", function,
+            called, "op", function,
             arity=len(positional), vjps=(None,) * len(positional), results=results, guard=guard_whole, user=True,
             accepts=frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             signature=tuple(p.name for p in parameters), formulas=tuple(f"vjp of {name}" for name in positional),
@@ -134,7 +145,24 @@ class Primitive:
                 )
             )
         for rule in rules:
-            declared = keywords(rule) if rule is not None else None
+            if rule is not None and not callable(rule):
+                raise RuleError(
+                    message(
+                        f"{self.__name__}.{what} was given a {type(rule).__name__} for a rule",
+                        "a rule is called with the δ (or the tangent), the result and the arguments",
+                        "a function, or None where there is no derivative",
+                    )
+                )
+            try:
+                declared = keywords(rule) if rule is not None else None
+            except (TypeError, ValueError):
+                raise RuleError(
+                    message(
+                        f"{self.__name__}.{what}: {getattr(rule, '__name__', rule)} does not tell its arguments",
+                        "what a rule reads is what its operation keeps",
+                        "write a function with def that calls it",
+                    )
+                ) from None
             if declared is not None and declared != self.op.accepts:
                 raise RuleError(
                     message(
@@ -154,7 +182,8 @@ class Primitive:
 
 def _key(function: Callable[..., Any]) -> str:
     """The name of a user's operation in the registry."""
-    return f"{function.__module__}.{function.__qualname__}"
+    called = getattr(function, "__name__", type(function).__name__)
+    return f"{function.__module__}.{getattr(function, '__qualname__', called)}"
 
 
 def _again(

@@ -489,7 +489,7 @@ class Tensor(Traced):
         value = _convert(
             self, "range(x), a slice, a length or an index of a list", "take the integer from ad.stop_gradient(x)"
         )
-        return int(value.__index__())
+        return operator.index(value)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
@@ -553,6 +553,8 @@ class Tensor(Traced):
     def __round__(self, ndigits: int | None = None) -> Any:
         if self.value.shape:
             raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        if ndigits is None and not is_unknown(self):  # a whole number of Python's, as of a number of NumPy's
+            return round(plain(self)[()])
         return np.round(self, 0 if ndigits is None else ndigits)
 
     # -- reading and writing ---------------------------------------------------------------------------------------
@@ -572,7 +574,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if _is_number(self) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Traced)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -692,6 +694,8 @@ class Tensor(Traced):
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
+        if order != "K":
+            np.empty(0).astype(float, order=order)  # NumPy's error, where it is none
         dtype = np.dtype(dtype)
         if dtype.kind not in NUMBERS:
             return _convert(self, f"x.astype({dtype})", "only arrays of numbers have derivatives").astype(dtype)
@@ -748,7 +752,7 @@ def _load_rules(ufunc: np.ufunc) -> None:
             importlib.import_module(room, __package__)
 
 
-class _UntoldError(Exception):
+class UntoldError(Exception):
     """NumPy cannot be asked: there is a function of the user's in the call, or what can be read only once."""
 
 
@@ -764,7 +768,7 @@ def _like(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: _like(part) for key, part in x.items()}
     if (callable(x) and not isinstance(x, (type, np.ufunc))) or hasattr(x, "__next__"):
-        raise _UntoldError
+        raise UntoldError
     return x
 
 
@@ -775,7 +779,7 @@ def _numpys_own(function: Any, args: Any, kwargs: Any, error: Exception) -> Exce
     """
     try:
         given, settings = _like(tuple(args)), _like(kwargs)
-    except _UntoldError:
+    except UntoldError:
         return None
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

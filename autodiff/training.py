@@ -12,7 +12,7 @@ import numpy as np
 from .archive import UNREADABLE, bytes_of
 from .call import Call, scalar_seed
 from .debugging import DebugTrace, full
-from .errors import WatchError, message
+from .errors import WatchError, callable_or_refused, message
 from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
 from .sweep import deltas
@@ -51,6 +51,9 @@ class Watch:
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise WatchError(message(f"watch(every={every!r})", "it is a count of steps", "every=10"))
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+            raise WatchError(message(f"watch(depth={depth!r})", "it is a number of scopes, one in another", "depth=1"))
+        callable_or_refused("ad.watch", f)
         self.every, self.depth, self.step = every, depth, 0
         self.path = None if path is None else Path(path)
         self.history = Rows()

@@ -21,7 +21,9 @@ from .batching import BatchTrace
 from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .contents import checksum
 from .debugging import DebugTrace, Session, full, lean
-from .errors import DtypeError, LostHistoryError, RuleError, message
+from .errors import (
+    ArgumentError, DtypeError, LostHistoryError, RuleError, SettingError, callable_or_refused, message,
+)  # fmt: skip
 from .flows import GradientFlow
 from .graph import LITERAL, Graph
 from .made import made
@@ -32,6 +34,13 @@ from .rules import Stand
 from .traced import Traced, every, is_batched, is_compiled, memory
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
+
+
+def _yes_or_no(name: str, given: Any) -> None:
+    if not isinstance(given, (bool, int, np.bool_)):
+        raise ArgumentError(
+            message(f"{name} is a {type(given).__name__}", "it is a question with two answers", f"{name}=True")
+        )
 
 
 def value_and_grad(
@@ -73,6 +82,8 @@ def value_and_grad(
     >>> ad.value_and_grad(lambda w: np.sum(w**2))(np.array([1.0, 3.0]))
     (np.float64(10.0), array([2., 6.]))
     """
+    callable_or_refused("ad.value_and_grad", f)
+    _yes_or_no("has_aux", has_aux)
 
     @made(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -130,6 +141,8 @@ def grad(
     >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
     {'w': array([3., 3.]), 'b': np.float64(2.0)}
     """
+    callable_or_refused("ad.grad", f)
+    _yes_or_no("has_aux", has_aux)
 
     @made(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -171,6 +184,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
+    callable_or_refused("vjp", f)
+    _yes_or_no("has_aux", has_aux)
     call = Call(f, None, primals).run(lean(), primals, {}, has_aux=has_aux)
     pullback = _Pullback(call)
     return (rebuild(call), pullback, call.aux) if has_aux else (rebuild(call), pullback)
@@ -218,6 +233,7 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     >>> ad.elementwise_grad(lambda x: x**3)(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
+    callable_or_refused("ad.elementwise_grad", f)
 
     @made(elementwise_grad, f, argnums)
     def derivative(*args: Any, **kwargs: Any) -> Any:
@@ -238,6 +254,19 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
 
 
 # -- forward mode ------------------------------------------------------------------------------------------------------
+
+
+def _in_a_tuple(what: str, **given: Any) -> None:
+    """Refuse what is no sequence of arguments; an array would be taken apart into its rows."""
+    for name, x in given.items():
+        if not isinstance(x, (tuple, list)):
+            raise ArgumentError(
+                message(
+                    f"{what}: {name} is a {type(x).__name__}",
+                    "it holds one thing for each argument, in a tuple or a list",
+                    f"{what}(f, (x,), (tangent,))",
+                )
+            )
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any]) -> tuple[Any, Any]:
@@ -271,6 +300,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
+    callable_or_refused("jvp", f)
+    _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
     directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(full(lines=False), primals, {})
@@ -331,8 +362,15 @@ def jacobian(
     array([[0., 1.],
            [2., 0.]])
     """
-    if mode not in ("auto", "reverse", "forward"):
-        raise ValueError(f"mode={mode!r}: it is 'auto', 'reverse' or 'forward'")
+    callable_or_refused("ad.jacobian", f)
+    if not isinstance(mode, str) or mode not in ("auto", "reverse", "forward"):
+        raise SettingError(
+            message(
+                f"jacobian: mode={mode!r}",
+                "one sweep goes back from each result, or forward from each argument",
+                'mode="auto", "reverse" or "forward"',
+            )
+        )
 
     @made(jacobian, f, argnums, mode)
     def matrix(*args: Any, **kwargs: Any) -> Any:
@@ -506,6 +544,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     array([[0., 4.],
            [4., 2.]])
     """
+    callable_or_refused("ad.hessian", f)
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -542,6 +581,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([ 3., 12.]), array([6., 0.]))
     """
+    callable_or_refused("hvp", f)
+    _in_a_tuple("hvp", primals=primals, tangents_in=tangents_in)
     count = len(primals)
     return jvp(grad(f, 0 if count == 1 else tuple(range(count))), primals, tangents_in)
 
@@ -573,6 +614,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     >>> [node.op.name for node in graph.nodes]
     ['input', 'input', 'add', 'multiply', 'multiply', 'multiply']
     """
+    callable_or_refused("ad.trace", f)
 
     @made(trace, f, argnums)
     def traced(*args: Any, **kwargs: Any) -> Graph:
@@ -609,6 +651,7 @@ def flow(
     >>> flow["a"], flow["b"]
     (np.float64(10.5), np.float64(8.0))
     """
+    callable_or_refused("ad.flow", f)
     make = trace(f, argnums)
 
     @made(flow, f, argnums, seed)
@@ -857,6 +900,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> bool(ad.grad(block)(1.0) == ad.grad(lambda x: np.tanh(np.sin(x)))(1.0))
     True
     """
+    callable_or_refused("ad.checkpoint", f)
 
     @made(checkpoint, f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

@@ -331,7 +331,7 @@ def test_auto_takes_the_fewer_sweeps(monkeypatch):
 
 
 def test_jacobian_mode_must_be_one_of_three():
-    with pytest.raises(ValueError, match="'auto', 'reverse' or 'forward'"):
+    with pytest.raises(ad.errors.SettingError, match=r"\"auto\", \"reverse\" or \"forward\""):
         ad.jacobian(g, mode="backward")
 
 

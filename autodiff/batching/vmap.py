@@ -11,7 +11,9 @@ import numpy as np
 import optree
 
 from ..apply import is_bare, still
-from ..errors import BatchError, BatchWarning, message, registered, too_deep, unhidden, warn
+from ..errors import (
+    BatchError, BatchWarning, callable_or_refused, message, registered, too_deep, unhidden, warn,
+)  # fmt: skip
 from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
@@ -81,6 +83,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
     """
     if f is None:
         return functools.partial(vmap, in_axes=in_axes, out_axes=out_axes)
+    callable_or_refused("ad.vmap", f)
 
     @made(vmap, f, in_axes, out_axes)
     def batched(*args: Any, **kwargs: Any) -> Any:

@@ -18,7 +18,10 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, printable, registered, unhidden, warn
+from ..errors import (
+    CompileWarning, LeakError, SettingError, callable_or_refused, message, nearest, printable, registered, unhidden,
+    warn,
+)  # fmt: skip
 from ..graph import LITERAL
 from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
@@ -34,6 +37,8 @@ from .surroundings import Surroundings, surroundings
 
 KEPT = 64
 """How many programs a function keeps; the one that was compiled first goes first."""
+
+_SEVERAL = (tuple, list, set, frozenset, range, dict)
 
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
@@ -467,6 +472,8 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
+    if not isinstance(value, (np.ndarray, np.generic)):  # what NumPy holds as it is
+        return y
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
     return RESULT
@@ -569,18 +576,15 @@ def jit(
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
         )
-    if not callable(f):
-        raise SettingError(
-            message(f"jit: {f!r} is not a function", "it is called to be compiled", "ad.jit(f), then call the result")
-        )
-    passes = (passes,) if isinstance(passes, str) else tuple(passes)
+    callable_or_refused("ad.jit", f)
+    passes = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)  # type: ignore[assignment]
     for name in passes:
-        if name not in KNOWN:
+        if not isinstance(name, str) or name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
                 message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
-    argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
-    argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)
+    argnums = tuple(static_argnums) if isinstance(static_argnums, _SEVERAL) else (static_argnums,)
+    argnames = frozenset(map(str, static_argnames if isinstance(static_argnames, _SEVERAL) else (static_argnames,)))
     check_static(f, argnums, argnames)
     return Jit(f, argnums, argnames, passes)

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..errors import SettingError, message
 from ..graph import LITERAL, Graph, Values
 from .amounts import Rows, divide_in_two, extent, pooled
 from .routes import through
@@ -142,6 +145,8 @@ def _row(
 
 def scope_rows(swept: Swept, outline: Outline, joins: Rows, depth: int | None) -> Rows:
     """A row a scope; see :meth:`GradientFlow.by_scope`."""
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, (int, np.integer))):
+        raise SettingError(message(f"depth={depth!r}", "it is a number of scopes, one in another", "depth=1, or None"))
     graph, delta, homes = swept.graph, swept.delta, outline.homes
     groups: dict[tuple[str, ...], list[int]] = {}
     for v, path in enumerate(homes):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..archive import unreadable
-from ..errors import GraphError, PictureError, message
+from ..errors import ArgumentError, GraphError, PictureError, message
 from ..graph import Graph, Node, Values, seal, table
 from ..op import DEBUG
 from .amounts import Rows, Told, divide, flat, norm, statistics
@@ -504,7 +504,7 @@ class GradientFlow:
         >>> found["dropped"], found["flow"]["x"]
         (2, np.float64(1.0))
         """
-        if not 0 < keep <= 1:
+        if isinstance(keep, bool) or not isinstance(keep, (int, float, np.integer, np.floating)) or not 0 < keep <= 1:
             raise GraphError(message(f"prune(keep={keep!r})", "it is a part of the gradient", "0 < keep <= 1"))
         keys = [key] if key is not None and not isinstance(key, list) else key
         targets = self.graph.arguments if keys is None else [self.graph.node(k).index for k in keys]
@@ -543,7 +543,13 @@ class GradientFlow:
         >>> sorted(flow.contributions), flow.cut_to([(2, 0)])["x"]
         ([(1, 1), (2, 0), (2, 1)], np.float64(1.0))
         """
-        kept = set(edges)
+        try:
+            kept = set(edges)
+        except TypeError:
+            raise GraphError(
+                message(f"cut_to({edges!r})", "edges are pairs (consumer, position), as in flow.contributions",
+                        "flow.cut_to([(2, 0), (2, 1)])")
+            ) from None  # fmt: skip
         return self._scaled({**self.scales, **{edge: 0.0 for edge in self.contributions if edge not in kept}})
 
     def _likeness(self, other: GradientFlow, targets: list[int]) -> float:
@@ -627,6 +633,11 @@ class GradientFlow:
         >>> print(flow.compare(flow.cut(("x", "add"))).told)
         3 nodes are in both flows. δ changed most at x (node 0), by ×0.75.
         """
+        if not isinstance(other, GradientFlow):
+            raise ArgumentError(
+                message(f"compare: a {type(other).__name__} is not a flow", "the δ of two flows are compared node by node",
+                        "flow.compare(ad.flow(f)(x))")
+            )  # fmt: skip
         return compare(
             keys(self.graph, scopes(self.graph)), keys(other.graph, scopes(other.graph)), self.delta, other.delta,
             lambda v: self.graph.shapes[v],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,7 +49,13 @@ stack = linear(
 
 def _cast(arrays: Iterable[Any], dtype: Any, casting: Any) -> tuple[Any, ...]:
     """The arrays to be joined, in the dtype that was asked for."""
-    found: tuple[Any, ...] = tuple(x if isinstance(x, (Traced, list, tuple)) else np.asarray(x) for x in arrays)
+    found: tuple[Any, ...] = tuple(
+        x if isinstance(x, (Traced, list, tuple, bool, int, float, complex)) else np.asarray(x) for x in arrays
+    )
+    if any(isinstance(x, (bool, int, float, complex)) for x in found):  # a number of Python's takes the others' dtype
+        kinds = [x if isinstance(x, (bool, int, float, complex)) else as_array(x).dtype for x in found]
+        found = tuple(np.asarray(x, np.result_type(*kinds)) if isinstance(k, (bool, int, float, complex)) else x
+                      for x, k in zip(found, kinds, strict=True))  # fmt: skip
     if casting != "same_kind":
         np.can_cast(bool, bool, casting)  # NumPy's error, where it is no rule
     if dtype is None:
@@ -183,7 +188,7 @@ def _cuts(n: int, indices_or_sections: Any, *, equal: bool) -> tuple[int, ...]:
     """Where to cut n elements: at these indices, or into so many sections."""
     if np.ndim(indices_or_sections):
         return tuple(whole(indices_or_sections))
-    sections = operator.index(indices_or_sections)
+    sections = int(indices_or_sections)
     if sections <= 0:
         raise ValueError("number sections must be larger than 0.")
     each, extra = divmod(n, sections)

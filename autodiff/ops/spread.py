@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, as_array
 from ..errors import DtypeError, message
 from ..makers import at, composite, op, refuse
 from ..traced import every
@@ -103,11 +103,11 @@ std = op(
 
 def freedom(ddof: Any, correction: Any) -> Any:
     """The array API's name for ddof is correction."""
-    if correction is None or correction is np._NoValue:
-        return ddof
-    if ddof != 0:
-        raise ValueError("ddof and correction can't be provided simultaneously.")
-    return correction
+    if correction is not None and correction is not np._NoValue:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    return ddof.item() if isinstance(ddof, np.generic) else ddof  # n - np.uint8(3) would start again from 255
 
 
 def squared(c: Any) -> Any:
@@ -132,6 +132,7 @@ def _spread(simple: Any, function: Any, finished: Any) -> None:
     ) -> Any:  # fmt: skip
         refuse(simple.name, out=out)
         inexact(simple.name, dtype)
+        a = as_array(a)
         if dtype is not None and a.dtype.kind == "c" and np.dtype(dtype).kind != "c":
             raise DtypeError(
                 message(

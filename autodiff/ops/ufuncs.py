@@ -123,6 +123,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, ou
     x = as_array(array)
     if ufunc in RUNNING:
         return RUNNING[ufunc](x, axis=axis, dtype=dtype)
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     x = x if dtype is None else x.astype(dtype)
     rows = np.moveaxis(x, operator.index(axis), -1)
     n, step = rows.shape[-1], 1
