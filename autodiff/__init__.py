@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GradientFlow", "Graph", "Node", "Op", "Tensor", "check", "checkpoint", "compiler", "debug",
-    "elementwise_grad", "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy", "ops",
-    "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp", "vmap",
-    "watch",
+    "elementwise_grad", "errors", "flow", "grad", "hessian", "hvp", "jacobian", "jit", "jvp", "name", "nn", "numpy",
+    "ops", "primitive", "scope", "set_threads", "stop_gradient", "testing", "trace", "value_and_grad", "viz", "vjp",
+    "vmap", "watch",
 ]  # fmt: skip

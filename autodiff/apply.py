@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from . import recorders
-from .errors import DtypeError, NoRuleError, message, nearest
+from .errors import DtypeError, LostHistoryError, NoRuleError, message, nearest
 from .faults import tell_more
 from .graph import LITERAL, OPERATIONS
 from .op import NUMBERS, REFUSED, Op
 from .recorders import CONSTANTS, Trace
 from .rules import NOTHING, VALUE, Stand, gives_number
-from .traced import Kin, Traced, memory
+from .traced import Kin, Traced, held, is_unknown, leak, memory, plain
 
 Tensor: type[Traced] = Traced
 """The class of the tensors: as in :mod:`autodiff.recorders`."""
@@ -110,6 +110,9 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         elif type(x) is list or type(x) is tuple:
             return apply(op, tuple(as_array(x) if type(x) is list or type(x) is tuple else x for x in args), params)
     if trace is None:
+        for setting in params.values():
+            if isinstance(setting, Traced):
+                return op.forward(*args, **{key: _settled(op, key, x) for key, x in params.items()})
         return op.forward(*args, **params)
     if trace.batching:
         return trace.compute(op, args, params)
@@ -138,6 +141,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     for key, setting in params.items():
         if type(setting) is np.ndarray or isinstance(setting, list):  # its owner may write into it before the sweep
             params = {**params, key: setting.copy()}
+        elif isinstance(setting, Traced):
+            params = {**params, key: _settled(op, key, setting)}
     try:
         y = apply(op, given, params) if nested else op.run(given, params)
     except Exception as error:
@@ -157,6 +162,34 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
     return viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
+
+
+def has_history(x: Any) -> bool:
+    """Whether a derivative could pass through x in any of the traces that it belongs to."""
+    while isinstance(x, Traced):
+        if x.recorder is not CONSTANTS and held(x).dtype.kind in "fc" and x.recorder.is_active(x):
+            return True
+        x = x.value
+    return False
+
+
+def _settled(op: Op, key: str, setting: Any) -> Any:
+    """A setting as the operation itself can read it. One with a history is refused: the operation would call itself."""
+    if not isinstance(setting, Traced):
+        return setting
+    if key not in op.accepts:
+        op.admit((), {key: setting})
+    if is_unknown(setting):
+        raise leak(f"{op.name}: {key}, an index or a setting, is the value of a tensor", setting)
+    if not op.flat and has_history(setting):
+        raise LostHistoryError(
+            message(
+                f"{op.name}: {key} is a tensor of {setting.value.dtype}{list(setting.value.shape)}",
+                "it is a setting here, which has no derivative",
+                f"pass a plain number or array; where no derivative is wanted, {key}=ad.stop_gradient(x)",
+            )
+        )
+    return plain(setting)
 
 
 def viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:

@@ -2,6 +2,9 @@
 
 What a graph holds besides numbers of nodes (settings, literals, shapes) is written in a small tagged form, so that
 tuples, slices, dtypes and arrays come back as what they were, and nothing else can come back at all.
+
+What is read may be anybody's. Sizes are held against the bytes that are there before anything is allocated, so that a
+small file stays small in memory.
 """
 
 from __future__ import annotations
@@ -9,18 +12,29 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
+import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from .errors import GraphError, LoadError, message
 
-UNREADABLE = (ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile)
+UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
 """What a file raises that holds something else than it should."""
+
+NESTED = 32
+"""So deep settings and literals may be nested in a file; those of operations are two or three deep."""
+
+NUMBER = re.compile(r"[<>|=]?(?:\?|[biufc]\d{1,2})")
+"""How a dtype of numbers is written."""
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
@@ -64,36 +78,46 @@ def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     )
 
 
-def decode(value: Any, arrays: Any) -> Any:
+def decode(value: Any, arrays: Any, depth: int = 0) -> Any:
     """The inverse of :func:`encode`; anything unexpected raises."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if depth > NESTED:
+        raise ValueError(f"something is nested more than {NESTED} deep")
     if isinstance(value, list):
-        return [decode(part, arrays) for part in value]
+        return [decode(part, arrays, depth + 1) for part in value]
     if not isinstance(value, dict) or len(value) != 1:
         raise ValueError(f"an unknown form: {str(value)[:60]}")
     ((tag, part),) = value.items()
     if tag == "array":
         return arrays[part]
     if tag == "scalar":
+        if arrays[part].ndim:
+            raise ValueError(f"the scalar {part!r} has axes")
         return arrays[part][()]
     if tag == "float":
         return float(part)
-    if tag == "complex":
-        return complex(decode(part[0], arrays), decode(part[1], arrays))
-    if tag == "tuple":
-        return tuple(decode(x, arrays) for x in part)
-    if tag == "dict":
-        return {decode(key, arrays): decode(x, arrays) for key, x in part}
-    if tag == "slice":
-        return slice(*(decode(x, arrays) for x in part))
     if tag == "ellipsis":
         return Ellipsis
     if tag == "dtype":
-        dtype = np.dtype(str(part))
-        if dtype.kind not in "biufc":
+        if not NUMBER.fullmatch(part):
             raise ValueError(f"dtype {part!r} is not one of numbers")
-        return dtype
+        return np.dtype(part)
+    if not isinstance(part, list):
+        raise ValueError(f"a {tag!r} of no list")
+    if tag == "dict":
+        return {decode(key, arrays, depth + 1): decode(x, arrays, depth + 1) for key, x in part}
+    parts = [decode(x, arrays, depth + 1) for x in part]
+    if tag == "tuple":
+        return tuple(parts)
+    if tag == "complex":
+        real, imaginary = parts
+        return complex(real, imaginary)
+    if tag == "slice":
+        start, stop, step = parts
+        if not all(x is None or hasattr(x, "__index__") for x in parts):
+            raise ValueError("a slice of what is no whole number")
+        return slice(start, stop, step)
     raise ValueError(f"an unknown tag: {tag!r}")
 
 
@@ -116,7 +140,8 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
     try:
         with open(staged_arrays, "wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
-        staged.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        staged.write_bytes(text.encode("utf-8", "backslashreplace"))  # an unpaired surrogate as JSON writes it
         if beside(path).exists():
             _double(beside(path), before)
         os.replace(staged_arrays, beside(path))
@@ -136,7 +161,7 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
             except FileNotFoundError:
                 pass
             finally:
-                try:
+                try:  # noqa: SIM105 - suppress() would give a key the time
                     os.unlink(leftovers[2])
                 except FileNotFoundError:
                     pass
@@ -179,14 +204,12 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
         Where either is not there.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        with open(beside(path), "rb") as stream:  # a damaged archive would otherwise leave the file open
-            stored = np.load(stream, allow_pickle=False)
-            arrays = {key: stored[key] for key in stored.files}
+        document = json.loads(text_of(path))
+        arrays = _arrays(beside(path))
     except FileNotFoundError:
         raise
-    except (*UNREADABLE, OSError, EOFError, MemoryError) as error:
-        raise unreadable(path, str(error) or type(error).__name__) from None
+    except (*UNREADABLE, OSError, MemoryError) as error:
+        raise unreadable(path, str(error)[:200] or type(error).__name__) from None
     if not isinstance(document, dict) or document.get("format") != form:
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
     if document.get("version") != version:
@@ -194,6 +217,56 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
     if document.get("arrays", mark(arrays)) != mark(arrays):  # older files do not say
         raise unreadable(path, f"the arrays in {beside(path).name} are of another file: the writing of one was cut off")
     return document, arrays
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """The text of a file; a pipe or a device, whose end may never come, is a ValueError."""
+    return bytes_of(path).decode("utf-8")
+
+
+def bytes_of(path: str | os.PathLike[str]) -> bytes:
+    """What stands in an ordinary file."""
+    with _ordinary(path) as stream:
+        return stream.read()
+
+
+def _ordinary(path: str | os.PathLike[str]) -> BinaryIO:
+    """An ordinary file, opened to be read."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)!r} is no ordinary file")
+    return open(path, "rb")
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an npz file as :func:`write` makes it: numbers, neither packed nor encrypted.
+
+    All members together claim no more bytes than the file has, and each array what its member has.
+    """
+    arrays = {}
+    with _ordinary(path) as stream, zipfile.ZipFile(stream) as archive:
+        left = os.fstat(stream.fileno()).st_size
+        for member in archive.infolist():
+            left -= member.file_size
+            if left < 0:
+                raise ValueError("its arrays claim more bytes than the file has")
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise ValueError(f"{member.filename!r} is packed or encrypted")
+            with archive.open(member) as data:
+                arrays[member.filename.removesuffix(".npy")] = _array(data, member.file_size)
+    return arrays
+
+
+def _array(data: Any, size: int) -> np.ndarray[Any, Any]:
+    """One array in NumPy's own form, of a member of so many bytes."""
+    if np.lib.format.read_magic(data) != (1, 0):
+        raise ValueError("an array in a form that numbers do not need")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(data)
+    if dtype.kind not in "biufc" or dtype.subdtype is not None:
+        raise ValueError(f"an array of {str(dtype)[:60]}, which is no dtype of numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - data.tell():
+        raise ValueError(f"an array of shape {str(shape)[:60]} in {size} bytes")
+    flat = np.frombuffer(data.read(), dtype)
+    return flat.reshape(shape, order="F" if fortran else "C").copy("K")  # that can be written into
 
 
 def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:

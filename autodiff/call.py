@@ -16,11 +16,11 @@ import optree
 
 from .apply import is_bare, still
 from .debugging import DebugTrace
-from .errors import DtypeError, NotScalarError, SeedError, message, registered, unhidden
+from .errors import ArgumentError, DtypeError, NotScalarError, SeedError, message, registered, too_deep, unhidden
 from .faults import settle
 from .graph import LITERAL
 from .op import CONSTANT
-from .recorders import CONSTANTS, TRACING, Trace
+from .recorders import CONSTANTS, SCOPE, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
 from .traced import Traced
@@ -53,8 +53,8 @@ def _describe(x: Any) -> tuple[str, str]:
         return f"the {type(x).__name__} {x!r}", f"pass {float(x)!r}"
     if isinstance(x, np.ndarray) and not is_bare(x):
         return f"a {type(x).__name__}", "pass np.asarray(x): what a subclass adds to an array would be lost on the way"
-    dtype = getattr(x, "dtype", None)
-    if dtype is None:
+    dtype = None if isinstance(x, type) else getattr(x, "dtype", None)
+    if not isinstance(dtype, np.dtype):
         return f"a {type(x).__name__}", (
             "pass a float, an array of floats, or a dict, list or tuple of those"
             + (f"; or {registered(type(x).__name__)}" if isinstance(getattr(x, "__dict__", None), dict) else "")
@@ -71,7 +71,7 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+def argument_names(f: Callable[..., Any], count: int) -> list[str]:
     """The names of f's positional parameters, as far as they can be known."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
@@ -85,7 +85,7 @@ def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
 def _two(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
     if isinstance(out, tuple) and len(out) == 2:
         return out
-    raise TypeError(
+    raise ArgumentError(
         message(
             f"has_aux=True, but {name_of(f)} returned a {type(out).__name__}",
             "with has_aux the function returns (output, whatever else)",
@@ -98,7 +98,7 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
-    if array.dtype.kind not in "biufc":
+    if not isinstance(array, (np.ndarray, np.generic, Traced)) or array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
                 f"{name_of(f)} returned a {type(y).__name__}",
@@ -144,19 +144,19 @@ class Call:
         if argnums is None:
             self.argnums = tuple(range(len(args)))
         else:
-            given = tuple(argnums) if hasattr(argnums, "__iter__") else (argnums,)
+            given = tuple(argnums) if isinstance(argnums, (list, tuple, range)) else (argnums,)
             for n in given:
-                if not isinstance(n, int) or not -len(args) <= n < len(args):
-                    raise TypeError(
+                if not isinstance(n, int) or isinstance(n, bool) or not -len(args) <= n < len(args):
+                    raise ArgumentError(
                         message(
                             f"argnums={argnums!r}, but {name_of(f)} was called with {len(args)} positional arguments",
-                            "only arguments passed by position can be differentiated",
+                            "it is the place of an argument passed by position, a whole number, or a tuple of them",
                             "pass that argument by position, or change argnums",
                         )
                     )
             self.argnums = tuple(n % len(args) for n in given)
             if len(set(self.argnums)) < len(self.argnums):
-                raise TypeError(
+                raise ArgumentError(
                     message(
                         f"argnums={argnums!r} names an argument of {name_of(f)} twice",
                         "each argument has one gradient",
@@ -181,7 +181,10 @@ class Call:
         """
         self.trace = trace
         chosen: Any = tuple(args[n] for n in self.argnums)
-        flat, self.tree = optree.tree_flatten(chosen, namespace="autodiff")
+        try:
+            flat, self.tree = optree.tree_flatten(chosen, namespace="autodiff")
+        except RecursionError:
+            raise too_deep(f"an argument of {name_of(self.f)}") from None
         self.values: list[Any] = []
         leaves = []
         for i, x in enumerate(flat):
@@ -196,7 +199,7 @@ class Call:
         given = list(args)
         for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
             given[n] = x
-        outside, around = TRACING.get(), copy_context()
+        outside, scope, around = TRACING.get(), SCOPE.get(), copy_context()
         try:
             TRACING.set(outside + 1)  # in here: a key may be pressed as it returns
             out = unhidden(self.f, given, kwargs)
@@ -206,7 +209,10 @@ class Call:
             if type(out) is Tensor:
                 self.out, self.out_tree = [out], None
             else:
-                self.out, self.out_tree = optree.tree_flatten(out, namespace="autodiff")
+                try:
+                    self.out, self.out_tree = optree.tree_flatten(out, namespace="autodiff")
+                except RecursionError:
+                    raise too_deep(f"what {name_of(self.f)} returned") from None
             if trace.full:
                 self._finish(leaves)
             self.nodes = [
@@ -223,7 +229,11 @@ class Call:
             try:
                 TRACING.set(outside)
             finally:
-                trace.close()
+                try:
+                    if SCOPE.get() is not scope:
+                        SCOPE.set(scope)
+                finally:
+                    trace.close()
         trace.whole()
         self.out = [strip_one(y, trace) for y in self.out]
         if isinstance(trace, DebugTrace):
@@ -250,7 +260,7 @@ class Call:
     def _leaf_names(self, leaves: list[Any]) -> list[str]:
         """For each traced leaf the name of its argument and its path in it: w, params['w'], layers[0].bias."""
         paths = optree.treespec_accessors(self.tree)
-        names = _argument_names(self.f, max(self.argnums, default=-1) + 1)
+        names = argument_names(self.f, max(self.argnums, default=-1) + 1)
         return [
             names[self.argnums[path[0].entry]] + path[1:].codify("")
             for path, leaf in zip(paths, leaves, strict=True)
@@ -261,7 +271,7 @@ class Call:
         """Leaf number i in words, for an error message."""
         path = optree.treespec_accessors(self.tree)[i]
         n = self.argnums[path[0].entry]
-        return f"argument {n} ({_argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
+        return f"argument {n} ({argument_names(self.f, n + 1)[n]}{path[1:].codify('')}) of {name_of(self.f)}"
 
     def sweep(self, seeds: Sequence[Any], *, release: bool = False, masked: bool = True) -> Any:
         """One reverse sweep; the δ of each argument, in the containers of the arguments. A result may have no seed."""
@@ -364,6 +374,11 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
     """A seed (or tangent) with exactly the shape, and safely the dtype, of what it belongs to."""
     shape = np.shape(y)
     dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    numbers = isinstance(seed, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple))
+    if not numbers and (isinstance(seed, type) or not hasattr(seed, "__array__")):
+        raise SeedError(
+            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array of numbers", "give numbers")
+        )
     if np.shape(seed) != shape:
         raise SeedError(
             message(

@@ -16,13 +16,15 @@ _LARGE = 1 << 15
 """From so many bytes on."""
 
 
-def checksum(x: np.ndarray[Any, Any]) -> int:
+def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     """A number that another one takes the place of when the array is written into, but for one write in billions.
 
     Parameters
     ----------
     x : array
         Of numbers; its layout does not count.
+    before : int
+        The checksum of what comes before it, where one is wanted of several arrays.
 
     Returns
     -------
@@ -40,12 +42,13 @@ def checksum(x: np.ndarray[Any, Any]) -> int:
     """
     if x.dtype.char in "gG":  # of extended precision, with bytes between the numbers that hold nothing
         x = np.stack([x.astype(np.complex128), (x - x.astype(np.complex128)).astype(np.complex128)])
-    flat = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
-    if flat.size < _LARGE:
-        return zlib.crc32(flat)
+    flat: Any = x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    if x.nbytes < _LARGE:
+        return zlib.crc32(flat, before)
+    flat = flat.reshape(-1).view(np.uint8)
     whole = flat.size - flat.size % (8 * _COLUMNS)
-    sums = np.add.reduce(flat[:whole].view(np.uint64).reshape(-1, _COLUMNS), 0)
-    return zlib.crc32(flat[whole:], zlib.crc32(sums))
+    sums: Any = np.add.reduce(flat[:whole].view(np.uint64).reshape(-1, _COLUMNS), 0)
+    return zlib.crc32(flat[whole:], zlib.crc32(sums, before))
 
 
 WHOLE = 1 << 15
@@ -102,7 +105,7 @@ def held_by(arrays: Sequence[np.ndarray[Any, Any]], taken: int = 0) -> list[Held
 
 def _sample(shape: tuple[int, ...]) -> tuple[slice, ...]:
     """Places all over an array of this shape, its first number among them."""
-    left, part = _SAMPLE, []
+    left, part = _SAMPLE, list[slice]()
     for n in shape:
         taken = min(n, max(1, round(left ** (1 / (len(shape) - len(part))))))
         left = max(1, left // max(1, taken))
@@ -122,7 +125,7 @@ def written(noted: list[Held]) -> bool:
     -------
     bool
     """
-    for x, part, held in noted:
+    for x, part, held in noted:  # noqa: SIM110 at every call of a program: a generator takes as long as two arrays
         if (x.tobytes() if part is None else x[part].tobytes()) != held:
             return True
     return False

@@ -10,10 +10,13 @@ import difflib
 import importlib.util
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 
@@ -63,14 +66,28 @@ def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6
     return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
+def printable(text: str, width: int = 80) -> str:
+    """A name that can be printed anywhere: on one line, what a terminal would obey or no encoding has as its escape."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _told(text: str) -> str:
+    """A part of a message, in which anybody's names may stand: as :func:`printable`, but for line breaks."""
+    if text.isprintable() and len(text) < 1000:
+        return text
+    return "\n".join(printable(row, 4000) for row in text.split("\n")[:200])
+
+
 def message(what: str, why: str, instead: str, *, where: str | None = None, more: str = "") -> str:
     """What happened, where, why, and what to type instead, in that order.
 
     The user's own line that is now running is where it happened, if no other place is given; `more` are whole lines.
     """
     line = where or user_line()
-    place = f"\n  where:   {line}" if line else ""
-    return f"{what}{place}{more}\n  why:     {why}\n  instead: {instead}"
+    place = f"\n  where:   {_told(line)}" if line else ""
+    return f"{_told(what)}{place}{_told(more)}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
 
 
 def registered(name: str) -> str:
@@ -79,6 +96,24 @@ def registered(name: str) -> str:
         f"make {name} a container: optree.register_pytree_node({name}, lambda x: ((x.w, x.b), None), "
         f'lambda _, parts: {name}(*parts), namespace="autodiff")'
     )
+
+
+def callable_or_refused(what: str, f: Any) -> None:
+    """Refuse by name what is not a function.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if not callable(f):
+        kind = type(f).__name__
+        raise ArgumentError(
+            message(
+                f"{what}: a {kind} is not a function",
+                f"{what} takes the function itself, and what it returns is called with the arguments",
+                f"{what}(f)(x), not {what}(f(x))" if what.startswith("ad.") else "a function",
+            )
+        )
 
 
 class AutodiffError(Exception):
@@ -206,6 +241,29 @@ class KeywordError(AutodiffError, TypeError):
     -----
     >>> ad.grad(lambda x: np.sum(np.where(x > 0, x * 2.0, 0.0)))(np.ones(3))
     array([2., 2., 2.])
+    """
+
+
+class ArgumentError(AutodiffError, TypeError):
+    """A function of this package was given another kind of thing than it takes, or for arguments that are not there.
+
+    No function to differentiate, an array where a tuple of arguments is meant, ``argnums`` beyond those of the call.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> slope = ad.grad(lambda a, b: np.sum(a * b), argnums=2)
+    >>> slope(1.0, 2.0)
+    Traceback (most recent call last):
+    autodiff.errors.ArgumentError: argnums=2, but <lambda> was called with 2 positional arguments
+    ...
+
+    Right
+    -----
+    >>> slope = ad.grad(lambda a, b: np.sum(a * b), argnums=(0, 1))
+    >>> slope(1.0, 2.0)
+    (np.float64(2.0), np.float64(1.0))
     """
 
 
@@ -438,6 +496,24 @@ class LeakError(AutodiffError, RuntimeError):
     """
 
 
+class NestingError(AutodiffError, RecursionError):
+    """Containers of arguments or results are nested a thousand deep, as no model is.
+
+    Wrong: ``grad(f)`` of a list in a list in a list …. Right: ``grad(f)({"layer0.weight": w})``.
+    """
+
+
+def too_deep(what: str) -> NestingError:
+    """The error for containers in containers without end."""
+    return NestingError(
+        message(
+            f"{what} is nested too deep",
+            "containers are taken apart by recursion, which ends at a thousand levels",
+            "keep arrays in a list or a dict of few levels",
+        )
+    )
+
+
 class BatchError(AutodiffError, ValueError):
     """The axes that `vmap` was told to map over are not there, not of one length, or not of that many examples.
 
@@ -662,19 +738,63 @@ class CommandError(AutodiffError):
     """
 
 
+_Said = TypeVar("_Said", bound=AutodiffError)
+
+_Words = tuple[type[AutodiffError], str, tuple[str, int, int]]
+
+_SAID: ContextVar[_Words | None] = ContextVar("autodiff_said", default=None)
+"""What a tensor said last when a number was asked of it: the class, the words, and the instruction that asked."""
+
+
+def _instruction(frame: FrameType, last: int) -> tuple[str, int, int]:
+    return frame.f_code.co_filename, frame.f_code.co_firstlineno, last
+
+
+def said(error: _Said) -> _Said:
+    """The error that a tensor raises where it is asked for plain numbers, noted: who asks may put his own in its place.
+
+    C code often does: ``struct.pack``, ``bytearray``, ``np.nditer``, the solvers of SciPy.
+    """
+    frame = user_frame()
+    if frame is not None:
+        _SAID.set((type(error), str(error), _instruction(frame, frame.f_lasti)))
+    return error
+
+
+def _hidden(error: Exception) -> AutodiffError | None:
+    """What a tensor said, where this error of someone else's was raised from it, or at the very same instruction."""
+    told = _SAID.get()
+    if told is None or isinstance(error, AutodiffError):
+        return None
+    if isinstance(error, SystemError) and isinstance(error.__cause__, AutodiffError):
+        return error.__cause__  # C code went on, with ours standing
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if not is_inside(trace.tb_frame.f_code.co_filename):
+            found = _instruction(trace.tb_frame, trace.tb_lasti)
+        trace = trace.tb_next
+    kind, words, instruction = told
+    return kind(words) if found == instruction else None
+
+
 def unhidden(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """What f returns. For ``a[0] = x`` NumPy speaks of a sequence, and keeps what the tensor said as the cause."""
+    """What f returns. Where an error of another's hides what a tensor said, its own words are raised in its place.
+
+    For ``a[0] = x`` NumPy speaks of a sequence, for ``struct.pack("d", x)`` Python of a float that is missing.
+    """
     try:
         return f(*args, **kwargs)
-    except ValueError as error:
-        numpys = str(error).startswith("setting an array element")  # another one may be the user's own
-        if not numpys or not isinstance(error.__cause__, (LostHistoryError, LeakError)):
+    except Exception as error:
+        words = _hidden(error)
+        if words is None:
             raise
-        said = error.__cause__.with_traceback(error.__traceback__)
+        _SAID.set(None)
+        words = words.with_traceback(error.__traceback__)
+        words.__cause__ = None if words is error.__cause__ else error  # in case that the words are of an earlier time
     try:
-        raise said
+        raise words
     finally:
-        del said  # this frame is in its traceback: a cycle otherwise
+        del words  # this frame is in its traceback: a cycle otherwise
 
 
 class DegenerateWarning(UserWarning):
@@ -739,6 +859,31 @@ class CompileWarning(UserWarning):
     >>> ad.jit(lambda x, noise: x + noise)(np.zeros(3), rng.normal(size=3)).shape
     (3,)
     """
+
+
+_filters = threading.RLock()
+
+
+def _renew() -> None:
+    """After a fork nobody is left who would release it."""
+    global _filters
+    _filters = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def unwarned(text: str = "", category: type[Warning] = Warning) -> Iterator[None]:
+    """Without the warnings that begin so.
+
+    Python has one list of filters for all threads, and two threads that change it in turns put back one another's. So
+    one of ours at a time changes it.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", text, category)
+        yield
 
 
 def warn(category: type[Warning], what: str, why: str, instead: str) -> None:

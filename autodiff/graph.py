@@ -15,10 +15,15 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import networkx
 import numpy as np
 
-from .archive import decode, encode, read, unreadable, write
-from .errors import GraphError, UnknownNameError, message, nearest
+from .archive import UNREADABLE, decode, encode, read, unreadable, write
+from .errors import ArgumentError, GraphError, UnknownNameError, message, nearest, printable
 
 FORMAT, VERSION = "autodiff-graph", 1
+
+LARGE = 2**22
+"""So many numbers settings of a file may ask for, whatever it holds."""
+HARMLESS = ("index", "shift")
+"""Settings that may be large numbers though nothing is."""
 
 LITERAL = -1
 """Stands in a node's inputs where the argument is a literal rather than another node."""
@@ -161,8 +166,8 @@ class Node:
         return self.index
 
     def __repr__(self) -> str:
-        name = f" {self.name!r}" if self.name else ""
-        return f"<node {self.index}{name}: {self.op.name} {self.dtype}{list(self.shape)}>"
+        name = f" {printable(repr(self.name))}" if self.name else ""
+        return f"<node {self.index}{name}: {printable(self.op.name)} {self.dtype}{list(self.shape)}>"
 
 
 class _Nodes(Sequence[Node]):
@@ -199,7 +204,8 @@ class Graph:
     tree : object
         How to put the outputs back into the container that the function returned; None for a single output.
     values : Values or None
-        The table of values that the trace left behind.
+        The table of values that the trace left behind. Its arrays are read-only, as literals and settings are: every
+        later sweep reads them.
     """
 
     __slots__ = (
@@ -243,6 +249,23 @@ class Graph:
         self.title: str = ""
         self.values: Values | None = None
         self._consumers: list[list[tuple[int, int]]] | None = None
+
+    def seal(self) -> None:
+        """Make the arrays of the graph read-only: values, literals and settings, which every later sweep reads.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autodiff as ad
+        >>> graph = ad.trace(lambda x: np.sum(x * x))(np.ones(2))  # which seals it
+        >>> graph.nodes[0].value[0] = 5.0
+        Traceback (most recent call last):
+        ValueError: assignment destination is read-only
+        """
+        seal(self.literals)
+        seal(self.params)
+        if self.values is not None:
+            seal(self.values.results)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -316,6 +339,14 @@ class Graph:
                     f"no node is named {key!r}",
                     f"this graph has {len(known)} named nodes; the nearest: {', '.join(map(repr, near)) or 'none'}",
                     "give a node its name with ad.name(x, 'hidden'), or ask by number: graph.nodes[3]",
+                )
+            )
+        if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
+            raise UnknownNameError(
+                message(
+                    f"a node was asked for by a {type(key).__name__}",
+                    "a node has a number, and a name where it was given one",
+                    "graph.node(3), graph.node('hidden'), or one of graph.nodes",
                 )
             )
         if not -len(self.ops) <= key < len(self.ops):
@@ -526,18 +557,23 @@ class Graph:
         """
         graph = cls()
         try:
-            graph.title = str(document["title"])
-            graph.arguments = [int(i) for i in document["arguments"]]
-            graph.outputs = [int(i) for i in document["outputs"]]
-            graph.names = {int(i): str(name) for i, name in document["names"]}
+            graph.title = _of(str, document["title"])
+            graph.arguments = [_of(int, i) for i in _of(list, document["arguments"])]
+            graph.outputs = [_of(int, i) for i in _of(list, document["outputs"])]
+            graph.names = {_of(int, i): _of(str, name) for i, name in _of(list, document["names"])}
             graph.values = Values() if document["values"] else None
-            for row in document["nodes"]:
+            for row in _of(list, document["nodes"]):
                 graph._load_node(row, arrays)
-            return check(graph)
+            if not graph.names.keys() <= set(range(len(graph.ops))):
+                raise ValueError("it names a node that it does not have")
+            graph.seal()
+            check(graph)
+            graph._check_settings()
+            return graph
         except GraphError as error:
             raise unreadable(path, str(error)) from None
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise unreadable(path, f"{type(error).__name__}: {error}") from None
+        except UNREADABLE as error:
+            raise unreadable(path, f"{type(error).__name__}: {str(error)[:200]}") from None
 
     def _load_node(self, row: dict[str, Any], arrays: dict[str, Any]) -> None:
         op = OPERATIONS.get(row["op"])
@@ -548,22 +584,87 @@ class Graph:
                 "import the module that declares it first"
             )
         self.ops.append(op)
-        self.inputs.append(tuple(int(i) for i in row["inputs"]))
-        self.literals.append(decode(row["literals"], arrays))
+        self.inputs.append(tuple(_of(int, i) for i in _of(list, row["inputs"])))
+        self.literals.append(_of(tuple, decode(row["literals"], arrays)))
         self.params.append(decode(row["params"], arrays))
         self.shapes.append(decode(row["shape"], arrays))
         self.dtypes.append(decode(row["dtype"], arrays))
-        self.scopes.append(tuple(str(name) for name in row["scope"]))
-        self.lines.append(None if row["line"] is None else (str(row["line"][0]), int(row["line"][1])))
+        self.scopes.append(tuple(_of(str, name) for name in _of(list, row["scope"])))
+        self.lines.append(None)
+        if row["line"] is not None:
+            file, line = row["line"]
+            self.lines[-1] = (_of(str, file), _of(int, line))
         if self.values is not None:
-            value = decode(row["value"], arrays)
-            self.values.results.append(value)
+            self.values.results.append(decode(row["value"], arrays))
+        self._check_loaded()
+        if self.values is not None:
+            results = self.values.results
             self.values.arguments.append(
                 tuple(
-                    literal if i == LITERAL else self.values.results[i]
+                    literal if i == LITERAL else results[i]
                     for i, literal in zip(self.inputs[-1], self.literals[-1], strict=True)
                 )
             )
+
+    def _check_loaded(self) -> None:
+        """Of the last node what a trace would never record, and what others would trip over later."""
+        i, op, params = len(self.ops) - 1, self.ops[-1], self.params[-1]
+
+        def fail(what: str) -> None:
+            raise ValueError(f"node {i} ({op.name}) {what}")
+
+        for v, x in zip(self.inputs[-1], self.literals[-1], strict=True):
+            left_out = x is None and (v != LITERAL or op.kind == "elementwise")  # np.clip(x, None, 1.0)
+            if not (left_out or isinstance(x, (int, float, complex, np.ndarray, np.generic))):
+                fail("has a literal that is no number and no array")
+        if params is not None and not (isinstance(params, dict) and params.keys() <= op.accepts):
+            fail(f"has settings that are none of {', '.join(sorted(op.accepts)) or 'no settings'}")
+        shape, dtype = self.shapes[-1], self.dtypes[-1]
+        several = isinstance(dtype, tuple)
+        if several != bool(op.results):
+            fail("has several results, or only one")
+        if several and not (isinstance(shape, tuple) and len(shape) == len(dtype)):
+            fail("has another number of shapes than of dtypes")
+        pairs: Any = zip(shape, dtype, strict=True) if several else ((shape, dtype),)
+        for one, kind in pairs:
+            if not (isinstance(one, tuple) and all(isinstance(n, int) and 0 <= n < 2**63 for n in one)):
+                fail(f"has a shape that is none: {str(one)[:60]}")
+            if not isinstance(kind, np.dtype):
+                fail(f"has a dtype that is none: {str(kind)[:60]}")
+        if not all(-1 <= v < i for v in self.inputs[-1]):
+            return  # check names it
+        if op.name == "item" and not (
+            len(self.inputs[-1]) == 1 and self.inputs[-1][0] != LITERAL
+            and isinstance(self.dtypes[self.inputs[-1][0]], tuple)
+            and type((params or {}).get("index")) is int
+            and 0 <= (params or {})["index"] < len(self.dtypes[self.inputs[-1][0]])
+        ):  # fmt: skip
+            fail("picks a result that is not there")
+        if op.name != "item" and any(v != LITERAL and isinstance(self.dtypes[v], tuple) for v in self.inputs[-1]):
+            fail("reads an operation with several results, not one of them")
+        if op.kind == "elementwise" and not several:
+            given = [np.shape(x) if v == LITERAL else self.shapes[v]
+                     for v, x in zip(self.inputs[-1], self.literals[-1], strict=True)]  # fmt: skip
+            if np.broadcast_shapes(*given) != shape:
+                fail(f"has the shape {shape}, its arguments have {given}")
+        value = None if self.values is None else self.values.results[-1]
+        parts = value if isinstance(value, tuple) else (value,)
+        if self.values is not None and not all(isinstance(x, (np.ndarray, np.generic)) for x in parts):
+            fail("has a value that is no array of numbers")
+
+    def _check_settings(self) -> None:
+        """Settings from which a rule would make arrays far larger than all that the values of the graph hold."""
+        if self.values is None:
+            return
+        numbers = sum(np.size(x) for x in self.values.results if not isinstance(x, tuple))
+        numbers += sum(np.size(x) for literals in self.literals for x in literals)
+        for i, params in enumerate(self.params):
+            extent = 1
+            for key, x in (params or {}).items():
+                if key not in HARMLESS:
+                    extent *= _extent(x, 64 if key in ("axis", "axes") else 8)
+            if extent > LARGE + 64 * numbers:
+                raise ValueError(f"node {i} ({self.ops[i].name}) has settings for arrays much larger than its values")
 
     def draw(self, path: Any, **options: Any) -> Any:
         """Write a picture of the graph with its values; see :func:`autodiff.viz.draw` for the errors.
@@ -631,6 +732,48 @@ class Graph:
         return table(self)
 
 
+def _extent(x: Any, small: int) -> int:
+    """How large an array a setting could ask for: the product of its whole numbers; of pairs the larger ones."""
+    if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+        size = abs(int(x))
+        return size if size > small else 1
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.size:
+        return max(abs(int(x.max())), abs(int(x.min())), 1)
+    extent = 1
+    if isinstance(x, (tuple, list)):
+        for part in x:
+            inner = [_extent(n, small) for n in part] if isinstance(part, (tuple, list)) else [_extent(part, small)]
+            extent *= max(inner, default=1)
+            if extent > 2**62:
+                break
+    return extent
+
+
+def _of(kind: type, x: Any) -> Any:
+    """The same, which must be of this very type; True is no whole number."""
+    if type(x) is not kind:
+        raise TypeError(f"{str(x)[:60]!r} is no {kind.__name__}")
+    return x
+
+
+def seal(x: Any) -> None:
+    """Make the arrays of a table read-only: what was written into one would be read by every later sweep.
+
+    Parameters
+    ----------
+    x : array, or tuple, list or dict of them
+        Anything else in it is left as it is.
+    """
+    waiting = [x]
+    for part in waiting:  # which grows
+        if isinstance(part, np.ndarray):
+            part.setflags(write=False)
+        elif isinstance(part, (tuple, list)):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+
+
 def _same(a: Any, b: Any) -> bool:
     """Equality of literals and settings, in which arrays, dicts, tuples and slices may stand."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
@@ -649,13 +792,6 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
     return bool(a == b or (a != a and b != b))
-
-
-def printable(text: str, width: int = 80) -> str:
-    """A name that can be printed anywhere: on one line, what a terminal would obey or no encoding has as its escape."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def setting(value: Any) -> str:
@@ -702,7 +838,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
             (
                 str(i),
                 printable("/".join((*graph.scopes[i], graph.names.get(i, "")))),
-                graph.ops[i].name + (f"[{settings}]" if settings else ""),
+                printable(graph.ops[i].name + (f"[{settings}]" if settings else ""), 200),
                 " ".join(
                     f"%{v}" if v != LITERAL else cell(literal, 12)
                     for v, literal in zip(graph.inputs[i], graph.literals[i], strict=True)
@@ -748,6 +884,11 @@ def check(graph: Graph) -> Graph:
     autodiff.errors.GraphError: output 2 is not a node of the graph
     ...
     """
+    if not isinstance(graph, Graph):
+        raise ArgumentError(
+            message(f"check: a {type(graph).__name__} is not a graph", "its nodes are looked at",
+                    "ad.check(ad.trace(f)(x)); the derivatives of a function: ad.testing.check_grads(f, (x,))")
+        )  # fmt: skip
     count = len(graph.ops)
 
     def fail(what: str) -> None:
@@ -776,10 +917,14 @@ def check(graph: Graph) -> Graph:
         if len(graph.values.results) != count:
             fail(f"the table of values has {len(graph.values.results)} rows for {count} nodes")
         for i, value in enumerate(graph.values.results):
-            if not isinstance(value, tuple) and (value.shape, value.dtype) != (graph.shapes[i], graph.dtypes[i]):
+            if isinstance(value, tuple):
+                shape, dtype = tuple(part.shape for part in value), tuple(part.dtype for part in value)
+            else:
+                shape, dtype = value.shape, value.dtype
+            if (shape, dtype) != (graph.shapes[i], graph.dtypes[i]):
                 fail(
                     f"node {i} ({graph.ops[i].name}) says {graph.dtypes[i]}{graph.shapes[i]}, "
-                    f"its value is {value.dtype}{value.shape}"
+                    f"its value is {dtype}{shape}"
                 )
     return graph
 

@@ -5,14 +5,17 @@ On plain arrays an operation is NumPy's function and nothing else. How a call is
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import KeywordError, NoRuleError, RuleError, message, user_line
+from .errors import GraphError, KeywordError, NoRuleError, RuleError, message, printable, user_line
 from .faults import tell, written_at
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
@@ -68,9 +71,9 @@ class Op:
     """
 
     __slots__ = (
-        "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard",
-        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "readings",
-        "results", "signature", "smooth", "user", "view", "vjps",
+        "accepts", "arity", "call", "defaults", "edges", "examples", "flat", "formulas", "forward", "guard", "home",
+        "inlined", "joint", "joint_wanted", "jvps", "kind", "masks", "name", "note", "numpy", "plans", "primitive",
+        "readings", "results", "signature", "smooth", "user", "view", "vjps",
     )  # fmt: skip
 
     apply_hook: ClassVar[Callable[..., Any]]
@@ -114,6 +117,8 @@ class Op:
         self.readings = self.readings_of(self.vjps if joint is None else (joint,), reading)
         self.plans: dict[Any, Plan] = {}
         self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
+        self.home = ""  # the module that declared it, where it is registered
+        self.primitive: Any = None  # of a user's own operation: what stands for it in the user's code
 
     def readings_of(self, rules: Iterable[Rule | None], reading: str | None = None) -> list[list[int]]:
         """For each rule: what it reads of the result, then of each argument."""
@@ -163,9 +168,9 @@ class Op:
         if not self.user:
             return self.forward(*args, **params)
         session = DEBUG.get()
-        given = tuple(map(_told, args)) if session is None else tuple(getattr(x, "number", x) for x in args)
+        given = tuple(map(_told, args)) if not session else tuple(getattr(x, "number", x) for x in args)
         try:
-            y = self.forward(*given, **params) if session is None else session.forward(self, given, params)
+            y = session.forward(self, given, params) if session else self.forward(*given, **locked_in(params))
         except Exception as error:
             tell(error, f"in the function of {self.name}{written_at(self.forward)}, called at {user_line()}")
             raise
@@ -265,13 +270,32 @@ class Op:
         return self.formulas[-1] if self.formulas else ""
 
     def __repr__(self) -> str:
-        return f"<op {self.name} ({self.kind})>"
+        return f"<op {printable(self.name)} ({self.kind})>"
 
     def __reduce__(self) -> Any:
-        return (_registered, (self.name,))
+        if self.primitive is not None:
+            return getattr, (self.primitive, "op")
+        if OPERATIONS.get(self.name) is not self:
+            raise GraphError(
+                message(
+                    f"the operation {self.name} is not registered and cannot be pickled",
+                    "an operation is stored by its name, which brings back its rules; this one was made during a call",
+                    "pickle the function instead, or the graph of the function without ad.checkpoint and ad.jit",
+                )
+            )
+        return _registered, (self.name, self.home)
+
+    def __copy__(self) -> Op:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Op:
+        return self
 
 
-def _registered(name: str) -> Op:
+def _registered(name: str, home: str) -> Op:
+    """The operation of this name; where it is not known yet the module that declares it is loaded."""
+    if name not in OPERATIONS:
+        importlib.import_module(home)
     op: Op = OPERATIONS[name]
     return op
 
@@ -287,12 +311,19 @@ def register(op: Op) -> Op:
     if op.name in OPERATIONS:
         raise ValueError(f"an operation named {op.name!r} is already registered")
     OPERATIONS[op.name] = op
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in _DECLARERS:
+        frame = frame.f_back
+    op.home = "" if frame is None else str(frame.f_globals.get("__name__", ""))
     return op
 
 
 def _unreachable(*args: Any, **params: Any) -> Any:
     raise AssertionError("an end of a graph is not computed")
 
+
+_DECLARERS = frozenset((f"{__package__}.makers", f"{__package__}.primitives"))
+"""The modules that register operations on behalf of another one."""
 
 INPUT = register(Op("input", "input", _unreachable, arity=0))
 CONSTANT = register(Op("constant", "constant", _unreachable, arity=1, vjps=(None,)))
@@ -317,6 +348,11 @@ def locked(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def locked_in(params: dict[str, Any]) -> dict[str, Any]:
+    """The same settings with read-only arrays."""
+    return {key: locked(x) for key, x in params.items()} if params else params
 
 
 def _told(x: Any) -> Any:

@@ -10,10 +10,11 @@ from typing import Any, overload
 import numpy as np
 
 from .apply import apply, is_bare
-from .errors import RuleError, message
+from .errors import ArgumentError, RuleError, callable_or_refused, message, printable
 from .graph import OPERATIONS
+from .made import stored
 from .makers import guard_whole
-from .op import Op, locked
+from .op import Op, locked, locked_in
 from .rules import NOTHING, SHAPE, Rule, keywords, stretches
 from .traced import Traced
 
@@ -25,26 +26,39 @@ class Primitive:
     """
 
     def __init__(self, function: Callable[..., Any], results: bool) -> None:
-        parameters = inspect.signature(function).parameters.values()
-        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            raise TypeError(
+        callable_or_refused("ad.primitive", function)
+        called = getattr(function, "__name__", type(function).__name__)
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            raise ArgumentError(
                 message(
-                    f"primitive: {function.__name__} takes *args or **kwargs",
+                    f"primitive: {called} does not tell its arguments",
+                    "each array argument needs a rule of its own, each setting a name",
+                    "write a function with def that calls it",
+                )
+            ) from None
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            raise ArgumentError(
+                message(
+                    f"primitive: {called} takes *args or **kwargs",
                     "each array argument needs a rule of its own, each setting a name",
                     "name the arguments; gather several arrays in the function that calls it",
                 )
             )
         positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.__wrapped__ = function
-        self.__name__, self.__doc__ = function.__name__, function.__doc__
-        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
+        self.__name__, self.__doc__ = called, function.__doc__
+        self.__module__, self.__qualname__ = function.__module__, getattr(function, "__qualname__", called)
         self.op = Op(
-            function.__name__, "op", function,
+            called, "op", function,
             arity=len(positional), vjps=(None,) * len(positional), results=results, guard=guard_whole, user=True,
             accepts=frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             signature=tuple(p.name for p in parameters), formulas=tuple(f"vjp of {name}" for name in positional),
         )  # fmt: skip
-        OPERATIONS[f"{function.__module__}.{function.__qualname__}"] = self.op
+        self.op.primitive = self
+        self._vjps: tuple[Rule | None, ...] = ()
+        OPERATIONS[_key(function)] = self.op
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """On plain arrays the function itself; on tensors the same, recorded as one node."""
@@ -87,7 +101,7 @@ class Primitive:
             for row, least in zip(self.op.readings_of(rules), known, strict=True)
         ]
         vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
-        self.op.vjps, self.op.readings, self.op.plans = vjps, readings, {}
+        self._vjps, self.op.vjps, self.op.readings, self.op.plans = rules, vjps, readings, {}
         return self
 
     def defjvp(self, *rules: Rule | None) -> Primitive:
@@ -135,7 +149,24 @@ class Primitive:
                 )
             )
         for rule in rules:
-            declared = keywords(rule) if rule is not None else None
+            if rule is not None and not callable(rule):
+                raise RuleError(
+                    message(
+                        f"{self.__name__}.{what} was given a {type(rule).__name__} for a rule",
+                        "a rule is called with the δ (or the tangent), the result and the arguments",
+                        "a function, or None where there is no derivative",
+                    )
+                )
+            try:
+                declared = keywords(rule) if rule is not None else None
+            except (TypeError, ValueError):
+                raise RuleError(
+                    message(
+                        f"{self.__name__}.{what}: {getattr(rule, '__name__', rule)} does not tell its arguments",
+                        "what a rule reads is what its operation keeps",
+                        "write a function with def that calls it",
+                    )
+                ) from None
             if declared is not None and declared != self.op.accepts:
                 raise RuleError(
                     message(
@@ -147,19 +178,43 @@ class Primitive:
                 )
 
     def __repr__(self) -> str:
-        return f"<primitive {self.__name__}>"
+        return f"<primitive {printable(self.__name__)}>"
 
-    def __reduce__(self) -> Any:
-        return self.__qualname__
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return stored(self, _again, (self.__wrapped__, self.op.results, self._vjps, self.op.jvps or ()))
+
+
+def _key(function: Callable[..., Any]) -> str:
+    """The name of a user's operation in the registry."""
+    called = getattr(function, "__name__", type(function).__name__)
+    return f"{function.__module__}.{getattr(function, '__qualname__', called)}"
+
+
+def _again(
+    function: Callable[..., Any], results: bool, vjps: tuple[Rule | None, ...], jvps: tuple[Rule | None, ...]
+) -> Primitive:
+    """The same from its parts, where it has no name to be found by; one that is registered already stays so."""
+    known = OPERATIONS.get(_key(function))
+    made = Primitive(function, results)
+    if vjps:
+        made.defvjp(*vjps)
+    if jvps:
+        made.defjvp(*jvps)
+    OPERATIONS[_key(function)] = known or made.op
+    return made
 
 
 def _numeric(rule: Rule, op: Op, k: int) -> Rule:
-    """A user's rule whose result is an array or a NumPy scalar, or an error that names the operation."""
+    """A user's rule as it is called: it can write into nothing that is saved, and returns an array or a NumPy scalar.
+
+    Anything else is an error that names the operation.
+    """
+    who = f"{op.name}: its vjp for argument {k}"
 
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
-        term = rule(locked(d), locked(y), *map(locked, args), **params)
-        return _own(term, f"{op.name}: its vjp for argument {k}", "the δ of its argument", "that argument", (d, y, *args))
+        term = rule(locked(d), locked(y), *map(locked, args), **locked_in(params))
+        return _own(term, who, "the δ of its argument", "that argument", (d, y, *args))
 
     return checked
 
@@ -170,7 +225,7 @@ def _tangent(rule: Rule, op: Op, k: int) -> Rule:
 
     @functools.wraps(rule)
     def checked(t: Any, y: Any, *args: Any, **params: Any) -> Any:
-        found = rule(locked(t), locked(y), *map(locked, args), **params)
+        found = rule(locked(t), locked(y), *map(locked, args), **locked_in(params))
         if not op.results:
             return _fitting(_own(found, who, "a tangent of the result", "the result", (y, *args)), y, who)
         if not isinstance(found, (tuple, list)) or len(found) != len(y):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,9 +23,6 @@ SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
 TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
 """How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
 
-PLACED = -2
-"""Stands in a trace's list of pending tensors for one whose node is recorded."""
-
 Tensor: type[Traced] = Traced
 """The class of the tensors that `record` makes. Filled by :func:`adopt` when autodiff.tensor is imported."""
 
@@ -28,6 +31,31 @@ def adopt(tensor: type[Traced]) -> None:
     """Let traces make tensors of this class."""
     global Tensor
     Tensor = tensor
+
+
+_turn = threading.RLock()
+"""Of threads that share a trace one records at a time, where that takes several steps that belong together."""
+
+
+def _renew() -> None:
+    """After a fork nobody is left who would release it."""
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def in_turn(record: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, for one thread at a time."""
+
+    @functools.wraps(record)
+    def recorded(*args: Any) -> Any:
+        with _turn:
+            return record(*args)
+
+    return recorded
 
 
 _levels = itertools.count(1)  # a serial number, not a state: of two traces in one nest the later one is the inner one
@@ -54,8 +82,8 @@ def is_closed(trace: Trace) -> bool:
 class Trace:
     """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
 
-    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "ops", "params", "pending", "results", "shapes",
-                 "values")  # fmt: skip
+    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "made", "ops", "params", "pending", "results",
+                 "shapes", "values")  # fmt: skip
 
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
@@ -69,13 +97,15 @@ class Trace:
         self.ops, self.inputs, self.params = graph.ops, graph.inputs, graph.params
         self.shapes, self.dtypes = graph.shapes, graph.dtypes
         self.arguments, self.results = values.arguments, values.results
-        self.pending: list[tuple[int, int]] = []
+        self.made = 0  # how many tensors were pending at first
+        self.pending: dict[int, Any] = {}  # by their negative index: where its node is from, then its number
 
     def leaf(self, value: Any) -> Traced:
         """A tensor for one argument of the traced function; its node is recorded when it is first used."""
-        self.pending.append((LITERAL, len(self.graph.arguments)))
+        self.made += 1
+        self.pending[-self.made] = LITERAL, len(self.graph.arguments)
         self.graph.arguments.append(LITERAL)
-        return self._tensor(value, -len(self.pending))
+        return self._tensor(value, -self.made)
 
     def _tensor(self, value: Any, index: int) -> Traced:
         tensor = Tensor.__new__(Tensor)
@@ -83,17 +113,30 @@ class Trace:
         return tensor
 
     def place(self, tensor: Traced) -> int:
-        """Record the node of a pending tensor, now that it is used."""
-        number = -1 - tensor.index
-        source, place = self.pending[number]
-        if source == PLACED:  # another object for the same node came first
-            index = place
-        elif source == LITERAL:
-            index = self.record(INPUT, (), (), tensor.value, tensor.value).index
-            self.graph.arguments[place] = index
-        else:
-            index = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
-        self.pending[number] = (PLACED, index)
+        """Record the node of a pending tensor, now that it is used; once, however many objects and threads use it."""
+        key = tensor.index
+        if key >= 0:  # another thread has done it since it was asked
+            return key
+        pending = self.pending
+        known = pending.get(key)
+        try:
+            entry = pending.pop(key, None)
+            while entry is None:  # another thread is recording it
+                time.sleep(0)
+                entry = pending.pop(key, None)
+            if type(entry) is tuple:  # else another object for the same node came first
+                source, place = entry
+                if source == LITERAL:
+                    entry = self.record(INPUT, (), (), tensor.value, tensor.value).index
+                    self.graph.arguments[place] = entry
+                else:
+                    entry = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
+            pending[key] = entry
+        except BaseException:  # it is pending as before: whoever waited for it would wait for ever
+            if known is not None:
+                pending.setdefault(key, known)
+            raise
+        index: int = entry
         tensor.index = index
         return index
 
@@ -106,7 +149,11 @@ class Trace:
         y: Any,
         params: dict[str, Any] | None = None,
     ) -> Any:
-        """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read."""
+        """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read.
+
+        From `index` on nothing but lists is touched: the interpreter changes to no other thread in between.
+        """
+        shape, dtype = y.shape, y.dtype
         ops = self.ops
         index = len(ops)
         ops.append(op)
@@ -114,8 +161,8 @@ class Trace:
         self.arguments.append(args)
         self.results.append(kept)
         self.params.append(params)
-        self.shapes.append(y.shape)
-        self.dtypes.append(y.dtype)
+        self.shapes.append(shape)
+        self.dtypes.append(dtype)
         tensor = Tensor.__new__(Tensor)
         tensor.value = y
         tensor.recorder = self
@@ -125,13 +172,15 @@ class Trace:
 
     def record_many(self, op: Op, inputs: tuple[int, ...], args: Any, kept: Any, ys: Any, params: Any) -> Any:
         """Append one node whose value is a tuple; return a pending tensor for each of its results."""
-        index = len(self.ops)
-        self.record(op, inputs, args, kept, _Many(ys), params)
+        index = self.record(op, inputs, args, kept, _Many(ys), params).index
         tensors = []
         for k, y in enumerate(ys):
             if y.dtype.kind in "fc" or self.compiling:
-                self.pending.append((index, k))
-                tensors.append(self._tensor(y, -len(self.pending)))
+                with _turn:
+                    self.made += 1
+                    key = -self.made
+                self.pending[key] = index, k
+                tensors.append(self._tensor(y, key))
             else:
                 tensors.append(y.copy())  # the caller may write into it, and a rule reads it
         return type(ys)(*tensors) if hasattr(ys, "_fields") else tuple(tensors)
@@ -213,14 +262,16 @@ class FullTrace(Trace):
         whole = y.results if type(y) is _Many else y
         results = self.results
         held = tuple(results[i] if i != LITERAL else x for i, x in zip(inputs, args, strict=True))
-        tensor = super().record(op, inputs, held, whole, y, params)
+        literals = tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True))
+        scope, line = SCOPE.get(), user_place() if self.lines else None
+        active = op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
         graph = self.graph
-        graph.literals.append(tuple(x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)))
-        graph.scopes.append(SCOPE.get())
-        graph.lines.append(user_place() if self.lines else None)
-        self.active.append(
-            op is INPUT or (not op.flat and any(self.active[i] for i in inputs if i != LITERAL))
-        )
+        with _turn:
+            tensor = super().record(op, inputs, held, whole, y, params)
+            graph.literals.append(literals)
+            graph.scopes.append(scope)
+            graph.lines.append(line)
+            self.active.append(active)
         return tensor
 
     def last_column(self) -> list[Any]:
@@ -259,3 +310,6 @@ class _Constants(Trace):
 
 
 CONSTANTS = _Constants()
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # Python without its lock changes threads anywhere
+    Trace.record = in_turn(Trace.record)  # type: ignore[method-assign]

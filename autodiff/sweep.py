@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .apply import apply
+from .apply import apply, still
 from .errors import LeakError, RuleError, message
 from .faults import frames, settle, so_far, tell, written_at
-from .graph import LITERAL, OPERATIONS, Graph, Values
+from .graph import LITERAL, OPERATIONS, Graph, Values, seal
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
 from .recorders import CONSTANTS, Trace
@@ -70,10 +70,8 @@ def _told_at(
     error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None, since: int
 ) -> RuleError | None:
     asked = isinstance(error, AttributeError) and error.name in ("shape", "dtype") and error.obj is at.get("term")
-    if asked or (inner is not None and inner.f_code is is_finite.__code__):
-        wrong = _no_array(graph, at)
-    else:
-        wrong = None
+    asked = asked or (inner is not None and inner.f_code is is_finite.__code__)
+    wrong = _no_array(graph, at) if asked else None
     visit = getattr(at.get("visit"), "__code__", None)
     if wrong is None and "op" in at and (inner is None or inner.f_code is not visit):
         tell(error, _place(graph, at), since)
@@ -88,10 +86,10 @@ def _place(graph: Graph, at: Mapping[str, Any]) -> str:
     what = f"while {op.name} was computed"
     if "w" in at:
         rule = op.joint or dict(enumerate(op.vjps)).get(k)
-        what = f"in the {'joint vjp' if op.joint else f'vjp'} of {op.name} for argument {k}"
+        what = f"in the {'joint vjp' if op.joint else 'vjp'} of {op.name} for argument {k}"
     elif "tangent" in at:
         rule = next(filter(None, op.jvps or op.vjps), op.joint)
-        what = f"in the jvp of {op.name}" + ("" if op.jvps else ", which is its vjp transposed")
+        what = "in the jvp of " + op.name + ("" if op.jvps else ", which is its vjp transposed")
     name = f" ({graph.names[w]})" if w in graph.names else ""
     line = graph.lines[w] if w < len(graph.lines) else None
     called = f"recorded at {line[0]}:{line[1]}" if line else "whose line ad.trace(f)(…).backward() tells"
@@ -574,6 +572,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     Returns
     -------
     Values
+        Of arrays that are read-only, and share memory with none of the arguments.
 
     Examples
     --------
@@ -586,7 +585,8 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     """
     values = Values()
     results = values.results
-    given = dict(zip(graph.arguments, arguments, strict=True))
+    own = (x.copy("K") if isinstance(x, np.ndarray) else still(x) if isinstance(x, Traced) else x for x in arguments)
+    given = dict(zip(graph.arguments, own, strict=True))
     for v, (op, inputs, literals, params) in enumerate(
         zip(graph.ops, graph.inputs, graph.literals, graph.params, strict=True)
     ):
@@ -601,6 +601,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
             result = op(*args, **(params or {}))
         values.arguments.append(args)
         results.append(result if hasattr(result, "dtype") or isinstance(result, tuple) else np.asarray(result)[()])
+    seal(results)
     return values
 
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import dis
 import importlib
+import math
 import operator
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import ops
-from .apply import adopt, apply, as_array, binary_path, no_rule, reading_path
-from .errors import KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, user_frame
+from .apply import adopt, apply, as_array, binary_path, has_history, no_rule, reading_path
+from .errors import (
+    AutodiffError, KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, said, user_frame,
+)  # fmt: skip
 from .graph import OPERATIONS
-from .op import FUNCTIONS, REFUSED, UFUNCS
+from .op import FUNCTIONS, NUMBERS, REFUSED, UFUNCS
 from .recorders import CONSTANTS
 from .rules import is_basic
 from .traced import Traced, held, is_batched, is_unknown, leak, plain
@@ -30,23 +34,13 @@ LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
 
 
-def has_history(x: Any) -> bool:
-    """Whether a derivative could pass through x in any of the traces that it belongs to."""
-    while isinstance(x, Traced):
-        if x.recorder is not CONSTANTS and held(x).dtype.kind in "fc" and x.recorder.is_active(x):
-            return True
-        x = x.value
-    return False
-
-
 def _lost(x: Traced, what: str, instead: str) -> LostHistoryError:
-    return LostHistoryError(
-        message(
-            f"{what} would turn a tensor of {x.value.dtype}{list(x.value.shape)} into plain numbers",
-            "its derivative would be lost without a word",
-            f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
-        )
+    words = message(
+        f"{what} would turn a tensor of {x.value.dtype}{list(x.value.shape)} into plain numbers",
+        "its derivative would be lost without a word",
+        f"{instead}; or, where no derivative is wanted, ad.stop_gradient(x)",
     )
+    return said(LostHistoryError(words))
 
 
 def _asking() -> Any:
@@ -58,6 +52,21 @@ def _asking() -> Any:
             return codes[frame.f_code]
         frame = frame.f_back
     return None
+
+
+def _compared() -> bool:
+    """Whether np.array_equal, or its kin, asks a tensor in a list for its array: what comes of it is no derivative."""
+    frame = sys._getframe(2)
+    while is_inside(frame.f_code.co_filename) and frame.f_back is not None:
+        if frame.f_code in _COMPARING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_COMPARING = tuple(
+    getattr(function, "_implementation", function).__code__ for function in (np.array_equal, np.array_equiv)
+)
 
 
 def _convert(x: Traced, what: str, instead: str) -> Any:
@@ -78,15 +87,14 @@ _STORE = dis.opmap["STORE_SUBSCR"]
 
 
 def _stored(x: Any) -> LostHistoryError:
-    """The error for it; of another kind than TypeError NumPy would put one of its own in its place."""
+    """The error for it."""
     why = "one of each example" if is_batched(x) else "while the function is being compiled none"
-    return LostHistoryError(
-        message(
-            f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
-            f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
-            "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
-        )
+    words = message(
+        f"a[i] = x would write a tensor of {x.dtype}{list(x.shape)} into a plain array",
+        f"a plain array holds numbers; a tensor has {why}, and its derivative would be lost",
+        "make that array with autodiff.numpy.zeros(…), or autodiff.numpy.array(a)",
     )
+    return said(LostHistoryError(words))
 
 
 def _no_memory(what: str, instead: str) -> NoRuleError:
@@ -127,7 +135,18 @@ def _method(function: Any, doc: str = "") -> Callable[..., Any]:
     handler = _handler(function)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return handler(self, *args, **kwargs)
+        try:
+            return handler(self, *args, **kwargs)
+        except AutodiffError:
+            raise
+        except Exception as error:
+            own = _numpys_own(method.__name__, (self, *args), kwargs, error)
+            if own is None:
+                raise
+        try:
+            raise own
+        finally:
+            del own  # this frame is in its traceback: a cycle otherwise
 
     method.__name__ = getattr(function, "__name__", "method")
     method.__doc__ = doc or f"See ``numpy.{method.__name__}``."
@@ -150,10 +169,17 @@ def _bytes(name: str, instead: str) -> Callable[..., Any]:
 
 
 def _beside_sparse(op: Any, args: tuple[Any, Any], params: dict[str, Any]) -> Any:
-    """`apply` for an operator of which one operand may be a constant sparse matrix."""
+    """`apply` for an operator of which one operand may be a constant sparse matrix, or a list to be repeated."""
     if ops.sparse.is_sparse(args[0]) or ops.sparse.is_sparse(args[1]):
         return ops.sparse.OPERATORS[op.name](*args)
+    if op.name == "multiply":
+        for a, b in (args, args[::-1]):
+            if type(a) in _REPEATED and b.dtype.kind in "iu" and _is_number(b):
+                return a * operator.index(b)  # NumPy's whole numbers repeat what Python's repeat
     return apply(op, args, params)
+
+
+_REPEATED = (list, tuple, str, bytes)
 
 
 def _asked_by_sparse() -> str | None:
@@ -249,7 +275,18 @@ class Tensor(Traced):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         handler = FUNCTIONS.get(function)
         if handler is not None:
-            return handler(*args, **kwargs)
+            try:
+                return handler(*args, **kwargs)
+            except AutodiffError:
+                raise
+            except Exception as error:
+                own = _numpys_own(function, args, kwargs, error)
+                if own is None:
+                    raise
+            try:
+                raise own
+            finally:
+                del own  # this frame is in its traceback: a cycle otherwise
         found: list[Any] = []
         bare = _bare((args, kwargs), found)
         if any(map(has_history, found)):
@@ -261,6 +298,11 @@ class Tensor(Traced):
             if method == "_matmul_dispatch":  # to what NumPy knows nothing of it answers NotImplemented: our turn
                 return np.array(None, object)
             raise ops.sparse.refused(f"scipy.sparse: {method.strip('_')} of a matrix and a tensor")
+        if _compared():  # NumPy would take any exception of ours for the answer no
+            elements = np.empty(self.shape, object)
+            for index in np.ndindex(self.shape):
+                elements[index] = self[index]
+            return elements
         if has_history(self) and (asking := _asking()) is not None:
             name = f"{asking.__module__}.{asking.__name__}".replace("numpy", "np", 1)
             raise _lost(self, f"{name}(x)", REFUSED[asking])
@@ -294,6 +336,10 @@ class Tensor(Traced):
         """The dtype of its elements."""
         dtype: np.dtype[Any] = self.value.dtype
         return dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> NoReturn:
+        raise _no_memory("x.dtype = …", "x = x.astype(dtype), which converts the numbers")
 
     @property
     def ndim(self) -> int:
@@ -361,6 +407,10 @@ class Tensor(Traced):
         strides: tuple[int, ...] = held(self).strides
         return strides
 
+    @strides.setter
+    def strides(self, strides: Any) -> NoReturn:
+        raise _no_memory("x.strides = …", "x[::2], np.broadcast_to, or sliding_window_view of np.lib.stride_tricks")
+
     @property
     def flags(self) -> Any:
         """How the array that it holds lies in memory."""
@@ -422,6 +472,16 @@ class Tensor(Traced):
     def __int__(self) -> int:
         return int(_convert(self, "int(x)", "np.floor(x) and np.round(x) are flat on purpose"))
 
+    def __trunc__(self) -> int:
+        whole: int = math.trunc(_convert(self, "math.trunc(x)", "np.trunc(x) is flat on purpose"))
+        return whole
+
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """As that of NumPy's numbers: how the statistics module and fractions ask for one."""
+        what = "x.as_integer_ratio(), a function of the statistics module, or a fraction,"
+        ratio: tuple[int, int] = _convert(self, what, "np.mean, np.var and np.median stay tensors").as_integer_ratio()
+        return ratio
+
     def __complex__(self) -> complex:
         return complex(_convert(self, "complex(x)", "write x + 0j"))
 
@@ -429,7 +489,7 @@ class Tensor(Traced):
         value = _convert(
             self, "range(x), a slice, a length or an index of a list", "take the integer from ad.stop_gradient(x)"
         )
-        return int(value.__index__())
+        return operator.index(value)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise _lost(self, "pickling it", "pickle what the function returns, or a Graph with graph.save(path)")
@@ -448,7 +508,14 @@ class Tensor(Traced):
         text = np.array2string(value, separator=", ", prefix="Tensor(") if isinstance(value, np.ndarray) else str(value)
         return f"Tensor({text}, dtype={self.dtype})"
 
-    __hash__ = None  # type: ignore[assignment]  # == compares elements, as it does for arrays
+    def __hash__(self) -> int:
+        return hash(
+            _convert(
+                self,
+                "hash(x), x as a key of a dict, in a set, or as an argument of a function with lru_cache",
+                "take for a key what does not depend on the argument: a name, an index",
+            )
+        )
 
     def __copy__(self) -> Any:
         return np.copy(self)
@@ -483,8 +550,12 @@ class Tensor(Traced):
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)
+    def __round__(self, ndigits: int | None = None) -> Any:
+        if self.value.shape:
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        if ndigits is None and not is_unknown(self):  # a whole number of Python's, as of a number of NumPy's
+            return round(plain(self)[()])
+        return np.round(self, 0 if ndigits is None else ndigits)
 
     # -- reading and writing ---------------------------------------------------------------------------------------
 
@@ -503,7 +574,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if _is_number(self) and not (hasattr(index, "dtype") and index.dtype.kind == "b"):
+        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Traced)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -565,6 +636,8 @@ class Tensor(Traced):
 
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
+        if np.ndim(value):
+            raise ValueError("setting an array element with a sequence.")
         self[...] = value
 
     def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
@@ -613,6 +686,8 @@ class Tensor(Traced):
 
     def choose(self, *choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         """The elements of several arrays that its whole numbers name: ``i.choose([a, b])`` or ``i.choose(a, b)``."""
+        if not choices:
+            raise TypeError("choose() takes at least 1 argument (0 given)")
         return np.choose(self, choices[0] if len(choices) == 1 else choices, out=out, mode=mode)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
@@ -623,7 +698,11 @@ class Tensor(Traced):
         self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
+        if order != "K":
+            np.empty(0).astype(float, order=order)  # NumPy's error, where it is none
         dtype = np.dtype(dtype)
+        if dtype.kind not in NUMBERS:
+            return _convert(self, f"x.astype({dtype})", "only arrays of numbers have derivatives").astype(dtype)
         if dtype == self.dtype and not copy:
             return self
         if not np.can_cast(self.dtype, dtype, casting):
@@ -643,7 +722,7 @@ class Tensor(Traced):
         wanted = shape[0] if len(shape) == 1 else shape
         if order == "C" and copy is None:
             return _reshape(self, wanted)
-        return np.reshape(self, wanted, order=order, copy=copy)
+        return _reshape(self, wanted, order=order, copy=copy)  # NumPy 2.0 has no copy=, and here it is None
 
     def transpose(self, *axes: Any) -> Any:
         """The axes permuted: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``."""
@@ -675,6 +754,46 @@ def _load_rules(ufunc: np.ufunc) -> None:
     for library, room in LIBRARIES.items():
         if getattr(sys.modules.get(library), ufunc.__name__, None) is ufunc:
             importlib.import_module(room, __package__)
+
+
+class UntoldError(Exception):
+    """NumPy cannot be asked: there is a function of the user's in the call, or what can be read only once."""
+
+
+def _like(x: Any) -> Any:
+    """An argument as NumPy alone would get it; tensors as arrays of their own, into which may be written."""
+    if isinstance(x, Traced):
+        return np.array(held(x))[()]
+    if isinstance(x, np.ndarray):
+        return x.copy()
+    if isinstance(x, (list, tuple)):
+        parts = map(_like, x)
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    if isinstance(x, dict):
+        return {key: _like(part) for key, part in x.items()}
+    if (callable(x) and not isinstance(x, (type, np.ufunc))) or hasattr(x, "__next__"):
+        raise UntoldError
+    return x
+
+
+def _numpys_own(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
+    """What NumPy itself says of a call, or of a method's, that failed here; None where it says the same, or nothing.
+
+    A composition checks what it needs, in its own order, and may fall over what NumPy would have refused by name.
+    """
+    try:
+        given, settings = _like(tuple(args)), _like(kwargs)
+    except UntoldError:
+        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if isinstance(function, str):
+                function, given = getattr(given[0], function), given[1:]
+            function(*given, **settings)
+        except Exception as own:
+            return None if type(own) is type(error) else own.with_traceback(None)
+    return None
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -716,7 +835,7 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
             )
         )
-    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and v == "K")}
+    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and isinstance(v, str) and v == "K")}
     if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
@@ -759,9 +878,12 @@ class At:
 
     def add(self, value: Any) -> Any:
         """X with ``value`` added at the index; where a position is named twice both count."""
+        value, dtype = as_array(value), self.tensor.dtype
+        if not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise TypeError(f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'")
         spread = np.broadcast_to(value, self.tensor[self.index].shape)
-        if not hasattr(spread, "dtype") or spread.dtype != self.tensor.dtype:
-            spread = spread.astype(self.tensor.dtype)
+        if not hasattr(spread, "dtype") or spread.dtype != dtype:
+            spread = spread.astype(dtype)
         if ops.index.is_own(self.index):
             return self.tensor + ops.index.spread_at(spread, self.index, self.tensor.shape)
         return self.tensor + apply(ops.index.scatter, (spread,), {"index": self.index, "shape": self.tensor.shape})

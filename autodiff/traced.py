@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import LeakError, message, user_frame
+from .errors import LeakError, message, said, user_frame
 from .graph import LITERAL
 
 
@@ -113,25 +113,23 @@ def leak(what: str, x: Any) -> LeakError:
     called = _numpy_function()
     what = f"{called}: {what.removeprefix('if, while, and, or, not: ')}" if called else what
     if is_batched(x):
-        return LeakError(
-            message(
-                f"{what} ({x.dtype}{list(x.shape)}) was asked for inside of vmap",
-                "it stands for one array of each example, and what is decided on a value is decided for all of them",
-                "choose with np.where(condition, a, b), index with autodiff.numpy.asarray(a)[i]; leave what "
-                "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
-            )
+        words = message(
+            f"{what} ({x.dtype}{list(x.shape)}) was asked for inside of vmap",
+            "it stands for one array of each example, and what is decided on a value is decided for all of them",
+            "choose with np.where(condition, a, b), index with autodiff.numpy.asarray(a)[i]; leave what "
+            "is the same for all examples out of the batch (in_axes=None); or loop over the examples",
         )
-    names = _depends_on(x)
-    on = f"; it depends on {', '.join(names)}" if names else ""
-    which = ", ".join(dict.fromkeys(name.partition("[")[0] for name in names)) or "the argument that it depends on"
-    return LeakError(
-        message(
+    else:
+        names = _depends_on(x)
+        on = f"; it depends on {', '.join(names)}" if names else ""
+        which = ", ".join(dict.fromkeys(name.partition("[")[0] for name in names)) or "the argument that it depends on"
+        words = message(
             f"{what} ({x.dtype}{list(x.shape)}) was asked for while the function was being compiled",
             f"a compiled program runs on other values; what is decided on this one would be built into it{on}",
             f"choose with np.where(condition, a, b); make {which} static, where that is a number: "
             "ad.jit(f, static_argnums=…); or leave this function eager",
         )
-    )
+    return said(LeakError(words))
 
 
 def _numpy_function() -> str | None:

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from .archive import UNREADABLE, bytes_of
 from .call import Call, scalar_seed
-from .errors import WatchError, message
+from .debugging import DebugTrace, full
+from .errors import WatchError, callable_or_refused, message
 from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
-from .recorders import FullTrace
 from .sweep import deltas
 from .transforms import value_and_grad
 from .viz.files import replaced
 from .viz.picture import finite
-from .viz.plots import axes, is_dark
+from .viz.plots import axes, is_dark, written
 from .viz.theme import cividis
 
 COLUMNS = ("delta", "parameters", "skip", "residual", "nonfinite")
@@ -52,6 +53,9 @@ class Watch:
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise WatchError(message(f"watch(every={every!r})", "it is a count of steps", "every=10"))
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+            raise WatchError(message(f"watch(depth={depth!r})", "it is a number of scopes, one in another", "depth=1"))
+        callable_or_refused("ad.watch", f)
         self.every, self.depth, self.step = every, depth, 0
         self.path = None if path is None else Path(path)
         self.history = Rows()
@@ -92,7 +96,7 @@ class Watch:
 
     def _recorded(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """The same by a run that keeps all values and a sweep that keeps what joins are told by: the same bits."""
-        call = Call(self._f, self._argnums, args).run(FullTrace(lines=False), args, kwargs)
+        call = Call(self._f, self._argnums, args).run(full(lines=False), args, kwargs)
         graph, values, seeds = call.trace.graph, call.trace.values, scalar_seed(call)
         if self._outline is None or not self._outline.fits(graph):
             self._outline = Outline(graph)
@@ -100,6 +104,8 @@ class Watch:
         delta = deltas(graph, values, call.start(seeds), contributions=sent, only=self._outline.edges)
         swept = Swept(graph, values, delta, sent, {})
         blocks = scope_rows(swept, self._outline, join_rows(swept, self._outline), self.depth)
+        if isinstance(call.trace, DebugTrace):
+            call.trace.judge_deltas(call.start(seeds), delta, masked=False)
         gradients = call.gradients(delta, seeds)
         self._record(float(call.out[0]), blocks)
         return call.out[0], gradients[0] if isinstance(self._argnums, int) else gradients
@@ -189,7 +195,9 @@ class Watch:
         shown = np.linspace(0, len(lines) - 1, min(len(lines), NAMED)).round()
         for number, (block, (steps, sizes)) in enumerate(lines.items()):
             colour = cividis(start + number / max(1, len(lines) - 1) * 0.75)
-            label = block or "(outside)" if number in shown else f"_{block}"  # matplotlib's way to leave a name out
+            label = "_"  # matplotlib's way to leave a name out
+            if number in shown:
+                label = written(" " * block.startswith("_") + block) or "(outside)"
             ax.plot(steps, sizes, color=colour, label=label, marker="." if len(steps) < FEW else "")
         if what in ("delta", "parameters") and any(size > 0 for _, sizes in lines.values() for size in sizes):
             ax.set_yscale("log")
@@ -244,15 +252,24 @@ def load(path: Any) -> Rows:
     9.0
     """
     rows = Rows()
-    for number, line in enumerate(_lines(Path(path).read_bytes()), 1):
+    try:
+        text = bytes_of(path)
+    except ValueError as error:
+        raise WatchError(
+            message(f"{path} cannot be read as a history", str(error), "a file that watch(..., path=) or save wrote")
+        ) from None
+    for number, line in enumerate(_lines(text), 1):
         try:
             row = json.loads(line)
-            numbers = {key: _number(row[key]) for key in ("step", "value", *COLUMNS)}
-            rows.append({"step": numbers.pop("step"), "value": numbers.pop("value"), "block": row["block"], **numbers})
-        except (ValueError, KeyError, TypeError) as error:
+            step, block = row["step"], row["block"]
+            if type(step) is not int or type(block) is not str:
+                raise TypeError("a step is a whole number, a block a text")
+            numbers = {key: _number(row[key]) for key in ("value", *COLUMNS)}
+            rows.append({"step": step, "value": numbers.pop("value"), "block": block, **numbers})
+        except UNREADABLE as error:
             raise WatchError(
-                message(f"{path}, line {number}, is no row of a history ({error})", "each line is one JSON object",
-                        "a file that watch(..., path=) or save wrote")
+                message(f"{path}, line {number}, is no row of a history ({str(error)[:200]})",
+                        "each line is one JSON object", "a file that watch(..., path=) or save wrote")
             ) from None  # fmt: skip
     return rows
 
@@ -266,7 +283,12 @@ def _lines(text: bytes) -> list[bytes]:
 
 
 def _number(x: Any) -> Any:
-    return float(x) if x in ("nan", "inf", "-inf") else x
+    if x is not None and type(x) not in (int, float) and x not in ("nan", "inf", "-inf"):
+        raise TypeError("what is no number stands where a number should")
+    if type(x) is int:
+        float(x)  # one that is too large is none that was written
+        return x
+    return None if x is None else float(x)
 
 
 def watch(

@@ -6,29 +6,47 @@ function on its arguments, seed one end of the graph, sweep to the other.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import optree
 
 from .apply import apply, is_bare, relate
 from .batching import BatchTrace
-from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
-from .errors import DtypeError, LostHistoryError, RuleError, message
+from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
+from .contents import checksum
 from .debugging import DebugTrace, Session, full, lean
+from .errors import (
+    ArgumentError,
+    DtypeError,
+    LostHistoryError,
+    RuleError,
+    SettingError,
+    callable_or_refused,
+    message,
+)  # fmt: skip
 from .flows import GradientFlow
-from .graph import Graph
-from .op import DEBUG, Op
+from .graph import LITERAL, Graph
+from .made import made
+from .op import DEBUG, NUMBERS, Op
 from .ops.flat import stop_gradient as _stop
 from .recorders import SCOPE, Trace
-from .traced import Traced, every, is_batched, is_compiled
+from .rules import Stand
+from .traced import Traced, every, is_batched, is_compiled, memory
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
+
+
+def _yes_or_no(name: str, given: Any) -> None:
+    if not isinstance(given, (bool, int, np.bool_)):
+        raise ArgumentError(
+            message(f"{name} is a {type(given).__name__}", "it is a question with two answers", f"{name}=True")
+        )
 
 
 def value_and_grad(
@@ -70,15 +88,24 @@ def value_and_grad(
     >>> ad.value_and_grad(lambda w: np.sum(w**2))(np.array([1.0, 3.0]))
     (np.float64(10.0), array([2., 6.]))
     """
+    callable_or_refused("ad.value_and_grad", f)
+    _yes_or_no("has_aux", has_aux)
 
-    @functools.wraps(f, updated=())
+    @made(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
-        gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+        call, gradients = _pulled_back(f, argnums, has_aux, args, kwargs)
         y = call.out[0]
         return ((y, call.aux) if has_aux else y), (gradients[0] if isinstance(argnums, int) else gradients)
 
     return value_and_gradient
+
+
+def _pulled_back(
+    f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Call, Any]:
+    """One call of a scalar function, swept: the call, and the gradients of the chosen arguments."""
+    call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
+    return call, call.sweep(scalar_seed(call), release=True, masked=False)
 
 
 def grad(
@@ -120,12 +147,14 @@ def grad(
     >>> ad.grad(lambda p: np.sum(p["w"] * p["b"]))({"w": np.ones(2), "b": 3.0})
     {'w': array([3., 3.]), 'b': np.float64(2.0)}
     """
-    both = value_and_grad(f, argnums, has_aux)
+    callable_or_refused("ad.grad", f)
+    _yes_or_no("has_aux", has_aux)
 
-    @functools.wraps(f, updated=())
+    @made(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, found = both(*args, **kwargs)
-        return (found, value[1]) if has_aux else found
+        call, gradients = _pulled_back(f, argnums, has_aux, args, kwargs)
+        found = gradients[0] if isinstance(argnums, int) else gradients
+        return (found, call.aux) if has_aux else found
 
     return gradient
 
@@ -161,14 +190,22 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
+    callable_or_refused("vjp", f)
+    _yes_or_no("has_aux", has_aux)
     call = Call(f, None, primals).run(lean(), primals, {}, has_aux=has_aux)
-
-    def pullback(seed: Any) -> tuple[Any, ...]:
-        """δ of the result in, a tuple of δ of the arguments out."""
-        found: tuple[Any, ...] = call.sweep(seeds(call, seed))
-        return found
-
+    pullback = _Pullback(call)
     return (rebuild(call), pullback, call.aux) if has_aux else (rebuild(call), pullback)
+
+
+class _Pullback:
+    """δ of the result in, a tuple of δ of the arguments out."""
+
+    def __init__(self, call: Call) -> None:
+        self._swept = call
+
+    def __call__(self, seed: Any) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._swept.sweep(seeds(self._swept, seed))
+        return found
 
 
 def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -202,8 +239,9 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
     >>> ad.elementwise_grad(lambda x: x**3)(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
+    callable_or_refused("ad.elementwise_grad", f)
 
-    @functools.wraps(f, updated=())
+    @made(elementwise_grad, f, argnums)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(lean(), args, kwargs)
         if any(map(np.iscomplexobj, call.out)) and not all(map(np.iscomplexobj, call.values)):
@@ -222,6 +260,19 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) ->
 
 
 # -- forward mode ------------------------------------------------------------------------------------------------------
+
+
+def _in_a_tuple(what: str, **given: Any) -> None:
+    """Refuse what is no sequence of arguments; an array would be taken apart into its rows."""
+    for name, x in given.items():
+        if not isinstance(x, (tuple, list)):
+            raise ArgumentError(
+                message(
+                    f"{what}: {name} is a {type(x).__name__}",
+                    "it holds one thing for each argument, in a tuple or a list",
+                    f"{what}(f, (x,), (tangent,))",
+                )
+            )
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any]) -> tuple[Any, Any]:
@@ -255,9 +306,24 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
+    callable_or_refused("jvp", f)
+    _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
+    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(full(lines=False), primals, {})
-    return rebuild(call), forward_sweep(call, tuple(tangents_in))
+    tangent = forward_sweep(call, directions)
+    taken: set[int] = set()
+
+    def own(t: Any) -> Any:
+        """A tangent that shares memory with no other: one tensor that is returned twice has one tangent."""
+        if not isinstance(t, np.ndarray):
+            return owned(t)
+        if t.base is not None or not t.flags.writeable or id(t) in taken:
+            t = t.copy()
+        taken.add(id(t))
+        return t
+
+    return rebuild(call), own(tangent) if call.out_tree is None else optree.tree_map(own, tangent, namespace="autodiff")
 
 
 # -- matrices of derivatives -------------------------------------------------------------------------------------------
@@ -302,10 +368,17 @@ def jacobian(
     array([[0., 1.],
            [2., 0.]])
     """
-    if mode not in ("auto", "reverse", "forward"):
-        raise ValueError(f"mode={mode!r}: it is 'auto', 'reverse' or 'forward'")
+    callable_or_refused("ad.jacobian", f)
+    if not isinstance(mode, str) or mode not in ("auto", "reverse", "forward"):
+        raise SettingError(
+            message(
+                f"jacobian: mode={mode!r}",
+                "one sweep goes back from each result, or forward from each argument",
+                'mode="auto", "reverse" or "forward"',
+            )
+        )
 
-    @functools.wraps(f, updated=())
+    @made(jacobian, f, argnums, mode)
     def matrix(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, argnums, args).run(full(lines=False), args, kwargs)
         _refuse_mixed(call, mode)
@@ -477,6 +550,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     array([[0., 4.],
            [4., 2.]])
     """
+    callable_or_refused("ad.hessian", f)
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -513,6 +587,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     >>> ad.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (array([ 3., 12.]), array([6., 0.]))
     """
+    callable_or_refused("hvp", f)
+    _in_a_tuple("hvp", primals=primals, tangents_in=tangents_in)
     count = len(primals)
     return jvp(grad(f, 0 if count == 1 else tuple(range(count))), primals, tangents_in)
 
@@ -534,7 +610,7 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     Returns
     -------
     callable
-        With f's own signature; returns a :class:`~autodiff.Graph`.
+        With f's own signature; returns a :class:`~autodiff.Graph`. Its arrays are read-only.
 
     Examples
     --------
@@ -544,12 +620,14 @@ def trace(f: Callable[..., Any], argnums: int | Sequence[int] | None = None) -> 
     >>> [node.op.name for node in graph.nodes]
     ['input', 'input', 'add', 'multiply', 'multiply', 'multiply']
     """
+    callable_or_refused("ad.trace", f)
 
-    @functools.wraps(f, updated=())
+    @made(trace, f, argnums)
     def traced(*args: Any, **kwargs: Any) -> Graph:
         call = Call(f, argnums, args).run(full(), args, kwargs, lenient=True)
         graph = call.trace.graph
         graph.outputs = [node for node in call.nodes if node is not None]
+        graph.seal()
         return graph
 
     return traced
@@ -579,9 +657,10 @@ def flow(
     >>> flow["a"], flow["b"]
     (np.float64(10.5), np.float64(8.0))
     """
+    callable_or_refused("ad.flow", f)
     make = trace(f, argnums)
 
-    @functools.wraps(f, updated=())
+    @made(flow, f, argnums, seed)
     def flowing(*args: Any, **kwargs: Any) -> GradientFlow:
         found: GradientFlow = make(*args, **kwargs).backward(seed)
         return found
@@ -611,16 +690,31 @@ def scope(name: str) -> Iterator[None]:
     >>> ad.trace(f)(2.0).nodes[1].scope
     ('block1',)
     """
-    outside, token = SCOPE.get(), None
-    inside = (*outside, str(name))
+    name = str(name)
+    before = SCOPE.get()
+    depth = len(before)
     try:
-        token = SCOPE.set(inside)
+        SCOPE.set((*before, name))
         yield
     finally:
-        if token is None:  # a key was pressed as it was entered
-            SCOPE.set(outside)
-        else:
-            SCOPE.reset(token)
+        try:
+            _close(name, depth)
+        except BaseException:  # a key was pressed as it was left
+            SCOPE.set(before)
+            raise
+
+
+def _close(name: str, depth: int) -> None:
+    """Leave a scope, and no other one.
+
+    Generators that are taken in turns leave theirs in another order than they came into them, and one that is thrown
+    away may end in another thread, where there is nothing to leave.
+    """
+    now = SCOPE.get()
+    for k in range(min(depth, len(now) - 1), -1, -1):
+        if now[k] == name:
+            SCOPE.set(now[:k] + now[k + 1 :])
+            return
 
 
 def name(x: Any, label: str) -> Any:
@@ -680,6 +774,75 @@ def stop_gradient(x: Any) -> Any:
 def _same_again(a: Any, b: Any) -> bool:
     """Whether a checkpointed function computed the same a second time. Where it is compiled that is not known."""
     return is_compiled(a) or np.array_equal(every(a), every(b), equal_nan=True)
+
+
+class _Fingerprint(NamedTuple):
+    """Of a trace: its structure, what its rules read, the compiled functions among its nodes."""
+
+    structure: int
+    contents: int
+    programs: tuple[Op, ...]
+
+    def differs(self, other: _Fingerprint) -> bool:
+        """Whether another run was not the same. A compiled function runs as it is where a forward sweep comes along."""
+        if self.structure != other.structure:
+            return not (self.programs or other.programs)
+        return self.contents != other.contents or self.programs != other.programs
+
+
+class _Checkpoint(Op):
+    """One call of a checkpointed function.
+
+    Attributes
+    ----------
+    seen : dict of int to _Fingerprint
+        By the arguments: a graph may be evaluated again on others.
+    """
+
+    __slots__ = ("seen",)
+    seen: dict[int, _Fingerprint]
+
+
+def _checksum(given: Sequence[Any]) -> int:
+    """One number for all the numbers in these tensors, arrays, settings and containers of them."""
+    waiting, found = list(given), 0
+    for x in waiting:  # what containers hold is added to its end
+        if isinstance(x, Traced):
+            x = memory(x)
+        if isinstance(x, np.ndarray):
+            found = checksum(x, found) if x.dtype.kind in NUMBERS else found
+        elif isinstance(x, (tuple, list)):
+            waiting += x
+        elif isinstance(x, (float, int, complex, str, slice, np.generic)):
+            found = zlib.crc32(repr(x).encode(), found)
+    return found
+
+
+RUNS_KNOWN = 8
+"""Of how many runs of one call on other arguments it is known what they read."""
+
+
+def _fingerprint(trace: Trace) -> _Fingerprint:
+    """What stands for all that a sweep of this trace would read: equal ones mean that the gradient is the same.
+
+    Equal results do not: x·c is 0 at x = 0 for every c, and its derivative is c.
+    """
+    graph, results = trace.graph, trace.values.results
+    waiting: list[Any] = []
+    seen: set[int] = set()  # what many nodes read is looked at once
+    for v, (inputs, row) in enumerate(zip(graph.inputs, trace.values.arguments, strict=True)):
+        for i, x in zip(inputs, row, strict=True):
+            if x is not None and (i == LITERAL or (i not in seen and type(results[i]) in (Stand, type(None)))):
+                seen.add(i)
+                waiting.append(x)
+        waiting += sorted((graph.params[v] or {}).items())
+    waiting += results
+    waiting += [list(op.seen.values()) for op in graph.ops if type(op) is _Checkpoint]  # those inside of this one
+    return _Fingerprint(
+        hash((tuple([op.name for op in graph.ops]), tuple(graph.inputs))),
+        _checksum(waiting),
+        tuple([op for op in graph.ops if op.name.startswith("jit(")]),
+    )
 
 
 _AFTER = Op(
@@ -748,8 +911,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> bool(ad.grad(block)(1.0) == ad.grad(lambda x: np.tanh(np.sin(x)))(1.0))
     True
     """
+    callable_or_refused("ad.checkpoint", f)
 
-    @functools.wraps(f, updated=())
+    @made(checkpoint, f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         given: Any = args
         flat, tree = optree.tree_flatten(given, namespace="autodiff")
@@ -766,6 +930,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             flat[i] = None  # a rule that held its own trace's tensors would be a cycle
         flat = [owned(x) for x in flat]  # the plain arrays among them may be overwritten before the reverse sweep
         found_tree: list[Any] = []
+        seen: dict[int, _Fingerprint] = {}
 
         def rebuilt(*given: Any) -> Any:
             filled = list(flat)
@@ -779,6 +944,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
             found_tree[:] = [call.out_tree]
+            if not any(map(is_compiled, arrays)):
+                seen[_checksum(arrays)] = _fingerprint(call.trace)
+                while len(seen) > RUNS_KNOWN:
+                    del seen[next(iter(seen))]
             own = [x.recorder for x in arrays if isinstance(x, Traced)]
             if any(isinstance(y, Traced) and y.recorder not in own for y in call.out):
                 raise LostHistoryError(
@@ -792,7 +961,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
         def joint(d: Any, y: Any, *arrays: Any) -> Any:
             call = run(*_not_before(arrays, d, y))
-            if not all(map(_same_again, call.out, y)):
+            before = None if any(map(is_compiled, (*arrays, *y))) else seen.get(_checksum(arrays))
+            same = all(map(_same_again, call.out, y))
+            if not same or (before is not None and before.differs(_fingerprint(call.trace))):
                 raise RuleError(
                     message(
                         f"checkpoint: {name_of(f)} computed something else the second time",
@@ -806,8 +977,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             ]
             return call.sweep(seeds, release=True)
 
-        op = Op("checkpoint", "op", forward, arity=len(places), joint=joint, results=True, formulas=("computed again",),
-                inlined=True)  # fmt: skip
+        op = _Checkpoint("checkpoint", "op", forward, arity=len(places), joint=joint, results=True,
+                         formulas=("computed again",), inlined=True)  # fmt: skip
+        op.seen = seen
         results = apply(op, tensors, {})
         for part, x in itertools.product(results, tensors):
             if part is not x and isinstance(part, Traced):
@@ -888,17 +1060,29 @@ def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwa
     given: Any = (args, kwargs)
     leaves, tree = optree.tree_flatten(given, none_is_leaf=True, namespace="autodiff")
     places = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, np.generic)) and _is_floating(x)]
+    found: list[Any] = []
+    found_tree: Any = None
 
     def called(*arrays: Any) -> Any:
+        nonlocal found_tree
         filled = list(leaves)
         for i, x in zip(places, arrays, strict=True):
             filled[i] = x
         inside: Any = optree.tree_unflatten(tree, filled)
-        return f(*inside[0], **inside[1])
+        out = f(*inside[0], **inside[1])
+        found[:], found_tree = optree.tree_flatten(out, none_is_leaf=True, namespace="autodiff")
+        return [y for y in found if isinstance(y, Traced)]
 
     called.__name__ = name_of(f)
-    call = Call(called, None, tuple(leaves[i] for i in places))
-    return rebuild(call.run(DebugTrace(session, judges=False), tuple(leaves[i] for i in places), {}))
+    paths, names = optree.treespec_accessors(tree), argument_names(f, len(args))
+    named = [
+        (str(path[1].entry) if path[0].entry else names[path[1].entry]) + path[2:].codify("")
+        for path in (paths[i] for i in places)
+    ]
+    arrays = tuple(leaves[i] for i in places)
+    call = Call(called, None, arrays).run(DebugTrace(session, False, named), arrays, {})
+    tensors = iter(rebuild(call))
+    return optree.tree_unflatten(found_tree, [next(tensors) if isinstance(y, Traced) else y for y in found])
 
 
 def _is_floating(x: Any) -> bool:

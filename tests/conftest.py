@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.older import reason
+
 GOLDEN = Path(__file__).parent / "golden"
 _profile = pytest.StashKey[str]()
 
@@ -55,6 +57,14 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return f"autodiff: profile {config.stash[_profile]}"
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what an older NumPy than the newest cannot do, each with its reason: tests/older.py."""
+    for item in items:
+        why = reason(item.nodeid)
+        if why is not None:
+            item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_ignore_collect(collection_path):

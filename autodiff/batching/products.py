@@ -22,6 +22,12 @@ def _array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
+def _needs(op: Op | None, *pairs: tuple[Any, int]) -> None:
+    """NumPy's error where an example has fewer axes than a product takes: those of the batch would stand in for them."""
+    if op is not None and any(x.ndim < least for x, least in pairs):
+        op.forward(*(np.zeros(x.shape) for x, _ in pairs))
+
+
 def _stacked(a: Any, b: Any, own_a: int, own_b: int) -> list[Any]:
     """Both arrays with as many axes in front of their own last ones."""
     stack = max(a.ndim - own_a, b.ndim - own_b)
@@ -30,7 +36,8 @@ def _stacked(a: Any, b: Any, own_a: int, own_b: int) -> list[Any]:
 
 def matmul(op: Op, args: Any, params: Any, count: int) -> Any:
     """A batch on one side of one matrix makes one tall matrix of its rows (or columns)."""
-    a, b = args
+    a, b = map(_array, args)
+    _needs(op, (a, 1), (b, 1))
     if type(b) is not Batched and b.ndim <= 2:
         if a.ndim == 1 or b.ndim == 1:
             return np.matmul(a.array, b)
@@ -122,7 +129,8 @@ def vdot(op: Op, args: Any, params: Any, count: int) -> Any:
 
 def vecdot(op: Op, args: Any, params: Any, count: int) -> Any:
     """One axis of both, which is put last."""
-    axis = params.get("axis", -1)
+    axis, args = params.get("axis", -1), tuple(map(_array, args))
+    _needs(op, *((x, 1) for x in args))
     return op(*aligned(tuple(_last(x, axis) for x in args)))
 
 
@@ -136,11 +144,15 @@ def _last(x: Any, axis: int) -> Any:
 
 def matvec(op: Op, args: Any, params: Any, count: int) -> Any:
     """Stacks of matrices beside stacks of vectors."""
+    args = tuple(map(_array, args))
+    _needs(op, (args[0], 2), (args[1], 1))
     return op(*_stacked(args[0], args[1], 2, 1))
 
 
 def vecmat(op: Op, args: Any, params: Any, count: int) -> Any:
     """Stacks of vectors beside stacks of matrices."""
+    args = tuple(map(_array, args))
+    _needs(op, (args[0], 1), (args[1], 2))
     return op(*_stacked(args[0], args[1], 1, 2))
 
 

@@ -13,6 +13,7 @@ is written in operations that dispatch, because the arrays may be tensors of an 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,11 @@ def stacked(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -
     return op(*(everywhere(x, count) for x in args), **params)
 
 
+def matrices(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
+    """The same of matrices. An example that is none would make one of the batch: it is for the operation to refuse."""
+    return (stacked if all(np.ndim(x) > 1 for x in args) else one_by_one)(op, args, params, count)
+
+
 def stacked_beside(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
     """The same where the axes in front broadcast."""
     ndim = max(np.ndim(x) for x in args)
@@ -135,15 +141,25 @@ def shifted(axis: Any, ndim: int) -> Any:
     return normalize_axis_index(axis, ndim) + 1
 
 
+def _whole(axis: Any) -> None:
+    """NumPy's error for an axis that is neither a whole number nor a tuple of them; its functions take no list."""
+    if isinstance(axis, bool):
+        raise TypeError("an integer is required for the axis")
+    if axis is not None and not isinstance(axis, tuple):
+        operator.index(axis)
+
+
 def reducing(default: Any = None) -> BatchRule:
     """Reductions: without an axis over all of an example."""
 
     def rule(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
         x, *rest = args
         ndim, axis = np.ndim(x), params.get("axis", default)
+        _whole(axis)
         x = everywhere(x, count)
         rest = [lifted(w, ndim) if type(w) is Batched else w for w in rest]
         if ndim == 0:  # NumPy reduces a number along its axis 0 or −1
+            np.sum(np.zeros(()), axis=axis)  # NumPy's error, where it is another one
             rest = [w[:, None] if np.ndim(w) else w for w in rest]
             settings = {key: value for key, value in params.items() if key != "keepdims"}
             return np.reshape(op(x[:, None], *rest, **{**settings, "axis": 1}), (count,))
@@ -156,6 +172,7 @@ def reducing(default: Any = None) -> BatchRule:
 def finding(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
     """The place of an extreme: without an axis among all elements of an example."""
     x, axis = args[0], params.get("axis")
+    _whole(axis)
     if axis is not None and x.ndim:
         return op(x.array, **{**params, "axis": shifted(axis, x.ndim)})
     y = op(np.reshape(x.array, (count, x.size)), axis=1)
@@ -181,6 +198,11 @@ def along(default: Any, more: int = 0) -> BatchRule:
     def rule(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
         arrays = [everywhere(x, count) for x in args]
         axis, ndim = params.get("axis", default), arrays[0].ndim - 1 + more
+        _whole(axis)
+        if axis is None and default is not None:
+            operator.index(axis)
+        if ndim == 0 and axis is not None:
+            np.cumsum(np.zeros(1), axis=axis)  # NumPy's error, where it is not the one that a number can be given
         if axis is None or ndim == 0:
             arrays = [np.reshape(x, (count, math.prod(x.shape[1:]))) for x in arrays]
             axis = 1
@@ -191,12 +213,22 @@ def along(default: Any, more: int = 0) -> BatchRule:
     return rule
 
 
+def concatenate(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
+    """Along an axis of the examples; numbers have none."""
+    if any(np.ndim(x) == 0 for x in args):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    return along(0)(op, args, params, count)
+
+
 def shifting(**defaults: Any) -> BatchRule:
-    """Maps with axes in settings of these names; without one, what is given here."""
+    """Maps with axes in settings of these names; without one, what is given here, and nothing where that is None."""
 
     def rule(op: Op, args: tuple[Any, ...], params: dict[str, Any], count: int) -> Any:
         x = args[0]
-        axes = {key: shifted(params.get(key, default), x.ndim) for key, default in defaults.items()}
+        axes = {
+            key: shifted(params[key] if default is None else params.get(key, default), x.ndim)
+            for key, default in defaults.items()
+        }
         return op(x.array, **{**params, **axes})
 
     return rule
@@ -256,8 +288,9 @@ def linspace(op: Op, args: Any, params: Any, count: int) -> Any:
 def reshape(op: Op, args: Any, params: Any, count: int) -> Any:
     """In Fortran's order the last axes are the slow ones, so all axes are turned around before and behind."""
     x, shape = args[0], params["shape"]
-    shape = np.broadcast_to(False, x.shape).reshape(shape).shape  # what −1 stands for
-    if params.get("order", "C") == "C":
+    order = params.get("order") or "C"
+    shape = np.broadcast_to(False, x.shape).reshape(shape, order=order).shape  # what −1 stands for
+    if order == "C":
         return op(x.array, shape=(count, *shape))
     turned = op(np.transpose(x.array, (0, *_all_axes(x)[::-1])), shape=(count, *shape[::-1]))
     return np.transpose(turned, (0, *range(len(shape), 0, -1)))
@@ -296,6 +329,8 @@ def diag(op: Op, args: Any, params: Any, count: int) -> Any:
     x, k = args[0], params.get("k", 0)
     if x.ndim == 2:
         return np.diagonal(x.array, k, 1, 2)
+    if x.ndim != 1:
+        raise ValueError("Input must be 1- or 2-d.")
     return _on_diagonal(x.array, k, count)
 
 
@@ -339,9 +374,9 @@ RULES: dict[str, BatchRule] = {
     **dict.fromkeys(("cumsum", "cumprod", "take", "repeat"), along(None)),
     **dict.fromkeys(("argsort", "argpartition", "partition", "sort", "arrange", "unarrange", "fft", "ifft", "rfft",
                      "hfft", "irfft", "ihfft", "cross_entropy", "cross_entropy_delta"), along(-1)),
-    **dict.fromkeys(("concatenate", "split", "distinct"), along(0)),
+    **dict.fromkeys(("split", "distinct"), along(0)), "concatenate": concatenate,
     "stack": along(0, more=1), "linspace": linspace, "norm": norm,
-    "swapaxes": shifting(axis1=0, axis2=1), "moveaxis": shifting(source=0, destination=0), "transpose": transpose,
+    "swapaxes": shifting(axis1=None, axis2=None), "moveaxis": shifting(source=None, destination=None), "transpose": transpose,
     "diagonal": shifting(axis1=0, axis2=1), "trace": shifting(axis1=0, axis2=1), "rot90": shifting(axes=(0, 1)),
     "flip": flip, "roll": roll, "expand_dims": expand_dims, "squeeze": squeeze,
     "sliding_window_view": shifting(axes=0), "window_add": shifting(axes=0),
@@ -356,10 +391,11 @@ RULES: dict[str, BatchRule] = {
     "conv": products.conv, "conv_transpose": products.conv, "conv_weight": products.conv_weight,
     "convolve": products.convolve, "quantile_places": pointwise,
     **dict.fromkeys(
-        ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eigvalsh_slope", "eig",
-         "eigvals", "eigvals_slope", "svd", "svdvals", "svdvals_slope", "singular_slope", "pinv", "matrix_rank",
-         "null_vectors", "ranked", "max_pool", "window_sum", "window_spread", "window_pick", "window_drop",
-         "lstm_gates", "gru_gates"), stacked),
+        ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eig",
+         "eigvals", "svd", "svdvals", "pinv", "matrix_rank"), matrices),
+    **dict.fromkeys(
+        ("eigvals_slope", "svdvals_slope", "singular_slope", "null_vectors", "ranked", "max_pool", "window_sum", "window_spread", "window_pick", "window_drop",
+         "lstm_gates", "gru_gates", "eigvalsh_slope"), stacked),
     "attention": stacked_beside,
     **dict.fromkeys(FIRST, first_alone),
     **dict.fromkeys(("layer_norm", "rms_norm", "batch_norm", "group_norm"), normalised),

@@ -12,11 +12,21 @@ import numpy as np
 import optree
 
 from ..apply import is_bare, still
-from ..errors import BatchError, BatchWarning, message, registered, unhidden, warn
+from ..errors import (
+    BatchError,
+    BatchWarning,
+    callable_or_refused,
+    message,
+    registered,
+    too_deep,
+    unhidden,
+    warn,
+)  # fmt: skip
 from ..faults import settle
+from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
-from ..recorders import CONSTANTS, TRACING
+from ..recorders import CONSTANTS, SCOPE, TRACING
 from ..traced import Traced, held
 from .trace import BatchTrace
 
@@ -82,8 +92,9 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
     """
     if f is None:
         return functools.partial(vmap, in_axes=in_axes, out_axes=out_axes)
+    callable_or_refused("ad.vmap", f)
 
-    @functools.wraps(f, updated=())
+    @made(vmap, f, in_axes, out_axes)
     def batched(*args: Any, **kwargs: Any) -> Any:
         given: Any = (args, kwargs)
         leaves, tree = _flatten(given)
@@ -99,7 +110,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             for x, axis in zip(leaves, axes, strict=True)
         ]
         draws = Draws(f)
-        outside, around = TRACING.get(), copy_context()
+        outside, scope, around = TRACING.get(), SCOPE.get(), copy_context()
         try:
             TRACING.set(outside + 1)
             inside: Any = optree.tree_unflatten(tree, mapped)
@@ -111,7 +122,11 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             try:
                 TRACING.set(outside)
             finally:
-                trace.close()
+                try:
+                    if SCOPE.get() is not scope:
+                        SCOPE.set(scope)
+                finally:
+                    trace.close()
         if draws.seen() and not trace.draws:
             warn(
                 BatchWarning,
@@ -134,7 +149,10 @@ def _name(f: Callable[..., Any]) -> str:
 
 def _flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of a container, None among them."""
-    return optree.tree_flatten(tree, none_is_leaf=True, namespace="autodiff")
+    try:
+        return optree.tree_flatten(tree, none_is_leaf=True, namespace="autodiff")
+    except RecursionError:
+        raise too_deep("vmap: an argument or a result") from None
 
 
 def _prefix(axes: Any, tree: Any, setting: str, what: str) -> list[Any]:

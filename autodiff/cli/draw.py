@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..archive import text_of
 from ..errors import CommandError, message
 from ..viz.options import ARROWS, DIRECTIONS, ENGINES, Options
 from ..viz.theme import GROUNDS
@@ -54,7 +55,7 @@ def picture_options(given: argparse.Namespace) -> dict[str, Any]:
 def _colours(path: Path) -> dict[str, Any]:
     """The colours of a theme from a file."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(text_of(path))
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(
             message(f"the theme {path} cannot be read", str(error), 'write {"paper": "#fffaf0"} into it')

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..archive import beside
+from ..archive import beside, text_of
 from ..errors import AutodiffError, CommandError, message, nearest
 from ..flows import GradientFlow
 from ..graph import Graph
@@ -62,6 +62,8 @@ def find(spec: str, given: argparse.Namespace) -> Source:
 def _is_pickle(path: Path) -> bool:
     """Whether a file begins as pickles of protocol 2 and above do."""
     try:
+        if not path.is_file():  # a pipe would keep us waiting
+            return False
         with path.open("rb") as file:
             head = file.read(2)
     except OSError:
@@ -120,7 +122,7 @@ def _saved(given_path: Path, given: argparse.Namespace) -> GradientFlow:
 def _form(path: Path) -> str:
     """What kind of document a file says that it is: a flow, a graph, a picture; "" where it is none."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(text_of(path))
     except (ValueError, OSError, RecursionError):
         return ""  # the reader of graphs says what is wrong with it
     if not isinstance(document, dict):

@@ -41,6 +41,8 @@ class Compiled:
         self._draft = recorded
         for name in passes:
             self._draft = KNOWN[name](self._draft)
+        recorded.seal()  # the program reads the same literals
+        self._draft.seal()
         self._program = Program(self._draft)
         self._proofs = self._draft.proofs
         self._careful: Compiled | None = None

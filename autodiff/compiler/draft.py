@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import user_place
 from ..graph import LITERAL, Graph
 from ..op import CONSTANT, INPUT
-from ..recorders import SCOPE, Trace, _Many
+from ..recorders import SCOPE, Trace, _Many, in_turn
 from ..traced import Traced
 
 
@@ -258,6 +258,7 @@ class Recorder(Trace):
         self.weak: set[int] = set()  # the nodes that stand for a number of Python's
         self.foreign = False  # whether a tensor of another trace came in through a closure
 
+    @in_turn
     def record(
         self,
         op: Any,

@@ -11,7 +11,7 @@ import inspect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Any, NamedTuple, overload
@@ -19,12 +19,24 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import optree
 
-from ..errors import CompileWarning, LeakError, SettingError, message, nearest, registered, unhidden, warn
+from ..errors import (
+    CompileWarning,
+    LeakError,
+    SettingError,
+    callable_or_refused,
+    message,
+    nearest,
+    printable,
+    registered,
+    unhidden,
+    warn,
+)  # fmt: skip
 from ..faults import settle
 from ..graph import LITERAL
+from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
 from ..randomness import DRAWING, random_state
-from ..recorders import CONSTANTS, TRACING
+from ..recorders import CONSTANTS, SCOPE, TRACING
 from ..traced import Traced, held
 from .compiled import KNOWN, RESULT, Compiled
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
@@ -35,6 +47,8 @@ from .surroundings import Surroundings, surroundings
 
 KEPT = 64
 """How many programs a function keeps; the one that was compiled first goes first."""
+
+_SEVERAL = (tuple, list, set, frozenset, range, dict)
 
 MANY = 16
 """After how many programs a function says that it is being compiled over and over."""
@@ -186,11 +200,12 @@ class Jit:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def __reduce__(self) -> Any:
-        return jit, (self._f, self._signatures.argnums, tuple(self._signatures.argnames), self._passes)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        names = tuple(sorted(self._signatures.argnames))
+        return stored(self, jit, (self._f, self._signatures.argnums, names, self._passes))
 
     def __repr__(self) -> str:
-        return f"<jit {self.__name__}: {len(self._programs)} programs>"
+        return f"<jit {printable(self.__name__)}: {len(self._programs)} programs>"
 
     @property
     def _programs(self) -> OrderedDict[Any, Any]:
@@ -231,11 +246,11 @@ class Jit:
         tensors = [_leaf(trace, x) for x in given]
         draft = trace.graph
         assert isinstance(draft, Draft)
-        draft.title = self.__name__
+        draft.title = printable(self.__name__)
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        outside, session, context = TRACING.get(), DEBUG.get(), copy_context()
+        outside, scope, session, context = TRACING.get(), SCOPE.get(), DEBUG.get(), copy_context()
         try:
             TRACING.set(outside + 1)
             DEBUG.set(None)  # nothing has a value yet
@@ -258,9 +273,12 @@ class Jit:
                 TRACING.set(outside)
             finally:
                 try:
-                    DEBUG.set(session)
+                    SCOPE.set(scope)
                 finally:
-                    trace.close()
+                    try:
+                        DEBUG.set(session)
+                    finally:
+                        trace.close()
         trace.whole()
         if trace.foreign:
             return None
@@ -471,6 +489,8 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
+    if not isinstance(value, (np.ndarray, np.generic)):  # what NumPy holds as it is
+        return y
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
     return RESULT
@@ -573,18 +593,15 @@ def jit(
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
         )
-    if not callable(f):
-        raise SettingError(
-            message(f"jit: {f!r} is not a function", "it is called to be compiled", "ad.jit(f), then call the result")
-        )
-    passes = (passes,) if isinstance(passes, str) else tuple(passes)
+    callable_or_refused("ad.jit", f)
+    passes = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)  # type: ignore[assignment]
     for name in passes:
-        if name not in KNOWN:
+        if not isinstance(name, str) or name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
                 message(f"jit: there is no pass {name!r}", f"the nearest: {near}", f"leave it out, or {tuple(KNOWN)}")
             )
-    argnums = (static_argnums,) if not isinstance(static_argnums, Iterable) else tuple(static_argnums)
-    argnames = frozenset((static_argnames,) if isinstance(static_argnames, str) else static_argnames)
+    argnums = tuple(static_argnums) if isinstance(static_argnums, _SEVERAL) else (static_argnums,)
+    argnames = frozenset(map(str, static_argnames if isinstance(static_argnames, _SEVERAL) else (static_argnames,)))
     check_static(f, argnums, argnames)
     return Jit(f, argnums, argnames, passes)

@@ -168,7 +168,8 @@ class Program:
         """The name of a function that the program calls."""
         found = self._functions.get(f)
         if found is None:
-            found = name if name.isidentifier() and not keyword.iskeyword(name) else "f"
+            plain = name.isascii() and name.isidentifier()  # Python reads other letters as those that they look like
+            found = name if plain and not keyword.iskeyword(name) else "f"
             if name[-1:].isdigit():  # like the name of a variable
                 found += "_"
             while found in self.constants:

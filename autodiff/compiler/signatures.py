@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from ..errors import SettingError, message, registered
+from ..errors import SettingError, message, registered, too_deep
 from ..traced import Traced
 
 _LEAVES = frozenset((np.ndarray, float, int, complex, bool, str, type(None)))
@@ -35,8 +35,11 @@ class Signatures(NamedTuple):
             leaves: Iterable[Any] = args  # the common case, at a fraction of the cost
         else:
             given: Any = (args, kwargs)
-            leaves, tree = optree.tree_flatten(given, namespace="autodiff")
-            key += (tree, *orders(given))
+            try:
+                leaves, tree = optree.tree_flatten(given, namespace="autodiff")
+                key += (tree, *orders(given))
+            except RecursionError:
+                raise too_deep("jit: an argument") from None
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray and x.dtype.kind in "biufc":

@@ -86,6 +86,7 @@ REVERSE: dict[str, Cause] = {
     "svd": ("equal singular values have no derivative of their vectors", "a function that no choice of basis changes"),
     "eigh": ("equal eigenvalues have no derivative of their vectors", "a function that no choice of basis changes"),
     "eig": ("equal eigenvalues have no derivative of their vectors", "a function that no choice of basis changes"),
+    "qr": ("the columns that fill up an orthogonal matrix have no derivative", 'the reduced form: mode="reduced"'),
     "std": ("the standard deviation of equal numbers has no slope", "np.sqrt(np.var(x) + 1e-12)"),
 }  # fmt: skip
 """For the rules of both directions."""
@@ -121,4 +122,4 @@ def cause(phase: str, op: Any, kind: str, dtype: Any) -> Cause:
             f"the result is larger than {dtype} can hold{most}",
             "scale the numbers, work with logarithms, or compute in a wider dtype: x.astype(np.float64)",
         )
-    return "it has no value at these arguments", "keep them away from there: np.where(good, x, 1.0), np.clip, np.maximum"
+    return "it has no value at these arguments", "keep them away from there: np.where(good, x, 1.0), np.clip"

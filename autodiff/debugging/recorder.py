@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import AutodiffError
 from ..graph import LITERAL, Graph, Values
 from ..op import INPUT
-from ..recorders import SCOPE, FullTrace
+from ..recorders import SCOPE, FullTrace, _Many
 from ..sweep import deltas, tangents
 from ..traced import Traced, is_compiled, recorders
 from .places import place
@@ -24,19 +24,20 @@ class DebugTrace(FullTrace):
     Attributes
     ----------
     origins : dict
-        For each node that was recorded while an inner sweep ran a rule: the graph, the node and the argument of that
-        rule.
+        For each node that was recorded while an inner sweep ran a rule: which one.
+    named : list of str
+        What to call the arguments, where their function is not the user's own.
     judges : bool
         Whether results of inner calls are left to this one: where a derivative is wanted of them.
     """
 
-    __slots__ = ("judges", "origins", "session", "views")
+    __slots__ = ("judges", "named", "origins", "session", "views")
 
     debugging = True
 
-    def __init__(self, session: Any, judges: bool = True) -> None:
+    def __init__(self, session: Any, judges: bool = True, named: Sequence[str] = ()) -> None:
         super().__init__()
-        self.session, self.judges = session, judges
+        self.session, self.judges, self.named = session, judges, named
         self.origins: dict[int, Origin] = {}
         self.views: dict[bool, Graph] = {}
 
@@ -53,15 +54,26 @@ class DebugTrace(FullTrace):
         ops, active, results, graph = self.ops, self.active, self.results, self.graph
         index = len(ops)
         ops.append(op)
-        if LITERAL not in inputs:
-            held = tuple([results[i] for i in inputs])
-            literals: tuple[Any, ...] = (None,) * len(inputs)
+        if len(inputs) == 1 and inputs[0] >= 0:
+            (i,) = inputs
+            held: tuple[Any, ...] = (results[i],)
+            literals: tuple[Any, ...] = (None,)
+            on = active[i]
         else:
-            held = tuple([x if i == LITERAL else results[i] for i, x in zip(inputs, args, strict=True)])
-            literals = tuple([x if i == LITERAL else None for i, x in zip(inputs, args, strict=True)])
+            on = False
+            row, rest = [], []
+            for i, x in zip(inputs, args, strict=True):
+                if i == LITERAL:
+                    row.append(x)
+                    rest.append(x)
+                else:
+                    row.append(results[i])
+                    rest.append(None)
+                    on = on or active[i]
+            held, literals = tuple(row), tuple(rest)
         self.inputs.append(inputs)
         self.arguments.append(held)
-        results.append(getattr(y, "results", y))
+        results.append(y.results if type(y) is _Many else y)
         self.params.append(params)
         self.shapes.append(y.shape)
         self.dtypes.append(y.dtype)
@@ -71,10 +83,10 @@ class DebugTrace(FullTrace):
         if serving is None:
             graph.lines.append(place())
         else:
-            inner, w, _ = serving
-            self.origins[index] = Origin(*serving)
+            inner, w, k, forward = serving
+            self.origins[index] = Origin(inner.ops[w], w, k, forward)
             graph.lines.append(inner.lines[w])
-        active.append(op is INPUT or (not op.flat and True in [active[i] for i in inputs if i != LITERAL]))
+        active.append(op is INPUT or (on and not op.flat))
         return self._tensor(y, index)
 
     def is_active(self, tensor: Traced) -> bool:
@@ -90,7 +102,11 @@ class DebugTrace(FullTrace):
     def sweep(self, seeds: Mapping[int, Any], masked: bool) -> list[Any]:
         """The table of δ, from rules that were watched; its ends are finite, or the error names the first maker."""
         graph, values, session = self.graph, self.values, self.session
-        delta = swept(session, self._view(False), graph, values, seeds, masked=masked)
+        try:
+            delta = swept(session, self._view(False), graph, values, seeds, masked=masked)
+        except Exception as error:
+            self.told(error)
+            raise
         self.judge_deltas(seeds, delta, masked)
         return delta
 
@@ -102,8 +118,12 @@ class DebugTrace(FullTrace):
         """The table of tangents, likewise."""
         graph, values, session = self.graph, self.values, self.session
         session.sweeps += 1
-        with read_only(values, graph.literals), served() as noting:
-            found = tangents(self._view(True), values, seeds, visit=noting(graph))
+        try:
+            with read_only(values, graph.literals), served(graph, forward=True) as visit:
+                found = tangents(self._view(True), values, seeds, visit=visit)
+        except Exception as error:
+            self.told(error)
+            raise
         bad = [v for v in ends if v is not None and found[v] is not None and self._is_bad(found[v])]
         if bad:
             finding = in_tangents(self.looked_at(), found, seeds, bad)
@@ -134,6 +154,7 @@ class DebugTrace(FullTrace):
         self.session.nodes += len(self.inputs)
         graph, results = self.graph, self.values.results
         graph.outputs = [v for v in nodes if v is not None]
+        graph.names.update(zip(graph.arguments, self.named, strict=False))
         bad = [v for v in graph.outputs if self._is_bad(results[v])]
         if bad:
             finding = in_forward(self.looked_at(), bad)
@@ -177,8 +198,8 @@ def swept(
 ) -> list[Any]:
     """One reverse sweep with rules that are watched."""
     session.sweeps += 1
-    with read_only(values, graph.literals), served() as noting:
-        return deltas(shown, values, seeds, visit=noting(graph), **settings)
+    with read_only(values, graph.literals), served(graph) as visit:
+        return deltas(shown, values, seeds, visit=visit, **settings)
 
 
 def judge_deltas(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..errors import RuleError, message
+from ..errors import NonFiniteError, RuleError, message
 from ..graph import Graph, Values
 from ..op import Op, locked
 from ..recorders import is_closed
@@ -22,8 +22,9 @@ from ..rules import Rule, Slot, Update
 from ..traced import Traced
 from .places import at_line
 
-SERVING: ContextVar[tuple[Graph, int, int] | None] = ContextVar("autodiff_serving", default=None)
-"""The graph, the node and the argument whose rule a sweep is running: what an outer trace records then is its doing."""
+SERVING: ContextVar[tuple[Graph, int, int, bool] | None] = ContextVar("autodiff_serving", default=None)
+"""The graph, the node and the argument whose rule a sweep is running, and whether that is a forward sweep: what an
+outer trace records then is its doing."""
 
 
 # -- what is watched ---------------------------------------------------------------------------------------------------
@@ -76,7 +77,11 @@ def _vjp(session: Any, op: Op, k: int, rule: Rule) -> Rule:
         except ValueError as error:
             refuse_written(error, op, f"its vjp for argument {k}", rule)
             raise
-        _check(op, k, term, d, y, args, rule)
+        if type(term) is np.ndarray and term.base is None and term.dtype is args[k].dtype:  # nearly always
+            if term is y or [x for x in args if x is term]:
+                _shares(op, k, rule)
+        else:
+            _check(op, k, term, d, y, args, rule)
         return term
 
     def careful(d: Any, y: Any, *args: Any, **params: Any) -> Any:
@@ -227,7 +232,7 @@ def _call() -> str | None:
     serving = SERVING.get()
     if serving is None:
         return None
-    graph, w, _ = serving
+    graph, w, *_ = serving
     return at_line(graph.lines[w]) if w < len(graph.lines) else None
 
 
@@ -266,26 +271,33 @@ def read_only(values: Values, literals: Sequence[tuple[Any, ...]]) -> Iterator[N
         yield
     finally:
         for x in shut:  # in the order in which they were made: an array before its views
-            try:
+            with suppress(ValueError):  # a view of what another sweep, in another thread, has shut as well
                 x.setflags(write=True)
-            except ValueError:  # a view of what another sweep, in another thread, has shut as well
-                pass
 
 
 @contextmanager
-def served() -> Iterator[Callable[[Graph], Callable[[int, int, int], None]]]:
-    """Gives a maker of the function that a sweep calls before each rule: it notes whose rule is running."""
-    token = SERVING.set(None)
+def served(graph: Graph, forward: bool = False) -> Iterator[Callable[[int, int, int], None]]:
+    """Gives the function that a sweep calls before each rule: it notes whose rule is running."""
+    token, note = SERVING.set(None), SERVING.set
 
-    def noting(graph: Graph) -> Callable[[int, int, int], None]:
-        note = SERVING.set
-
-        def visit(v: int, w: int, k: int) -> None:
-            note((graph, w, k))
-
-        return visit
+    def visit(v: int, w: int, k: int) -> None:
+        note((graph, w, k, forward))
 
     try:
-        yield noting
+        yield visit
+    except Exception as error:
+        _note(error)
+        raise
     finally:
         SERVING.reset(token)
+
+
+def _note(error: Exception) -> None:
+    """Note at an exception from a rule whose it was, unless it says so."""
+    serving, place = SERVING.get(), _call()
+    if serving is None or isinstance(error, NonFiniteError):
+        return
+    graph, w, k, _ = serving
+    said = "\n".join((str(error), *getattr(error, "__notes__", ())))
+    if place is not None and place.partition("   ")[0] not in said:
+        error.add_note(f"in the rule of {graph.ops[w].name} for argument {k} (node {w}), which was called in {place}")

@@ -15,10 +15,13 @@ from ..op import DEBUG
 from ..traced import Traced
 from .causes import REVERSE, cause, kind_of
 from .places import at_line
-from .search import Finding, Origin, batches, number
+from .search import Finding, Origin, axes_of, number
 
 NEAR = 3
 """So many consumers of a node stand in the small table of a message."""
+
+READABLE = 40
+"""So many boxes of a neighbourhood are drawn."""
 
 
 def error_of(finding: Finding) -> NonFiniteError:
@@ -44,9 +47,9 @@ class Told:
         self.step: str = record.graph.ops[v].name
         self.operation: str = self.step
         if origin is not None:
-            self.operation = origin.graph.ops[origin.node].name
+            self.operation = origin.op.name
             if self.phase == "forward":
-                self.phase = "reverse"
+                self.phase = "tangent" if origin.forward else "reverse"
         self.kind = kind_of(finding.value)
         self.index, self.example = finding.index, finding.example
         self.line: tuple[str, int] | None = record.graph.lines[v]
@@ -77,6 +80,8 @@ class Told:
         at = self._at()
         if found.phase == "argument":
             return f"argument {name or v} of {graph.title or 'the function'} is {self.kind} already{at}"
+        if found.phase == "seed" and found.delta is None:
+            return f"the tangent of argument {name or v} of {graph.title or 'the function'} is {self.kind} already{at}"
         if found.phase == "seed":
             return f"the seed of {node} ({self.step}) is {self.kind} already{at}"
         if found.phase == "constant":
@@ -101,8 +106,12 @@ class Told:
             parts.append(f"in result {found.result}")
         if found.index:
             parts.append(f"at index {_index(found.index)}")
-        if found.example:
-            parts.append(f"of example {', '.join(map(str, found.example))}")
+        y = found.record.values.results[found.node]
+        examples = len(axes_of(y[0] if isinstance(y, tuple) and y else y))
+        if found.example[:examples]:
+            parts.append(f"of example {', '.join(map(str, found.example[:examples]))}")
+        if found.example[examples:]:
+            parts.append(f"for unit vector {', '.join(map(str, found.example[examples:]))}")
         if found.size > 1:
             parts.append(f"{found.count} of {found.size} elements")
         return f", {', '.join(parts)}" if parts else ""
@@ -112,7 +121,8 @@ class Told:
         if found.phase == "argument":
             return "an operation that is given nan or inf passes it on", "np.isfinite(x).all() before the call says so"
         if found.phase == "seed":
-            return "every δ is a multiple of the seed", "give a seed of finite numbers"
+            what = "δ" if found.delta is not None else "tangent"
+            return f"every {what} is a multiple of the first", "give one of finite numbers"
         if found.phase == "constant":
             return ("a plain array or number that the function reads has it",
                     "see where that constant comes from; np.nan_to_num, or np.where(np.isnan(c), 0.0, c)")  # fmt: skip
@@ -120,7 +130,7 @@ class Told:
             return ("they are too large for the dtype, or cancel from inf",
                     "scale the loss, or compute in a wider dtype")  # fmt: skip
         if found.phase == "forward" and found.origin is not None:
-            outer = found.origin.graph.ops[found.origin.node]
+            outer = found.origin.op
             if outer.name in REVERSE or outer.user:
                 return cause("reverse", outer, self.kind, np.asarray(found.value).dtype)
         return cause(found.phase, op, self.kind, np.asarray(found.value).dtype)
@@ -155,7 +165,7 @@ class Told:
         """The element of an argument that meets that of the result, with broadcasting undone."""
         if isinstance(x, tuple):
             return x
-        array = one_example(x, self.finding.example)
+        array = one_example(x, self.finding)
         if array.ndim == 0:
             return array[()]
         if index is None or (op.kind != "elementwise" and not (result and self.phase == "forward")):
@@ -181,7 +191,7 @@ class Told:
         d = found.delta[found.node]
         if d is None or isinstance(d, tuple):
             return d
-        array = one_example(d, found.example)
+        array = one_example(d, found)
         return array[found.index] if array.ndim and np.shape(array) != () and _fits(found.index, array.shape) else (
             array[()] if array.ndim == 0 else array
         )
@@ -218,7 +228,7 @@ class Told:
             graph = copy.copy(self.graph)
             graph.outputs = list(seeds)
             graph.tree = None
-            given = [np.asarray(one_example(x, self.finding.example))[()] for x in seeds.values()]
+            given = [np.asarray(one_example(x, self.finding))[()] for x in seeds.values()]
             token = DEBUG.set(None)  # which would raise again
             try:
                 with np.errstate(all="ignore"):
@@ -229,7 +239,32 @@ class Told:
 
     def shown(self) -> dict[str, Any]:
         """The options of a picture of the neighbourhood."""
-        return {"focus": self.finding.node, "hops": 2, "title": self.what()}
+        near = self._near(2)
+        if len(near) <= READABLE:
+            return {"focus": self.finding.node, "hops": 2, "title": self._title()}
+        return {"focus": [*near][:READABLE], "hops": 0, "title": self._title()}
+
+    def _near(self, hops: int) -> list[int]:
+        """The nodes within so many arrows, the nearest first."""
+        graph = self.finding.record.graph
+        found = {self.finding.node: None}
+        edge = [self.finding.node]
+        for _ in range(hops):
+            after = [i for v in edge for i in graph.inputs[v] if i != LITERAL]
+            after += [w for v in edge for w, _ in graph.consumers[v]]
+            edge = [v for v in dict.fromkeys(after) if v not in found]
+            found.update(dict.fromkeys(edge))
+        return list(found)
+
+    def _title(self) -> str:
+        found, graph = self.finding, self.finding.record.graph
+        at = f", at index {_index(found.index)}" if found.index else ""
+        name = graph.names.get(found.node)
+        label = f"{printable(name, 30)}: " if name and found.phase != "argument" else ""
+        if found.phase in ("forward", "reverse", "tangent"):
+            who = self.step if found.phase == "forward" else _rule(found)
+            return f"{label}{who} made {self.kind}{at}"
+        return f"{label}{self.what().partition(', ')[0]}{at}"
 
     def svg(self) -> str | None:
         """The picture for notebooks; None where it cannot be drawn."""
@@ -269,10 +304,10 @@ class Told:
         kind = str(graph.dtypes[v]) + "".join(f"[{', '.join(map(str, graph.shapes[v]))}]" if graph.shapes[v] else "")
         if isinstance(graph.dtypes[v], tuple):
             kind = f"{len(graph.dtypes[v])} results"
-        value = _several(record.values.results[v], found.example)
+        value = _several(record.values.results[v], found)
         delta = ""
         if found.delta is not None and v < len(found.delta) and found.delta[v] is not None:
-            delta = f"δ {_several(found.delta[v], found.example)}"
+            delta = f"δ {_several(found.delta[v], found)}"
         return label, kind, value, delta
 
 
@@ -290,9 +325,10 @@ def _rule(finding: Finding) -> str:
 
 def _named(origin: Origin | None) -> str:
     assert origin is not None
-    op = origin.graph.ops[origin.node]
+    op = origin.op
     place = f" for argument {origin.argument}" if op.arity != 1 else ""
-    return f"the reverse rule of {op.name}{place} (node {origin.node} of an inner derivative)"
+    way = "forward-mode" if origin.forward else "reverse"
+    return f"the {way} rule of {op.name}{place} (node {origin.node} of an inner derivative)"
 
 
 def _index(index: tuple[int, ...]) -> str:
@@ -303,10 +339,10 @@ def _fits(index: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     return len(index) == len(shape) and all(i < n for i, n in zip(index, shape, strict=True))
 
 
-def _several(x: Any, example: tuple[int, ...]) -> str:
+def _several(x: Any, finding: Finding) -> str:
     if isinstance(x, tuple):
-        return ", ".join("none" if part is None else _several(part, example) for part in x[:3])
-    return told(one_example(x, example), dtype=False)
+        return ", ".join("none" if part is None else _several(part, finding) for part in x[:3])
+    return told(one_example(x, finding), dtype=False)
 
 
 def told(x: Any, dtype: bool = True) -> str:
@@ -334,31 +370,27 @@ def told(x: Any, dtype: bool = True) -> str:
 # -- plain arrays ------------------------------------------------------------------------------------------------------
 
 
-def one_example(x: Any, example: tuple[int, ...]) -> Any:
-    """The array behind a tensor; of a batch that of this example, or of the first."""
-    array, b = number(x), batches(x)
-    if b:
-        place = example[len(example) - b :] if len(example) >= b else (0,) * b
-        array = array[place]
-    return np.asarray(array)
+def one_example(x: Any, finding: Finding) -> Any:
+    """The array behind a tensor; of a batch that of the example that was found."""
+    return np.asarray(number(x)[finding.of(x)])
 
 
-def _plain(x: Any, example: tuple[int, ...]) -> Any:
+def _plain(x: Any, finding: Finding) -> Any:
     if isinstance(x, tuple):
-        return tuple(_plain(part, example) for part in x)
-    return one_example(x, example)[()] if isinstance(x, Traced) else x
+        return tuple(_plain(part, finding) for part in x)
+    return one_example(x, finding)[()] if isinstance(x, Traced) else x
 
 
 def plain_graph(finding: Finding) -> Graph:
     """The graph with values that are plain arrays."""
-    record, example = finding.record, finding.example
+    record = finding.record
     graph = copy.copy(record.graph)
     values = Values()
-    values.results = [_plain(x, example) for x in record.values.results]
-    values.arguments = [tuple(_plain(x, example) for x in row) for row in record.values.arguments]
-    graph.literals = [tuple(_plain(x, example) for x in row) for row in record.graph.literals]
+    values.results = [_plain(x, finding) for x in record.values.results]
+    values.arguments = [tuple(_plain(x, finding) for x in row) for row in record.values.arguments]
+    graph.literals = [tuple(_plain(x, finding) for x in row) for row in record.graph.literals]
     graph.params = [
-        {key: _plain(x, example) for key, x in row.items()} if row else row for row in record.graph.params
+        {key: _plain(x, finding) for key, x in row.items()} if row else row for row in record.graph.params
     ]
     graph.values = values
     return graph

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import columns, printable
+from ..errors import printable
+from ..graph import columns
 
 CANCELS = 0.01
 """Contributions cancel where ‖Σ δᵢ‖ is below this part of Σ ‖δᵢ‖."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..errors import SettingError, message
 from ..graph import LITERAL, Graph, Values
 from .amounts import Rows, divide_in_two, extent, pooled
 from .routes import through
 from .structure import Join, Seen, adds_nothing, find_joins, scopes
 from .told import tell_joins, tell_scopes
-from .walks import ENDS, Edge, Senders, senders, senders_within
+from .walks import ENDS, Edge, Known, Senders, TooFar, senders, senders_within
+
+SWEPT, SWEPT_A_NODE = 1_000_000, 20
+"""So many nodes may be swept for the shares of joins that no contribution tells; they are unknown after that."""
 
 SHARES = ("skip_share", "residual_share", "skip_norm", "residual_norm", "cosine")
 """What the row of a join says of the two ways."""
@@ -38,6 +45,8 @@ class Outline:
         For each join the senders along its two ways, None where another sweep must tell.
     edges : set
         Whose contributions must be kept for the tables.
+    until : int or None
+        The node at which the search for joins was given up, because all would take too long.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -45,12 +54,15 @@ class Outline:
         seen = Seen(graph)
         self.homes, self.joins = scopes(graph), find_joins(graph, seen)
         known = seen.stretches
+        known.left = known.most
         self.ways: list[tuple[Senders | None, ...]] = [
-            () if join.skip is None else tuple(senders(graph, join.join, k, join.fork, known) for k in join.positions)
+            () if join.skip is None else tuple(_senders(graph, join, k, known) for k in join.positions)
             for join in self.joins
         ]
+        self.until = seen.until
         waiting = [pair for ways in self.ways for way in ways if way is not None for pair in way.stretches]
         found: dict[Edge, Senders] = {}
+        known.left = sys.maxsize  # stretches are walked once each
         while waiting:
             pair = waiting.pop()
             if pair not in found:
@@ -66,6 +78,13 @@ class Outline:
         return self.key == _shape(graph)
 
 
+def _senders(graph: Graph, join: Join, k: int, known: Known) -> Senders | None:
+    try:
+        return senders(graph, join.join, k, join.fork, known)
+    except TooFar:
+        return None
+
+
 def _shape(graph: Graph) -> tuple[Any, ...]:
     """All of a graph that joins and scopes depend on."""
     idle = [v for v, op in enumerate(graph.ops) if op.name == "add" and LITERAL in graph.inputs[v]
@@ -78,11 +97,12 @@ def join_rows(swept: Swept, outline: Outline) -> Rows:
     arrived: dict[Edge, Any] = {}
     for pair, way in outline.stretches.items():  # in the order of the graph: the inner ones first
         arrived[pair] = _sum(way, swept.contributions, arrived)
-    rows = Rows(
-        {**_row(swept, join, ways, arrived), "scope": "/".join(outline.homes[join.join])}
-        for join, ways in zip(outline.joins, outline.ways, strict=True)
-    )
-    rows.told = tell_joins(rows)
+    rows, left = Rows(), SWEPT + SWEPT_A_NODE * len(swept.graph)
+    for join, ways in zip(outline.joins, outline.ways, strict=True):
+        left -= ways.count(None) * (join.join - join.fork)
+        found = _row(swept, join, ways if left >= 0 or None not in ways else None, arrived)
+        rows.append({**found, "scope": "/".join(outline.homes[join.join])})
+    rows.told = tell_joins(rows, outline.until, left < 0)
     return rows
 
 
@@ -100,8 +120,9 @@ def _sum(way: Senders, sent: Mapping[Edge, Any], arrived: Mapping[Edge, Any]) ->
 
 
 def _row(
-    swept: Swept, join: Join, ways: tuple[Senders | None, ...], arrived: Mapping[Edge, Any]
+    swept: Swept, join: Join, ways: tuple[Senders | None, ...] | None, arrived: Mapping[Edge, Any]
 ) -> dict[str, Any]:
+    """The row of a join; without `ways` nothing of its shares."""
     row: dict[str, Any] = {
         "join": join.join, "fork": join.fork, "skip": join.skip, "residual": join.residual, "kind": join.kind,
         "norm": join.norm, "skip_operations": join.operations[0], "residual_operations": join.operations[1],
@@ -109,7 +130,7 @@ def _row(
     }  # fmt: skip
     graph, values, delta, sent, scales = swept
     g = delta[join.fork]
-    if g is None or join.skip is None:
+    if g is None or join.skip is None or ways is None:
         return row
     skip, residual = (
         None if sent.get((join.join, k)) is None
@@ -124,6 +145,8 @@ def _row(
 
 def scope_rows(swept: Swept, outline: Outline, joins: Rows, depth: int | None) -> Rows:
     """A row a scope; see :meth:`GradientFlow.by_scope`."""
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, (int, np.integer))):
+        raise SettingError(message(f"depth={depth!r}", "it is a number of scopes, one in another", "depth=1, or None"))
     graph, delta, homes = swept.graph, swept.delta, outline.homes
     groups: dict[tuple[str, ...], list[int]] = {}
     for v, path in enumerate(homes):

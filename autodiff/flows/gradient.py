@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..archive import unreadable
-from ..errors import GraphError, PictureError, message
-from ..graph import Graph, Node, Values, table
+from ..errors import ArgumentError, GraphError, PictureError, message
+from ..graph import Graph, Node, Values, seal, table
 from ..op import DEBUG
 from .amounts import Rows, Told, divide, flat, norm, statistics
 from .blocks import Outline, Swept, join_rows, scope_rows
@@ -28,6 +28,8 @@ from .walks import ENDS
 
 class GradientFlow:
     """A graph together with one reverse sweep of it.
+
+    Its arrays are read-only, because all that it tells is computed from them: ``flow["w"].copy()`` can be written into.
 
     Attributes
     ----------
@@ -74,6 +76,7 @@ class GradientFlow:
         self.contributions = contributions
         self.seeds = dict(seeds or {})
         self.scales = dict(scales or {})
+        seal([delta, contributions, self.seeds])
 
     # -- δ and contributions ---------------------------------------------------------------------------------------
 
@@ -242,6 +245,9 @@ class GradientFlow:
         operations between fork and join is the skip; scopes and tensors named skip or residual decide before that.
         Where nothing tells, ``ambiguous`` says so. Of x + f(x) + g(x) both additions are joins, and x is their skip.
 
+        The search takes time that grows with the graph alone. Where ways lie in one another a thousand deep, as where
+        each step reads what the first one read, it is given up on the way, and ``told`` says at which node.
+
         Returns
         -------
         list of dict
@@ -323,6 +329,11 @@ class GradientFlow:
         -------
         list of arrays
             Parts 0, 1, 2, … up to the largest number of branches on any path.
+
+        Raises
+        ------
+        GraphError
+            Where so many parts of so large a graph would take hours.
 
         References
         ----------
@@ -493,7 +504,7 @@ class GradientFlow:
         >>> found["dropped"], found["flow"]["x"]
         (2, np.float64(1.0))
         """
-        if not 0 < keep <= 1:
+        if isinstance(keep, bool) or not isinstance(keep, (int, float, np.integer, np.floating)) or not 0 < keep <= 1:
             raise GraphError(message(f"prune(keep={keep!r})", "it is a part of the gradient", "0 < keep <= 1"))
         keys = [key] if key is not None and not isinstance(key, list) else key
         targets = self.graph.arguments if keys is None else [self.graph.node(k).index for k in keys]
@@ -532,7 +543,13 @@ class GradientFlow:
         >>> sorted(flow.contributions), flow.cut_to([(2, 0)])["x"]
         ([(1, 1), (2, 0), (2, 1)], np.float64(1.0))
         """
-        kept = set(edges)
+        try:
+            kept = set(edges)
+        except TypeError:
+            raise GraphError(
+                message(f"cut_to({edges!r})", "edges are pairs (consumer, position), as in flow.contributions",
+                        "flow.cut_to([(2, 0), (2, 1)])")
+            ) from None  # fmt: skip
         return self._scaled({**self.scales, **{edge: 0.0 for edge in self.contributions if edge not in kept}})
 
     def _likeness(self, other: GradientFlow, targets: list[int]) -> float:
@@ -616,6 +633,11 @@ class GradientFlow:
         >>> print(flow.compare(flow.cut(("x", "add"))).told)
         3 nodes are in both flows. δ changed most at x (node 0), by ×0.75.
         """
+        if not isinstance(other, GradientFlow):
+            raise ArgumentError(
+                message(f"compare: a {type(other).__name__} is not a flow", "the δ of two flows are compared node by node",
+                        "flow.compare(ad.flow(f)(x))")
+            )  # fmt: skip
         return compare(
             keys(self.graph, scopes(self.graph)), keys(other.graph, scopes(other.graph)), self.delta, other.delta,
             lambda v: self.graph.shapes[v],

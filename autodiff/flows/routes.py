@@ -116,6 +116,30 @@ def through(
     return swept(way, part, {top - fork: term}, within, targets=[0])[0]
 
 
+PARTS = 100_000_000
+"""So many nodes may be swept, all parts of a δ together: some minutes."""
+
+
+def _check_parts(graph: Graph, crossings: list[Edge]) -> None:
+    """Refuse to split a δ by branches where it would take a sweep of a large graph for each of very many parts."""
+    if (len(crossings) + 1) * len(graph) <= PARTS:
+        return
+    crossed, most = set(crossings), [0] * len(graph)
+    for w in range(len(graph) - 1, -1, -1):
+        for k, u in enumerate(graph.inputs[w]):
+            if u != LITERAL:
+                most[u] = max(most[u], most[w] + ((w, k) in crossed))
+    parts = max(most) + 1
+    if parts * len(graph) > PARTS:
+        raise GraphError(
+            message(
+                f"δ in {parts:,} parts of a graph of {len(graph):,} nodes would take hours",
+                "there is a part for each number of residual branches that a path can take, and a sweep for each part",
+                "flow.joins() and flow.shares(node) tell in one sweep what skips and branches bring back",
+            )
+        )
+
+
 def by_branches(
     graph: Graph, values: Values, seeds: Mapping[int, Any], joins: list[Join], sent: Mapping[Edge, Any],
     scales: Mapping[Edge, float],
@@ -126,6 +150,7 @@ def by_branches(
     along all other edges. Table k holds None where no path takes k branches.
     """
     crossings = [(join.join, join.residual) for join in joins if join.residual is not None]
+    _check_parts(graph, crossings)
     rest = without(graph, crossings)
     # a join whose skip is cut leads nowhere in what is left of the graph, but its δ is still needed
     targets = [*graph.arguments, *(w for w, _ in crossings)] if scales else None

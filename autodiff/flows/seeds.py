@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import NotScalarError, SeedError, message
 from ..graph import Graph
+from ..traced import Traced
 
 
 def seeds_of(graph: Graph, seed: Any = None) -> dict[int, Any]:
@@ -26,6 +27,8 @@ def seeds_of(graph: Graph, seed: Any = None) -> dict[int, Any]:
     seeds: dict[int, Any] = {}
     for v, s in zip(outputs, given, strict=True):
         shape, dtype = graph.shapes[v], graph.dtypes[v]
+        if s is not None and not isinstance(s, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple)):
+            s = np.array(s, object)  # of no dtype that an output has: told below
         if s is None:
             if shape != ():
                 raise NotScalarError(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..archive import decode, encode, read, unreadable, write
+from ..archive import UNREADABLE, decode, encode, read, unreadable, write
 from ..graph import FORMAT, VERSION, Graph
 from .walks import Edge
 
@@ -46,8 +46,8 @@ def restore(path: str | os.PathLike[str]) -> tuple[Graph, dict[int, Any] | None,
     try:
         seeds = {int(v): decode(seed, arrays) for v, seed in document["flow"]["seeds"]}
         scales = {(int(w), int(k)): float(decode(factor, arrays)) for w, k, factor in document["flow"]["scales"]}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from None
+    except UNREADABLE as error:
+        raise unreadable(path, f"{type(error).__name__}: {str(error)[:200]}") from None
     for v, seed in seeds.items():
         if v not in graph.outputs or np.shape(seed) != graph.shapes[v] or np.asarray(seed).dtype != graph.dtypes[v]:
             raise unreadable(path, f"the seed of node {v} is not a δ of an output")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import GraphError, message
 from ..graph import LITERAL, Graph, Node
-from .walks import ADDING, ENDS, Edge, Stretch, between, comes_from, fork_of, operands, region
+from .walks import ADDING, ENDS, Edge, Known, TooFar, between, comes_from, fork_of, operands, region
 
 
 def scopes(graph: Graph) -> list[tuple[str, ...]]:
@@ -102,10 +102,17 @@ class Meeting(NamedTuple):
 
 
 class Seen:
-    """What the search for joins knows of a graph: once for all of it, and what was walked so far."""
+    """What the search for joins knows of a graph: once for all of it, and what was walked so far.
+
+    Attributes
+    ----------
+    until : int or None
+        The node at which the search was given up because it had gone as far as it may; None where it came to its end.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        self.stretches: dict[int, Stretch] = {}
+        self.until: int | None = None
+        self.stretches = Known(graph)
         self.bodies: dict[Edge, set[int]] = {}
         self.leaves = {v for v, op in enumerate(graph.ops) if op.kind in ENDS}
         self.idle = {v for v, op in enumerate(graph.ops) if op.name == "add" and adds_nothing(graph, v)}
@@ -130,25 +137,47 @@ def find_joins(graph: Graph, seen: Seen | None = None) -> list[Join]:
     """
     seen = Seen(graph) if seen is None else seen
     meetings: dict[int, Meeting] = {}
-    for w, op in enumerate(graph.ops):
-        tops = operands(graph, w) if op.name in MEETING else {}
-        if len(tops) > 1:
-            parts = {u: meetings[u] for u in tops if u in meetings and _is_term(graph, w, u)}
-            fork, several = fork_of(graph, w, tops, seen.stretches)
-            for part in parts.values():
-                if fork is not None and part.fork < fork and comes_from(graph, fork, part.fork):
-                    fork, several = part.fork, part.several  # x + f(h) + g(h), where h comes from x
-            if fork is not None:
-                meetings[w] = Meeting(w, fork, several, {}, [])
-                for u, k in tops.items():
-                    if u in parts and parts[u].fork == fork:
-                        meetings[w].parts.append(meetings.pop(u))
-                        ways = [way for side in parts[u].sides.values() for way in side]
-                        meetings[w].sides[k] = [way.negated() for way in ways] if op.name == "subtract" and k else ways
-                    else:
-                        meetings[w].sides[k] = [Way(graph, seen, w, fork, u, k)]
-    found = [join for meeting in meetings.values() for join in _joins_of(graph, meeting)]
+    found = []
+    w = 0
+    try:
+        for w, op in enumerate(graph.ops):
+            if op.name in MEETING:
+                _meet(graph, seen, w, meetings)
+    except TooFar:
+        seen.until = w
+    seen.stretches.left = seen.stretches.most
+    for meeting in meetings.values():
+        try:
+            found += _joins_of(graph, meeting, seen)
+        except TooFar:
+            seen.until = meeting.node if seen.until is None else min(meeting.node, seen.until)
     return sorted(found, key=lambda join: (join.join, join.positions[1]))
+
+
+def _meet(graph: Graph, seen: Seen, w: int, meetings: dict[int, Meeting]) -> None:
+    """Enter the meeting at a node, of which those of its terms are parts from now on."""
+    tops = operands(graph, w)
+    if len(tops) < 2:
+        return
+    parts = {u: meetings[u] for u in tops if u in meetings and _is_term(graph, w, u)}
+    fork, several = fork_of(graph, w, tops, seen.stretches)
+    for part in parts.values():
+        if fork is not None and part.fork < fork and comes_from(graph, fork, part.fork, seen.stretches):
+            fork, several = part.fork, part.several  # x + f(h) + g(h), where h comes from x
+    if fork is None:
+        return
+    meeting = Meeting(w, fork, several, {}, [])
+    for u, k in tops.items():
+        if u in parts and parts[u].fork == fork:
+            ways = [way for side in parts[u].sides.values() for way in side]
+            seen.stretches.spend(len(ways))
+            meeting.parts.append(parts[u])
+            meeting.sides[k] = [way.negated() for way in ways] if graph.ops[w].name == "subtract" and k else ways
+        else:
+            meeting.sides[k] = [Way(graph, seen, w, fork, u, k)]
+    for part in meeting.parts:
+        del meetings[part.node]
+    meetings[w] = meeting
 
 
 def _is_term(graph: Graph, w: int, u: int) -> bool:
@@ -220,7 +249,7 @@ def adds_nothing(graph: Graph, v: int) -> bool:
 # -- which of the ways is the skip -------------------------------------------------------------------------------------
 
 
-def _joins_of(graph: Graph, whole: Meeting) -> list[Join]:
+def _joins_of(graph: Graph, whole: Meeting, seen: Seen) -> list[Join]:
     """The joins of a meeting and of the sums that are parts of it."""
     ways = sorted((way for side in whole.sides.values() for way in side), key=lambda way: way.order)
     skip, name = ways[0], graph.ops[whole.node].name
@@ -233,25 +262,29 @@ def _joins_of(graph: Graph, whole: Meeting) -> list[Join]:
     while waiting:
         meeting = waiting.pop()
         waiting.extend(meeting.parts)
+        seen.stretches.spend(sum(map(len, meeting.sides.values())))
         sides = sorted(meeting.sides.items(), key=lambda side: min(way.order for way in side[1]))
         if clear:
             sides.sort(key=lambda side: skip not in side[1])
         if not clear or skip in sides[0][1]:
-            found += [_join(graph, meeting, sides[0], other, skip if clear else None) for other in sides[1:]]
+            found += [_join(graph, seen, meeting, sides[0], other, skip if clear else None) for other in sides[1:]]
     return found
 
 
 def _join(
-    graph: Graph, meeting: Meeting, first: tuple[int, list[Way]], other: tuple[int, list[Way]], skip: Way | None
+    graph: Graph, seen: Seen, meeting: Meeting, first: tuple[int, list[Way]], other: tuple[int, list[Way]],
+    skip: Way | None,
 ) -> Join:
     """The join of two sides of a meeting: the first has the skip, unless it is ambiguous which way that is."""
     w, fork = meeting.node, meeting.fork
+    seen.stretches.spend(sum(len(way.operations) for way in (*first[1], *other[1])))
     branch = set().union(*(way.operations for way in other[1]))
     passed = skip.operations if skip is not None else set().union(*(way.operations for way in first[1]))
     positions, counts = (first[0], other[0]), (len(passed), len(branch) + len(other[1]) - 1)
     if skip is None:
         return Join(w, fork, None, None, positions, counts, "parallel", None)
-    return Join(w, fork, *positions, positions, counts, _kind(graph, w, passed, branch), _norm(graph, w, fork, branch))
+    return Join(w, fork, *positions, positions, counts, _kind(graph, w, passed, branch),
+                _norm(graph, seen.stretches, w, fork, branch))  # fmt: skip
 
 
 def _is_polynomial(graph: Graph, fork: int, ways: list[Way]) -> bool:
@@ -282,18 +315,18 @@ def _kind(graph: Graph, w: int, skip: set[int], residual: set[int]) -> str:
     return "scaled" if all(op.name in FACTORS for op in ops) else "transformed"
 
 
-def _norm(graph: Graph, w: int, fork: int, residual: set[int]) -> str | None:
+def _norm(graph: Graph, known: Known, w: int, fork: int, residual: set[int]) -> str | None:
     """Whether a normalisation stands before the residual branch or behind the join."""
-    if any(_normalises(graph, v, fork) for v in residual if fork in graph.inputs[v]):
+    if any(_normalises(graph, known, v, fork) for v in residual if fork in graph.inputs[v]):
         return "pre"
-    return "post" if any(_normalises(graph, v, w) for v, _ in graph.consumers[w]) else None
+    return "post" if any(_normalises(graph, known, v, w) for v, _ in graph.consumers[w]) else None
 
 
-def _normalises(graph: Graph, v: int, u: int) -> bool:
+def _normalises(graph: Graph, known: Known, v: int, u: int) -> bool:
     """Whether a node normalises one that it reads: it is such an operation, or takes off or divides by its moments."""
     if graph.ops[v].name in NORMALISING or any("norm" in word for word in graph.scopes[v]):
         return True
     if graph.ops[v].name not in ("subtract", *FACTORS):
         return False
     small = [s for s in graph.inputs[v] if s > u and graph.shapes[s] != graph.shapes[u]]
-    return any(graph.ops[m].name in MOMENTS for s in small for m in region(graph, s, u))
+    return any(graph.ops[m].name in MOMENTS for s in small for m in region(graph, s, u, known))

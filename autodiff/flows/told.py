@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..errors import printable
 from ..graph import Graph
 from .amounts import CANCELS, Rows, Told
 
@@ -16,7 +17,7 @@ def percent(share: float) -> str:
 
 def called(graph: Graph, v: int) -> str:
     """How a sentence calls a node."""
-    return graph.names.get(v) or f"{graph.ops[v].name} {v}"
+    return printable(graph.names.get(v) or f"{graph.ops[v].name} {v}")
 
 
 def tell_shares(shares: Told, graph: Graph) -> str:
@@ -88,7 +89,7 @@ def _rms(row: dict[str, Any]) -> float:
 
 
 def _scope(row: dict[str, Any]) -> str:
-    return row["scope"] or "what stands in no scope"
+    return printable(row["scope"]) or "what stands in no scope"
 
 
 def tell_pruned(kept: int, count: int, carried: float) -> str:
@@ -101,8 +102,17 @@ def tell_pruned(kept: int, count: int, carried: float) -> str:
     return f"{kept:,} of {count:,} edges carr{'ies' if kept == 1 else 'y'} {shown} % of the gradient."
 
 
-def tell_joins(rows: Rows) -> str:
-    """What the joins of a flow say together."""
+def tell_joins(rows: Rows, until: int | None = None, unshared: bool = False) -> str:
+    """What the joins of a flow say together; `until` and `unshared` where finding all of it would take too long."""
+    told = _told_joins(rows)
+    if until is not None:
+        told += f" Ways lie in one another so often that the search was given up at node {until}."
+    if unshared:
+        told += " Shares that take a sweep of their own were not computed for all of them."
+    return told
+
+
+def _told_joins(rows: Rows) -> str:
     if not rows:
         return "No skip connection was found."
     clear = [row for row in rows if row["skip_share"] is not None]
@@ -149,7 +159,7 @@ def _unknown(rows: list[dict[str, Any]], count: int) -> str:
 def _skip(row: dict[str, Any]) -> str:
     """The share of a skip, and where it is."""
     share: float = row["skip_share"]
-    place = row["scope"] or f"node {row['join']}"
+    place = printable(row["scope"]) or f"node {row['join']}"
     return f"{percent(share)}{opposing(share)} at {place}"
 
 

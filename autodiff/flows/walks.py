@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..graph import LITERAL, Graph
@@ -20,6 +20,8 @@ ADDING = ("add", "subtract")
 PICKING = ("getitem", "item")
 FEW = 4
 """A stretch has so many exits at most."""
+STEPS, STEPS_A_NODE = 2_000_000, 20
+"""So many nodes may be walked through to find the joins of a graph; nearly all nets need about ten for each node."""
 
 
 class Exit(NamedTuple):
@@ -34,6 +36,37 @@ class Exit(NamedTuple):
     """Whether something else reads it than what picks a part of it."""
     added: bool
     """Whether it is read by sums alone, as one of their terms."""
+
+
+class TooFar(Exception):
+    """A search has walked as far as it may."""
+
+
+class Known(dict[int, "Stretch"]):
+    """What is known of a graph: the stretches that were walked, by the node at which they end, and how far one may go.
+
+    Ways that lie inside of one another, as where each step reads what all before it did, would be walked again and again:
+    in all no more than a number of steps that grows with the graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.most = self.left = STEPS + STEPS_A_NODE * len(graph)
+        self.walked = 0
+        self.uses: dict[int, int] = {}
+        self.second: dict[int, bool] = {}
+
+    def spend(self, steps: int) -> None:
+        """Take so many steps off what is left.
+
+        Raises
+        ------
+        TooFar
+            Where there are not so many.
+        """
+        if steps > self.left:
+            raise TooFar
+        self.left -= steps
+        self.walked += steps
 
 
 class Stretch(NamedTuple):
@@ -54,7 +87,7 @@ def operands(graph: Graph, w: int) -> dict[int, int]:
     }  # fmt: skip
 
 
-def fork_of(graph: Graph, w: int, tops: dict[int, int], known: dict[int, Stretch]) -> tuple[int | None, bool]:
+def fork_of(graph: Graph, w: int, tops: dict[int, int], known: Known) -> tuple[int | None, bool]:
     """The nearest node that all operands come from, and whether several could be it.
 
     The ways are walked down from all operands at once, in the order of the graph, and not on from where they have all
@@ -74,7 +107,7 @@ def fork_of(graph: Graph, w: int, tops: dict[int, int], known: dict[int, Stretch
             met.append(v)
     walk.note(w)
     if len(met) > 1:
-        met = [v for v in met if not any(u < v and comes_from(graph, v, u) for u in met)]
+        met = [v for v in met if not any(u < v and comes_from(graph, v, u, known) for u in met)]
         nearest = min(walk.steps[v] for v in met)
         met = [v for v in met if walk.steps[v] == nearest]
     return (met[0] if met else None), len(met) > 1
@@ -83,7 +116,7 @@ def fork_of(graph: Graph, w: int, tops: dict[int, int], known: dict[int, Stretch
 class _Walk:
     """The ways down from several operands, one bit a way."""
 
-    def __init__(self, graph: Graph, tops: dict[int, int], known: dict[int, Stretch]) -> None:
+    def __init__(self, graph: Graph, tops: dict[int, int], known: Known) -> None:
         self.graph, self.tops, self.known = graph, tops, known
         self.shape = graph.shapes[min(tops)]
         self.every = (1 << len(tops)) - 1
@@ -101,6 +134,7 @@ class _Walk:
     def step(self) -> int:
         """Go on from the highest node, unless all ways have met there."""
         graph, v = self.graph, -heapq.heappop(self.waiting)
+        self.known.spend(1 + len(graph.inputs[v]))
         for n in _bits(self.reached[v]):
             self.ends[n] -= 1
         if self.reached[v] == self.every:
@@ -119,8 +153,8 @@ class _Walk:
         return v
 
     def _reach(self, v: int, end: Exit) -> None:
-        u = end.node
-        if u not in self.reached and self.graph.ops[u].kind in ENDS and _is_weight(self.graph, u, self.shape):
+        graph, u = self.graph, end.node
+        if u not in self.reached and graph.ops[u].kind in ENDS and _is_weight(graph, u, self.shape, self.known):
             self.weights.add(u)
         else:
             if u not in self.reached:
@@ -142,11 +176,11 @@ class _Walk:
         whole = {u for u in graph.inputs[w] if u != LITERAL and not graph.ops[u].flat} == self.tops.keys()
         for u in self.tops:
             self.edges[u] += graph.inputs[w].count(u)
-        shared = {u for u in self.weights if not _is_private(graph, u, self.edges[u])}
+        shared = {u for u in self.weights if not _is_private(graph, u, self.edges[u], self.known)}
         exits = (self.reached.keys() - inner) | shared
-        if not whole or len(exits) > FEW or not all(_is_private(graph, v, self.edges[v]) for v in inner):
+        if not whole or len(exits) > FEW or not all(_is_private(graph, v, self.edges[v], self.known) for v in inner):
             return
-        if any(graph.ops[u].kind in ENDS and _is_weight(graph, u, self.shape) for u in self.tops):
+        if any(graph.ops[u].kind in ENDS and _is_weight(graph, u, self.shape, self.known) for u in self.tops):
             return
         adding = graph.ops[w].name in ADDING
         ends = [
@@ -157,9 +191,11 @@ class _Walk:
         self.known[w] = Stretch(tuple(ends), self.shape)
 
 
-def _is_private(graph: Graph, v: int, edges: int) -> bool:
+def _is_private(graph: Graph, v: int, edges: int, known: Known) -> bool:
     """Whether a node is read along so many edges alone, as far as derivatives go."""
-    return v not in graph.outputs and edges == sum(not graph.ops[r].flat for r, _ in graph.consumers[v])
+    if v not in known.uses:
+        known.uses[v] = -1 if v in graph.outputs else sum(not graph.ops[r].flat for r, _ in graph.consumers[v])
+    return edges == known.uses[v]
 
 
 @functools.lru_cache(1024)
@@ -168,7 +204,7 @@ def _bits(mask: int) -> tuple[int, ...]:
     return tuple(n for n in range(mask.bit_length()) if mask >> n & 1)
 
 
-def _is_weight(graph: Graph, v: int, shape: tuple[int, ...]) -> bool:
+def _is_weight(graph: Graph, v: int, shape: tuple[int, ...], known: Known) -> bool:
     """Whether a leaf is taken for a weight, at which no ways part.
 
     It is one where its first axis is not that of the operands, the batch, or where it is only ever the second factor
@@ -177,8 +213,9 @@ def _is_weight(graph: Graph, v: int, shape: tuple[int, ...]) -> bool:
     here = graph.shapes[v]
     if len(here) < 2 or len(shape) < 2:
         return max(len(here), len(shape)) > 1
-    second = all(k == 1 and graph.ops[r].kind == "bilinear" for r, k in graph.consumers[v])
-    return second or bool(here[0] != shape[0])
+    if v not in known.second:
+        known.second[v] = all(k == 1 and graph.ops[r].kind == "bilinear" for r, k in graph.consumers[v])
+    return known.second[v] or bool(here[0] != shape[0])
 
 
 def _is_loss(graph: Graph, w: int, v: int) -> bool:
@@ -186,11 +223,12 @@ def _is_loss(graph: Graph, w: int, v: int) -> bool:
     return bool(graph.shapes[w] == () and graph.shapes[v] != ())
 
 
-def comes_from(graph: Graph, v: int, fork: int) -> bool:
+def comes_from(graph: Graph, v: int, fork: int, known: Known) -> bool:
     """Whether a derivative passes from a node to another that is computed before it."""
     seen, waiting = set(), [v] if v != fork else []
     while waiting:
         v = waiting.pop()
+        known.spend(1)
         if v not in seen and not graph.ops[v].flat:
             if fork in graph.inputs[v]:
                 return True
@@ -199,11 +237,12 @@ def comes_from(graph: Graph, v: int, fork: int) -> bool:
     return False
 
 
-def region(graph: Graph, top: int, fork: int) -> set[int]:
+def region(graph: Graph, top: int, fork: int, known: Known) -> set[int]:
     """The nodes that a node is computed from, itself among them, as far down as a fork, which is not."""
     found, waiting = set(), [top] if top != fork else []
     while waiting:
         v = waiting.pop()
+        known.spend(1)
         if v not in found:
             found.add(v)
             if not graph.ops[v].flat:
@@ -217,7 +256,7 @@ Edge = tuple[int, int]
 """One edge: the consumer and the argument position at which it reads."""
 
 
-def _from_fork(graph: Graph, tops: Iterable[int], fork: int, known: Mapping[int, Stretch]) -> dict[int, list[int]]:
+def _from_fork(graph: Graph, tops: Iterable[int], fork: int, known: Known) -> dict[int, list[int]]:
     """The nodes below some that come from a fork, in the order of the graph, and what each reads of them and of it.
 
     Stretches are passed over.
@@ -226,6 +265,7 @@ def _from_fork(graph: Graph, tops: Iterable[int], fork: int, known: Mapping[int,
     waiting = [v for v in tops if v != fork]
     while waiting:
         v = waiting.pop()
+        known.spend(1)
         if v in below or graph.ops[v].flat:
             continue
         below[v] = [u for u, _ in _reads(graph, v, known)]
@@ -238,14 +278,14 @@ def _from_fork(graph: Graph, tops: Iterable[int], fork: int, known: Mapping[int,
     return came
 
 
-def _reads(graph: Graph, v: int, known: Mapping[int, Stretch]) -> list[tuple[int, int]]:
+def _reads(graph: Graph, v: int, known: Known) -> list[tuple[int, int]]:
     """What a node, or the stretch that ends there, is computed from, and along how many edges."""
     stretch = known.get(v)
     return [(u, 1) for u in graph.inputs[v]] if stretch is None else [(e.node, e.edges) for e in stretch.exits]
 
 
 def between(
-    graph: Graph, top: int, fork: int, known: Mapping[int, Stretch], bodies: dict[Edge, set[int]]
+    graph: Graph, top: int, fork: int, known: Known, bodies: dict[Edge, set[int]]
 ) -> set[int]:
     """The nodes on all ways from a fork to a node, which is one of them.
 
@@ -261,9 +301,12 @@ def between(
         if missing:
             waiting += missing
             continue
+        known.spend(sum(len(bodies[part]) for part in parts))
         bodies[v, end] = {v}.union(within, *(bodies[part] for part in parts))
         waiting.pop()
-    return set(found).union(*(bodies[v, u] for v, reads in found.items() if v in known for u in reads))
+    inner = [bodies[v, u] for v, reads in found.items() if v in known for u in reads]
+    known.spend(sum(map(len, inner)))
+    return set(found).union(*inner)
 
 
 class Senders(NamedTuple):
@@ -273,7 +316,7 @@ class Senders(NamedTuple):
     stretches: tuple[Edge, ...]
 
 
-def senders(graph: Graph, w: int, k: int, fork: int, known: Mapping[int, Stretch]) -> Senders | None:
+def senders(graph: Graph, w: int, k: int, fork: int, known: Known) -> Senders | None:
     """What sends a fork all that comes back along argument k of a node, and nothing else.
 
     None where it cannot be told from the contributions: something else reads of a node on the way, too.
@@ -286,8 +329,9 @@ def senders(graph: Graph, w: int, k: int, fork: int, known: Mapping[int, Stretch
     edges, waiting = {top: 1}, [-top]
     while waiting:
         v = -heapq.heappop(waiting)
-        if not _is_private(graph, v, edges[v]):
-            if comes_from(graph, v, fork):
+        known.spend(1)
+        if not _is_private(graph, v, edges[v], known):
+            if comes_from(graph, v, fork, known):
                 return None
             continue
         for u, count in _reads(graph, v, known):
@@ -298,7 +342,7 @@ def senders(graph: Graph, w: int, k: int, fork: int, known: Mapping[int, Stretch
     return _senders(graph, _from_fork(graph, [top], fork, known), fork, known)
 
 
-def senders_within(graph: Graph, v: int, fork: int, known: Mapping[int, Stretch]) -> Senders:
+def senders_within(graph: Graph, v: int, fork: int, known: Known) -> Senders:
     """The same of a whole stretch."""
     found = _from_fork(graph, graph.inputs[v], fork, known)
     own = tuple((v, k) for k, u in enumerate(graph.inputs[v]) if u == fork)
@@ -306,7 +350,7 @@ def senders_within(graph: Graph, v: int, fork: int, known: Mapping[int, Stretch]
     return Senders(own + rest.edges, rest.stretches)
 
 
-def _senders(graph: Graph, found: dict[int, list[int]], fork: int, known: Mapping[int, Stretch]) -> Senders:
+def _senders(graph: Graph, found: dict[int, list[int]], fork: int, known: Known) -> Senders:
     ends = [v for v in reversed(found) if fork in found[v]]
     direct = tuple((v, k) for v in ends if v not in known for k, u in enumerate(graph.inputs[v]) if u == fork)
     return Senders(direct, tuple((v, fork) for v in ends if v in known))

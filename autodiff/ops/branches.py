@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import REAL, at, composite, elementwise, is_finite, refuse
 from ..traced import Traced, held
 from .elementwise import POSITIVE, nothing
@@ -55,6 +56,8 @@ def _where(condition: Any, *branches: Any) -> Any:
     of_numbers = isinstance(condition, Traced) and held(condition).dtype.kind in "fc"
     if of_numbers:
         condition = condition != 0  # which no derivative passes, whatever the branches are
+    if branches[0] is None or branches[-1] is None:
+        branches = tuple(map(as_array, branches))  # which is refused: None is no number, and no choice either
     return where(condition, *branches)
 
 

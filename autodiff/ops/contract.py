@@ -362,6 +362,8 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     arrays = list(arrays)
     if len(arrays) < 2:
         raise ValueError("Expecting at least two arrays.")
+    if len(arrays) == 2:
+        return dot(*arrays)
     first, last = arrays[0].ndim == 1, arrays[-1].ndim == 1
     for position, x in enumerate(arrays):
         if x.ndim != 2 and not (x.ndim == 1 and position in (0, len(arrays) - 1)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..makers import at, composite, flat, refuse
 from ..recorders import CONSTANTS
 from ..traced import held, plain
@@ -49,6 +50,24 @@ isclose = flat(np.isclose, numpy=(np.isclose,), arity=2, accepts=("rtol", "atol"
 allclose = flat(np.allclose, numpy=(np.allclose,), arity=2, accepts=("rtol", "atol", "equal_nan"))
 array_equal = flat(np.array_equal, numpy=(np.array_equal,), arity=2, accepts=("equal_nan",))
 array_equiv = flat(np.array_equiv, numpy=(np.array_equiv,), arity=2)
+
+
+def _of_one_shape(function: Any, op: Any) -> None:
+    """NumPy's answer is no where one of the two is no array; a list of rows that do not fit is none."""
+
+    @composite(function)
+    def compared(a1: Any, a2: Any, *equal_nan: Any, **settings: Any) -> Any:
+        settings |= {"equal_nan": given for given in equal_nan}
+        try:
+            a1, a2 = as_array(a1), as_array(a2)
+        except ValueError:
+            return False
+        return op(a1, a2, **settings)
+
+
+_of_one_shape(np.array_equal, array_equal)
+_of_one_shape(np.array_equiv, array_equiv)
+
 iscomplex, isreal = flat(np.iscomplex, numpy=(np.iscomplex,)), flat(np.isreal, numpy=(np.isreal,))
 isposinf, isneginf = flat(np.isposinf, numpy=(np.isposinf,)), flat(np.isneginf, numpy=(np.isneginf,))
 isin = flat(np.isin, numpy=(np.isin,), arity=2, accepts=("assume_unique", "invert", "kind"))
@@ -136,7 +155,10 @@ def _like(fill: Any) -> Any:
     def made(
         a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
     ) -> Any:
-        array = np.full(a.shape if shape is None else shape, fill, dtype or a.dtype)
+        if (order, subok, device) != ("K", True, None):
+            np.empty_like(np.empty(0), order=order, subok=subok, device=device)  # NumPy's errors
+        a = as_array(a)
+        array = np.full(a.shape if shape is None else shape, fill, a.dtype if dtype is None else dtype)
         return CONSTANTS.record(None, (), (), None, array)
 
     return made

@@ -169,7 +169,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     np.float64(0.5)
     """
     forms = {"none": _gelu, "tanh": _gelu_tanh}
-    if approximate not in forms:
+    if not isinstance(approximate, str) or approximate not in forms:
         raise SettingError(
             message(
                 f"gelu: approximate={approximate!r}",

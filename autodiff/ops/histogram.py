@@ -95,7 +95,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 @composite(np.histogramdd)
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """One number for each cell of a grid, and a margin around it for what lies outside."""
-    if not hasattr(sample, "shape"):
+    if not hasattr(sample, "shape") or not sample.shape:
         sample = np.transpose(np.atleast_2d(as_array(sample)))
     sample = np.reshape(sample, (-1, 1)) if sample.ndim == 1 else sample
     n, dims = sample.shape

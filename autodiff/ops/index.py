@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..apply import apply, as_array, relate
-from ..errors import DtypeError, message
+from ..errors import DtypeError, LeakError, message, said
 from ..makers import at, composite, linear, op, refuse
 from ..op import Op
 from ..rules import Update, add_at, is_basic, names_once, unbroadcast
@@ -289,11 +289,13 @@ def _apart(index: Any) -> tuple[list[Any], tuple[Any, ...]]:
 
 def _whole(places: Any) -> Any:
     if places.dtype.kind not in "iu":
+        if places.dtype.kind != "b":
+            raise IndexError("arrays used as indices must be of integer (or boolean) type")  # NumPy's words
         if is_compiled(places):
-            raise leak(f"indexing with an array of {places.dtype}: the value of a tensor", places)
-        what = f"an index of {places.dtype} that each example of a batch has for its own"
-        why = "a mask selects another number of elements in each example; other numbers are no places"
-        raise IndexError(message(what, why, "np.where(mask, x, 0) keeps the shape; whole numbers: i.astype(int)"))
+            raise leak("indexing with a mask: the value of a tensor", places)
+        what = "an index by a mask that each example of a batch has for its own"
+        why = "it selects another number of elements in each example"
+        raise said(LeakError(message(what, why, "np.where(mask, x, 0) keeps the shape")))
     return places
 
 
@@ -400,6 +402,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 @composite(np.delete)
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    arr = as_array(arr)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)
@@ -409,6 +412,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 @composite(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """The new elements are put behind the old ones; all are then taken in the order that NumPy gives their numbers."""
+    arr = as_array(arr)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..apply import apply
+from ..apply import apply, as_array
 from ..makers import at, composite, linear, op, refuse
 from ..traced import Traced
 from .index import along
@@ -50,7 +49,15 @@ stack = linear(
 
 def _cast(arrays: Iterable[Any], dtype: Any, casting: Any) -> tuple[Any, ...]:
     """The arrays to be joined, in the dtype that was asked for."""
-    found: tuple[Any, ...] = tuple(x if isinstance(x, (Traced, list, tuple)) else np.asarray(x) for x in arrays)
+    found: tuple[Any, ...] = tuple(
+        x if isinstance(x, (Traced, list, tuple, bool, int, float, complex)) else np.asarray(x) for x in arrays
+    )
+    if any(isinstance(x, (bool, int, float, complex)) for x in found):  # a number of Python's takes the others' dtype
+        kinds = [x if isinstance(x, (bool, int, float, complex)) else as_array(x).dtype for x in found]
+        found = tuple(np.asarray(x, np.result_type(*kinds)) if isinstance(k, (bool, int, float, complex)) else x
+                      for x, k in zip(found, kinds, strict=True))  # fmt: skip
+    if casting != "same_kind":
+        np.can_cast(bool, bool, casting)  # NumPy's error, where it is no rule
     if dtype is None:
         return found
     for x in found:
@@ -181,7 +188,7 @@ def _cuts(n: int, indices_or_sections: Any, *, equal: bool) -> tuple[int, ...]:
     """Where to cut n elements: at these indices, or into so many sections."""
     if np.ndim(indices_or_sections):
         return tuple(whole(indices_or_sections))
-    sections = operator.index(indices_or_sections)
+    sections = int(indices_or_sections)
     if sections <= 0:
         raise ValueError("number sections must be larger than 0.")
     each, extra = divmod(n, sections)
@@ -192,11 +199,13 @@ def _cuts(n: int, indices_or_sections: Any, *, equal: bool) -> tuple[int, ...]:
 
 @composite(np.split)
 def _split_of(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    ary = as_array(ary)
     return list(_split(ary, _cuts(ary.shape[axis], indices_or_sections, equal=True), axis))
 
 
 @composite(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    ary = as_array(ary)
     return list(_split(ary, _cuts(ary.shape[axis], indices_or_sections, equal=False), axis))
 
 
@@ -229,6 +238,7 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 @composite(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    a = as_array(a)
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
     if n == 0:

@@ -64,6 +64,8 @@ def positions(labels: Any, count: int, what: str) -> Any:
     LabelError
         Where one of them is out of range; a negative one too, which as an index would count from the end.
     """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
+        raise SettingError(message(f"{what}: {count!r} classes", "it is how many there are", "a whole number"))
     given = as_array(labels)
     if is_compiled(given):  # the program looks at them when it runs
         return checked_positions(given, count=count, what=what)

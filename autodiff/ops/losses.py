@@ -182,6 +182,7 @@ _huber = elementwise(
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
+    reduction = reduction if isinstance(reduction, str) else repr(reduction)
     if reduction == "mean":
         return np.mean(losses)
     if reduction == "sum":

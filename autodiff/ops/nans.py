@@ -21,7 +21,7 @@ _GIVEN = np._NoValue
 def _numbers(a: Any, where: Any = True) -> Any:
     """Where there are numbers among what is selected."""
     if a.dtype.kind not in "fc":
-        return where
+        return True if where is _GIVEN else where
     there = np.logical_not(np.isnan(a))
     return there if where is True or where is _GIVEN else np.logical_and(there, where)
 
@@ -151,4 +151,4 @@ def nanmedian(
     weights = (np.equal(place, (n - 1) // 2) * 0.5 + np.equal(place, n // 2) * 0.5).astype(rows.dtype)
     y = np.sum(np.where(weights == 0, 0, weights * np.where(weights == 0, 0, rows)), axis=-1)
     y = np.where(n[..., 0] == 0, np.nan, y)[()]
-    return restored(y, a.shape, axis, False) if keepdims is True else y
+    return restored(y, a.shape, axis, False) if keepdims is not _GIVEN and keepdims else y

@@ -59,6 +59,8 @@ def polymul(a1: Any, a2: Any) -> Any:
 def polydiv(u: Any, v: Any) -> Any:
     """Long division. What is left of the remainder in front is rounding, and is dropped where NumPy drops it."""
     rest, by = _coefficients(u) + 0.0, _coefficients(v) + 0.0
+    if not len(rest) or not len(by):
+        np.polydiv(np.zeros(len(rest)), np.ones(len(by)))  # NumPy's error
     m, n, dtype = len(rest) - 1, len(by) - 1, np.result_type(rest.dtype, by.dtype)
     rest, scale = rest.astype(dtype, copy=False), 1.0 / by[0]
     quotient = []
@@ -92,8 +94,8 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
 
 def _sized(p: Any) -> None:
     """NumPy's own error where a number stands for a polynomial."""
-    if getattr(p, "ndim", 1) == 0:
-        len(np.asarray(plain(p)))
+    if getattr(p, "ndim", 0 if isinstance(p, (int, float, complex)) else 1) == 0:
+        iter(np.asarray(plain(p)))
 
 
 @composite(np.polyder)

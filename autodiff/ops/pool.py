@@ -259,7 +259,7 @@ window_drop: Op = op(
 def _pooled(name: str, x: Any, kernel: Any, stride: Any, padding: Any) -> tuple[Any, dict[str, Any]]:
     """The array, and the settings of a pool over its last axes."""
     x = as_array(x)
-    rank = max(0, x.ndim - 2) if np.ndim(kernel) == 0 else len(kernel)
+    rank = max(0, x.ndim - 2) if np.ndim(kernel) == 0 or not hasattr(kernel, "__len__") else len(kernel)
     if not 1 <= rank <= x.ndim:
         what = f"{name}: windows {kernel!r} on shape {x.shape}"
         why = "a pool slides along the last axes, one for each length of its window; one number stands for all but two"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import as_array
 from ..errors import ShapeError, message
 from ..makers import at, op
 from ..rules import unbroadcast
@@ -15,6 +16,7 @@ from .layers import dense
 
 def _check_width(name: str, cut: int, z: Any, state: Any) -> None:
     """The gates stand beside each other along the last axis, each as wide as the state."""
+    z, state = as_array(z), as_array(state)
     if not z.ndim or not state.ndim or z.shape[-1] != cut * state.shape[-1]:
         raise ShapeError(
             message(

@@ -32,7 +32,7 @@ def _reduced(ndim: int, axis: Any) -> set[int]:
     """The reduced axes, counted from the front."""
     if axis is None:
         return set(range(ndim))
-    return {a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return {a % ndim if ndim else a for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
 def axes_of(axis: Any, ndim: int) -> Any:
@@ -75,7 +75,9 @@ def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[An
 
 def given(**settings: Any) -> dict[str, Any]:
     """The settings that say something: a node keeps no defaults."""
-    return {k: v for k, v in settings.items() if v is not None and v is not False and v is not np._NoValue}
+    return {
+        k: v for k, v in settings.items() if v is not None and v is not np._NoValue and (v is not False or k != "keepdims")
+    }
 
 
 def everywhere(where: Any) -> bool:
@@ -90,6 +92,8 @@ def converted(a: Any, dtype: Any) -> Any:
 
 def _number(x: Any, dtype: Any) -> Any:
     """An initial value, which takes the dtype of the reduction."""
+    if np.ndim(x):
+        raise ValueError("setting an array element with a sequence.")
     return as_array(x).astype(dtype, copy=False)[()]
 
 
@@ -97,6 +101,8 @@ def selected(a: Any, where: Any, neutral: Any) -> Any:
     """The argument with the neutral element wherever it is not selected."""
     if everywhere(where):
         return a
+    if isinstance(where, (np.ndarray, Traced)) and where.dtype.kind != "b":
+        raise TypeError(f"Cannot cast array data from {where.dtype!r} to dtype('bool') according to the rule 'safe'")
     chosen = np.where(where, a, neutral)
     if chosen.shape != a.shape:
         raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")
@@ -105,6 +111,7 @@ def selected(a: Any, where: Any, neutral: Any) -> Any:
 
 def counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     """How many elements are selected for each result."""
+    a = as_array(a)
     if everywhere(where):
         return count(a.shape, axis)
     return np.sum(np.broadcast_to(where, a.shape), **given(axis=axis, keepdims=keepdims))

@@ -24,6 +24,8 @@ def whole(x: Any) -> Any:
     """A setting as a node may keep it: whole numbers, or tuples of them."""
     if type(x) is int:
         return x
+    if isinstance(x, np.ndarray):
+        x = np.asarray(x)  # the rows of a matrix are matrices, for ever
     return operator.index(x) if np.ndim(x) == 0 else tuple([whole(part) for part in x])
 
 
@@ -159,7 +161,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 @composite(np.transpose, np.permute_dims)
 def _transpose_of(a: Any, axes: Any = None) -> Any:
-    return apply(transpose, (a,), {} if axes is None else {"axes": whole(axes)})
+    return apply(transpose, (a,), {} if axes is None else {"axes": whole(axes) if np.ndim(axes) else (whole(axes),)})
 
 
 swapaxes = linear(
@@ -196,6 +198,8 @@ def matrix_transpose(x: Any, /) -> Any:
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
     start += a.ndim if start < 0 else 0
+    if axis == start:  # which may be a float, as in NumPy
+        return a[...]
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
 

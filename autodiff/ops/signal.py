@@ -130,6 +130,8 @@ def _interp_of(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, pe
         xp, fp = pick(xp, order), pick(fp, order)
         xp = np.concatenate((xp[-1:] - period, xp, xp[:1] + period))
         fp = np.concatenate((fp[-1:], fp, fp[:1]))
+    if any(np.ndim(x) for x in (left, right) if x is not None):
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
     y = interp(x, xp, fp)
     y = y if left is None else np.where(x < xp[0], left, y)
     return y if right is None else np.where(x > xp[-1], right, y)
@@ -191,6 +193,8 @@ def _convolve_of(a: Any, v: Any, mode: Any = "full") -> Any:
 @composite(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """A convolution with the second signal conjugated and reversed; the shorter one is the one that slides."""
+    if 0 in (np.ndim(as_array(a)), np.ndim(as_array(v))):
+        raise ValueError("object of too small depth for desired array")
     a, v = _vectors(a, v)
     if len(a) < len(v):
         return np.flip(_conj(np.correlate(v, a, mode)))
@@ -354,7 +358,7 @@ def cov(
     centred = (rows - centre).astype(dtype, copy=False)  # the dtype of what NumPy computes in place
     c = np.matmul(centred, np.conj(np.transpose(centred if w is None else centred * w)))
     y = (c * np.true_divide(1, n)).astype(c.dtype, copy=False)
-    if plain(n) == 0:  # the nan of 0·∞ moves with both rows, so that its slopes are nan as well
+    if plain(n) == 0 and rows.shape[1]:  # the nan of 0·∞ moves with both rows, so that its slopes are nan as well
         moving = np.sum(rows * np.nan, axis=1).astype(c.dtype, copy=False)
         y = np.where(plain(c) == 0, moving[:, None] + moving, y)
     return np.squeeze(y)

@@ -59,10 +59,10 @@ def times(a: Any, b: Any) -> Any:
     Raises
     ------
     NoRuleError
-        For sparse arrays, whose ``*`` is elementwise with a sparse result.
+        For sparse arrays, whose ``*`` is elementwise with a sparse result, and for numbers, which only scale it.
     """
     matrix = a if is_sparse(a) else b
-    if any(kind.__name__ == "spmatrix" for kind in type(matrix).__mro__):
+    if any(kind.__name__ == "spmatrix" for kind in type(matrix).__mro__) and np.ndim(a) and np.ndim(b):
         return product(a, b)
     raise refused(f"{type(matrix).__name__} * tensor")
 

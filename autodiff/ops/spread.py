@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, as_array
+from ..errors import DtypeError, message
 from ..makers import at, composite, op, refuse
 from ..traced import every
 from .flat import stop_gradient
@@ -54,7 +55,7 @@ def _std(d: Any, y: Any, x: Any, *, axis: Any = None, ddof: float = 0, keepdims:
 def alike(x: Any, axis: Any, where: Any = True) -> Any:
     """Whether all of the elements that are selected are equal. Their computed mean may be off by rounding."""
     rows = grouped(stop_gradient(x), axis)
-    chosen = grouped(np.broadcast_to(stop_gradient(where), x.shape), axis)
+    chosen = grouped(np.broadcast_to(stop_gradient(where), x.shape), axis).astype(bool, copy=False)
     if rows.shape[-1] == 0:
         return np.ones(rows.shape[:-1], bool)
     first = np.take_along_axis(rows, np.argmax(chosen, axis=-1)[..., None], axis=-1)
@@ -102,11 +103,11 @@ std = op(
 
 def freedom(ddof: Any, correction: Any) -> Any:
     """The array API's name for ddof is correction."""
-    if correction is None or correction is np._NoValue:
-        return ddof
-    if ddof != 0:
-        raise ValueError("ddof and correction can't be provided simultaneously.")
-    return correction
+    if correction is not None and correction is not np._NoValue:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    return ddof.item() if isinstance(ddof, np.generic) else ddof  # n - np.uint8(3) would start again from 255
 
 
 def squared(c: Any) -> Any:
@@ -131,6 +132,15 @@ def _spread(simple: Any, function: Any, finished: Any) -> None:
     ) -> Any:  # fmt: skip
         refuse(simple.name, out=out)
         inexact(simple.name, dtype)
+        a = as_array(a)
+        if dtype is not None and a.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+            raise DtypeError(
+                message(
+                    f"{simple.name}: dtype={np.dtype(dtype).name} of an array of {a.dtype}",
+                    "NumPy takes the mean of the real part alone, and the deviations of the whole from it",
+                    f"np.{simple.name}(np.real(x), dtype=…)",
+                )
+            )
         ddof, a = freedom(ddof, correction), converted(a, dtype)
         free = mean is None or mean is np._NoValue
         if everywhere(where) and free:

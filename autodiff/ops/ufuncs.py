@@ -7,15 +7,15 @@ out in calls of the ufunc itself: in pairs where the order does not matter, one 
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..apply import as_array, no_rule
+from ..errors import unwarned
 from ..makers import refuse
-from ..op import UFUNCS
+from ..op import FUNCTIONS, UFUNCS
 from ..traced import held, plain
 from .index import along
 from .reduce import grouped
@@ -88,9 +88,13 @@ def reduce(
         settings |= {} if where is True else {"where": where}
         if ufunc in (np.maximum, np.minimum, np.fmax, np.fmin) and dtype is not None:
             x = x.astype(settings.pop("dtype"))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # nanmax has one, fmax.reduce has none
-            return SAME[ufunc](x, **settings)
+        if ufunc in (np.logical_and, np.logical_or):
+            settings.pop("dtype", None)  # a bool, which a.any() asks for as well
+        same = FUNCTIONS[SAME[ufunc]]  # not through NumPy: that does not look for tensors among the settings
+        if ufunc in (np.fmax, np.fmin):  # nanmax warns of slices that are all nan, and fmax.reduce does not
+            with unwarned("All-NaN", RuntimeWarning):
+                return same(x, **settings)
+        return same(x, **settings)
     if where is not True and ufunc.identity is None:
         raise no_rule(ufunc, "reduce(…, where=…)")
     x = x if where is True else np.where(where, x, ufunc.identity)
@@ -119,6 +123,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, ou
     x = as_array(array)
     if ufunc in RUNNING:
         return RUNNING[ufunc](x, axis=axis, dtype=dtype)
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     x = x if dtype is None else x.astype(dtype)
     rows = np.moveaxis(x, operator.index(axis), -1)
     n, step = rows.shape[-1], 1

@@ -54,6 +54,12 @@ def _repeated(values: Any, places: Any) -> Any:
     return values if values.size <= 1 else np.take(values, places % values.size)
 
 
+def _fits(a: Any, values: Any) -> None:
+    """NumPy's error where an array holds numbers that another cannot."""
+    if isinstance(values, (np.ndarray, Traced)) and not np.can_cast(values.dtype, a.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {values.dtype!r} to {a.dtype!r} according to the rule 'safe'")
+
+
 def _write_flat(a: Any, positions: Any, values: Any) -> None:
     """Write one element to each position, counted in C order."""
     if not positions.size or not values.size:
@@ -71,7 +77,10 @@ def _where(mask: Any, a: Any, name: str) -> Any:
 
 @_writer(np.put)
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    positions = np.ravel(np.take(np.arange(a.size), np.asarray(ind).astype(np.intp), mode=mode))
+    ind = np.asarray(ind)
+    if ind.dtype.kind not in "iub" and (ind.size or ind.ndim != 1):
+        raise TypeError(f"Cannot cast array data from {ind.dtype!r} to dtype('int64') according to the rule 'safe'")
+    positions = np.ravel(np.take(np.arange(a.size), ind.astype(np.intp), mode=mode))
     _write_flat(a, positions, _repeated(v, np.arange(positions.size)))
 
 
@@ -88,6 +97,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
 
 @_writer(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
+    _fits(arr, vals)
     positions = _where(mask, arr, "place")
     if positions.size and not np.size(plain(as_array(vals))):
         raise ValueError("Cannot insert from an empty array!")
@@ -96,6 +106,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 
 @_writer(np.putmask)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
+    _fits(a, values)
     positions = _where(mask, a, "putmask")
     _write_flat(a, positions, _repeated(values, positions))
 
@@ -107,7 +118,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if where is True:
         dst[...] = src
     else:
-        mask = np.broadcast_to(np.asarray(where), dst.shape)
+        mask = np.broadcast_to(np.asarray(where).astype(bool), dst.shape)
         dst[mask] = np.broadcast_to(as_array(src), dst.shape)[mask]
 
 

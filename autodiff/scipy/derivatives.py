@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError, message
 from ..makers import at, elementwise
 from ..ops.elementwise import POSITIVE
 from . import jets
@@ -27,7 +28,9 @@ def in_double(function: Any) -> Any:
         arrays = [np.asarray(x) for x in args]
         dtype = np.result_type(*arrays, np.float32)
         if dtype not in (np.float32, np.float64):  # as SciPy's own ufuncs
-            raise TypeError(f"not supported for arguments of dtype {dtype}")
+            raise DtypeError(
+                message(f"arguments of dtype {dtype}", "it is computed in double precision", "x.astype(float)")
+            )
         spread = np.broadcast_arrays(*arrays)
         with np.errstate(all="ignore"):
             y = function(*(x.astype(float).ravel() for x in spread), **settings)
@@ -44,7 +47,9 @@ def real_only(function: Any) -> Any:
 
     def call(*args: Any, **settings: Any) -> Any:
         if any(np.iscomplexobj(x) for x in args):
-            raise TypeError(f"{function.__name__} is differentiated for real arguments only")
+            raise DtypeError(
+                message(f"{function.__name__}: complex numbers", "its rule is that of real ones", "pass real numbers")
+            )
         return function(*args, **settings)
 
     call.__name__ = function.__name__

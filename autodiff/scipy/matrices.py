@@ -10,13 +10,13 @@ so L is differentiated by L again, to any order.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.linalg
 
+from ..errors import unwarned
 from ..makers import at, linear, op
 from ..op import Op
 from ..ops.contract import transposed
@@ -38,8 +38,7 @@ def _square(a: Any) -> None:
 
 def _quietly(function: Callable[..., Any], *args: Any) -> Any:
     """SciPy's warning that a matrix is singular is nan in δ here, and that of float32 is about float64."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unwarned():
         return function(*args)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError, message
 from ..graph import OPERATIONS
 from ..makers import REAL, at, composite, flat, op, refuse
 from ..makers import elementwise as _elementwise
@@ -668,7 +669,10 @@ def _portions(y: Any, a: Any, b: Any, axis: Any, keepdims: bool) -> Any:
 
 def _weighted_forward(a: Any, b: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     if np.iscomplexobj(a) or np.iscomplexobj(b):
-        raise TypeError("logsumexp with weights is differentiated for real arguments only")
+        raise DtypeError(
+            message("logsumexp: complex numbers, with weights", "its rule is that of real ones",
+                    "np.log(np.sum(b * np.exp(a)))")
+        )  # fmt: skip
     return tuple(_scipy.logsumexp(a, axis, b, keepdims, return_sign=True))
 
 

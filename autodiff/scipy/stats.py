@@ -29,9 +29,8 @@ from typing import Any
 import numpy as np
 from scipy import stats as _scipy
 
-from ..apply import as_array
+from ..apply import as_array, has_history
 from ..errors import NoRuleError, message
-from ..tensor import has_history
 from ..traced import plain
 from . import ufuncs as _sc
 from .drop_in import drop_in, has_tensor

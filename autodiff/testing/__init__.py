@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..errors import CheckError, message
+from ..errors import ArgumentError, CheckError, message
 from ..graph import columns
 from ..makers import Example, at
 from ..op import Op
@@ -94,6 +94,11 @@ def check_op(op: Op | Primitive, examples: Sequence[Example] | None = None) -> R
     True
     """
     judged = op.op if isinstance(op, Primitive) else op
+    if not isinstance(judged, Op):
+        raise ArgumentError(
+            message(f"check_op: a {type(op).__name__} is not an operation", "the rules of an operation are checked",
+                    "one that @ad.primitive made; the derivatives of any function: check_grads(f, (x,))")
+        )  # fmt: skip
     drawn = cases(judged, examples)
     if not drawn:
         raise CheckError(

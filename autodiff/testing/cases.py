@@ -98,7 +98,8 @@ class Case(NamedTuple):
 def floating(y: Any) -> tuple[Any, ...]:
     """The results that have a derivative, as a tuple."""
     results = y if isinstance(y, (tuple, list)) else (y,)
-    return tuple(r for r in results if getattr(r, "dtype", np.dtype(object)).kind in "fc")
+    dtypes = ((r, getattr(r, "dtype", None)) for r in results)
+    return tuple(r for r, dtype in dtypes if isinstance(dtype, np.dtype) and dtype.kind in "fc")
 
 
 def cases(op: Op, examples: Sequence[Example] | None = None) -> list[Case]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import optree
 
 from ..call import Call, name_of
-from ..errors import CheckError, DtypeError, message
+from ..errors import ArgumentError, CheckError, DtypeError, SettingError, callable_or_refused, message
 from ..recorders import Trace
 from .differences import Function, derivative, scale_of
 from .laws import floating
@@ -181,9 +181,19 @@ def check_grads(
     autodiff.errors.CheckError: check_grads: argument 0 (x) of cube, index [1]: order 1, forward mode is wrong
     ...
     """
-    modes = tuple(modes)
-    if not modes or not set(modes) <= {"forward", "reverse"} or order < 1:
-        raise ValueError(f"order={order!r}, modes={modes!r}: order is at least 1, a mode is 'forward' or 'reverse'")
+    modes = tuple(modes) if isinstance(modes, Iterable) else (modes,)
+    known = all(isinstance(mode, str) and mode in ("forward", "reverse") for mode in modes)
+    if not modes or not known or isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 8:
+        raise SettingError(
+            message(f"check_grads: order={order!r}, modes={modes!r}", "derivatives up to this order, from 1 to 8, in each mode",
+                    'order=1 or 2, modes=("forward", "reverse")')
+        )  # fmt: skip
+    callable_or_refused("ad.testing.check_grads", f)
+    if not isinstance(args, Sequence):
+        raise ArgumentError(
+            message(f"check_grads: args is a {type(args).__name__}", "it holds the arguments, in a tuple or a list",
+                    "check_grads(f, (x,))")
+        )  # fmt: skip
     args = tuple(args)
     call = Call(f, None, args).run(Trace(), args, {}, lenient=True)
     arguments: Any = args
@@ -207,8 +217,11 @@ def check_grads(
         return floating(tuple(optree.tree_leaves(out, namespace="autodiff")))
 
     for name, given in (("rtol", rtol), ("atol", atol)):
-        if given is not None and not 0 < given < np.inf:
-            raise ValueError(f"check_grads: {name}={given!r}, but a tolerance is a positive, finite number")
+        number = isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, bool)
+        if given is not None and not (number and 0 < given < np.inf):
+            raise SettingError(
+                message(f"check_grads: {name}={given!r}", "a tolerance is a positive, finite number", f"{name}=1e-6")
+            )
     if not flat(*xs) or not any(np.size(x) for x in xs):
         raise CheckError(
             message(

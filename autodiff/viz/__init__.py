@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PictureError
+from ..errors import PictureError, nearest
 from ..flows import GradientFlow
 from ..graph import Graph
 from . import plots
@@ -33,6 +33,9 @@ from .theme import Theme
 from .view import Pruner, select
 
 __all__ = ["FORMATS", "Options", "Theme", "document", "draw", "explore", "picture", "plots"]
+
+VAST = 200_000
+"""Of so many nodes it is not worth while to count what each option would leave."""
 
 SWEPT = 1_000_000
 """So many nodes may be swept, all sweeps together, to find out what an error message advises."""
@@ -63,6 +66,9 @@ def picture(source: Graph | GradientFlow, form: str = "svg", **options: Any) -> 
     >>> ad.viz.picture(ad.flow(lambda x: x * x)(3.0), "svg").startswith("<svg")
     True
     """
+    if form not in FORMATS:
+        known = ", ".join(map(repr, nearest(str(form), FORMATS) or FORMATS))
+        refuse(f"draw: there is no form {str(form)[:80]!r}", f"the forms are {', '.join(FORMATS)}", f"perhaps {known}")
     return _picture(source, form, read_options(options))
 
 
@@ -96,8 +102,16 @@ def _picture(source: Graph | GradientFlow, form: str, options: Options, advise: 
 
 
 def _check_size(source: Graph | GradientFlow, options: Options, advise: bool) -> None:
-    """Refuse what is too large before its numbers are gathered."""
-    if len(source.graph if isinstance(source, GradientFlow) else source) > options.max_nodes:
+    """Refuse what is too large before its numbers are gathered; the vast, before its boxes are even counted."""
+    graph = source.graph if isinstance(source, GradientFlow) else source
+    if len(graph) > options.max_nodes:
+        if options.collapse is None and options.focus is None and (len(graph) > VAST or not advise):
+            outermost = {path[:1] for path in graph.scopes} - {()}
+            refuse(f"draw: at least {len(graph):,} boxes are more than max_nodes={options.max_nodes}",
+                   f"no one could read it; it has {len(outermost):,} outermost scopes",
+                   ("collapse=1; " if outermost else "")
+                   + f"focus={graph.outputs[0] if graph.outputs else 0}, hops=2; .json and .txt hold any number of "
+                   "nodes, .html opens near the output")  # fmt: skip
         bare = outline(source)
         select(bare, options, _pruner(bare, source) if advise else None)
 

@@ -45,7 +45,7 @@ def replaced(target: Path, data: bytes) -> None:
             os.chmod(beside, stat.S_IMODE(known))
         os.replace(beside, place)
     finally:
-        try:
+        try:  # noqa: SIM105 - a key that is pressed in suppress() would leave the file
             os.unlink(beside)
         except (OSError, ValueError):  # it is not there any more where it was moved into its place
             pass

@@ -107,7 +107,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
     as_theme(options.theme)  # its own errors say what is wrong with it
     for key, choices in _CHOICES.items():
         value = getattr(options, key)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             near = nearest(str(value), choices) or list(choices)
             refuse(f"draw: {key}={value!r}", f"{key} is one of {', '.join(choices)}", f"{key}={near[0]!r}")
     for key, lowest in (_COUNTS | _AMOUNTS).items():

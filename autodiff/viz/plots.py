@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import MissingExtraError, PictureError, message
 from ..flows import GradientFlow, find_joins
+from .lettering import clean
 from .theme import luminance
 
 LIGHT = ("#0072b2", "#b35900")
@@ -111,7 +112,7 @@ def plot_depth(flow: GradientFlow, ax: Any = None, depth: int | None = 1) -> Any
     for marker, what, which in (("v", "zero", sizes == 0), ("X", "not finite", ~np.isfinite(sizes))):
         if which.any():
             ax.plot(places[which], np.zeros(np.count_nonzero(which)), marker, label=what, **on_axis)
-    _names(ax, [row["block"] for row in reversed(rows)])
+    _names(ax, [written(row["block"]) for row in reversed(rows)])
     ax.set_xlabel("block, in order of computation")
     ax.set_ylabel("RMS of δ")
     ax.set_title(title)
@@ -159,7 +160,7 @@ def plot_shares(flow: GradientFlow, ax: Any = None) -> Any:
         elif rows:
             ax.bar(places + side, shares, 0.4, color=colour, label=label)
     ax.axhline(0, color=ax.xaxis.label.get_color(), linewidth=0.8)
-    _names(ax, [row["scope"] or str(row["join"]) for row in rows])
+    _names(ax, [written(row["scope"]) or str(row["join"]) for row in rows])
     ax.set_xlabel("join, in order of computation")
     ax.set_ylabel("share of δ (projection)")
     ax.set_title("δ at the joins")
@@ -214,7 +215,7 @@ def plot_path_spectrum(flow: GradientFlow, ax: Any = None, key: Any = None) -> A
     ax.axhline(0, color=ax.xaxis.label.get_color(), linewidth=0.8)
     ax.set_xlabel(f"residual branches on the way (of {len(rows) - 1})")
     ax.set_ylabel("share of δ")
-    ax.set_title(f"δ of {node.name or f'{node.op.name} {node.index}'} by path")
+    ax.set_title(f"δ of {written(node.name or f'{node.op.name} {node.index}')} by path")
     _finish(ax, "" if any(math.isfinite(row["projection"]) for row in told) else rows.told, above=True, empty=not told)
     return ax
 
@@ -222,6 +223,11 @@ def plot_path_spectrum(flow: GradientFlow, ax: Any = None, key: Any = None) -> A
 def _marker(rows: list[dict[str, Any]]) -> float:
     """The size of a marker, smaller where there are many."""
     return 6.0 if len(rows) <= BARS else 3.0
+
+
+def written(name: str, limit: int = 48) -> str:
+    """A name as matplotlib draws it: cleaned, and never a formula, whatever it looks like."""
+    return clean(name, limit).replace("$", r"\$")
 
 
 def _names(ax: Any, names: list[str]) -> None:
@@ -243,7 +249,7 @@ def _finish(ax: Any, told: str, above: bool = False, empty: bool = False) -> Non
     if empty:
         ax.set_yticks([])
     if told:
-        ax.text(0.5, 0.6, textwrap.fill(told, 36), transform=ax.transAxes, ha="center", va="center")
+        ax.text(0.5, 0.6, textwrap.fill(written(told, 400), 36), transform=ax.transAxes, ha="center", va="center")
 
 
 PLOTS: dict[str, Any] = {"depth": plot_depth, "shares": plot_shares, "path_spectrum": plot_path_spectrum}

@@ -119,7 +119,7 @@ class Theme:
     ontint: str | None = None
 
     def __post_init__(self) -> None:
-        if self.ground not in GROUNDS:
+        if not isinstance(self.ground, str) or self.ground not in GROUNDS:
             raise _wrong(f"ground={self.ground!r}", f"the ground is one of {', '.join(GROUNDS)}", "ground='light'")
         for role in LIGHT:
             if getattr(self, role) is not None:

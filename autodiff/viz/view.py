@@ -252,7 +252,7 @@ def _focused(found: dict[str, Any], focus: Any) -> list[int]:
                 raise UnknownNameError(message(f"draw: no node is named {key!r}", why, instead))
             numbers.append(names[key])
             continue
-        if not hasattr(key, "__index__") or isinstance(key, (bool, np.ndarray)):
+        if not hasattr(type(key), "__index__") or isinstance(key, (bool, np.ndarray)):
             refuse(f"draw: focus={key!r}", "a focus is a node, its name or its number, or a list of those", "focus=0")
         index = key.__index__()
         if not 0 <= index < len(found["nodes"]):

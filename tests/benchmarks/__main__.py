@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import compare, curves, pictures, plots
+from . import compare, curves, debugging, pictures, plots
 from .engines import ENGINES, OURS, installed
 from .figures import figures
 from .memory import ROWS, Probes, probe_all
@@ -28,7 +28,7 @@ from .page import IDLE, Findings, markdown, memory_cells, page, score, time_cell
 from .timing import Row, measure
 from .workloads import Workload
 
-PARTS = ("rows", "memory", "curves", "growth", "pictures")
+PARTS = ("rows", "memory", "curves", "growth", "pictures", "debug")
 IMAGES = Path("images")
 """Beside the page."""
 
@@ -111,6 +111,9 @@ def everything(given: argparse.Namespace, rows: Sequence[Workload], only: Sequen
     if "pictures" in only:
         found = found._replace(pictures=pictures.rows(rounds))
         print(markdown(found.pictures))
+    if "debug" in only:
+        found = found._replace(debug=debugging.rows(rounds))
+        print(markdown(found.debug))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import reasons
+from .debugging import GOAL
 from .engines import ENGINES, OURS, UNWRITTEN
 from .timing import Row
 
@@ -33,6 +34,7 @@ class Findings(NamedTuple):
     growth: Sequence[Sequence[str]] = ()
     pictures: Sequence[Sequence[str]] = ()
     load: float = 0.0
+    debug: Sequence[Sequence[str]] = ()
 
 
 def markdown(body: Sequence[Sequence[str]]) -> str:
@@ -181,4 +183,11 @@ def page(found: Findings) -> str:
         parts.append(markdown([["what", "measured"], *found.growth]))
     if found.pictures:
         parts += ["## Pictures", "Of a residual net, eight nodes a block; medians.", markdown(found.pictures)]
+    if found.debug:
+        parts += [
+            "## Debugging",
+            "Value and all gradients inside of [`ad.debug()`](howto/nan.md), where everything is recorded and every "
+            f"rule is watched; the goal is at most {GOAL:.0f} ×.",
+            markdown(found.debug),
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -6,6 +6,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as command_line
-from tests.benchmarks import compare, curves, engines, memory, page, plots, reasons, timing, workers
+from tests.benchmarks import compare, curves, debugging, engines, memory, page, plots, reasons, timing, workers
 from tests.benchmarks.engines import ENGINES, OURS, Engine, UnableError
 from tests.benchmarks.page import Findings
 from tests.benchmarks.timing import Row
@@ -347,6 +348,18 @@ def test_the_page_has_memory_growth_and_pictures_where_they_were_measured():
     assert "2.00 × (7.0 s)" in text  # the first call in a fresh process, not the one beside others
     for part in ("| a | 1.00 |", "![time](images/growth-a.svg)", "| what | 1 s |", "| x | 1 s | < 2 s |", "load 3.0"):
         assert part in text
+
+
+def test_debugging_is_measured_beside_plain_calls():
+    head, small = debugging.rows(1, [SQUARES])
+    assert head == ["workload", "plain", "inside of `ad.debug()`"]
+    assert small[0] == "squares"
+    assert re.fullmatch(r"[\d.e+-]+ ms", small[1])
+    assert re.fullmatch(r"\d+\.\d\d ×", small[2])
+    text = page.page(Findings(["autodiff"], debug=[head, small]))
+    assert "## Debugging" in text
+    assert " | ".join(small) in text
+    assert len(debugging.chosen()) == len(debugging.PARTS)
 
 
 def test_every_reason_is_one_of_a_row():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import ClosedTraceError, CompileWarning, LeakError, SettingError
+from autodiff.errors import ArgumentError, ClosedTraceError, CompileWarning, LeakError, SettingError
 
 X = np.array([0.5, -1.25, 2.0])
 
@@ -133,7 +133,7 @@ def test_methods_and_everything_that_can_be_called():
         model.k = k
         for program, want in zip(programs, (X * k, (X + k) * k, X * X, np.sin(X)), strict=True):
             same(program(X), want)
-    with pytest.raises(SettingError, match="jit: 3 is not a function"):
+    with pytest.raises(ArgumentError, match="ad.jit: a int is not a function"):
         ad.jit(3)
 
 

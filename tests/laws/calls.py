@@ -106,8 +106,6 @@ CALLS = {
     np.corrcoef: call(A, y=[B]),
     np.cov: call(A, y=[B], ddof=[0], fweights=[np.array([1, 2, 3, 1])], aweights=[V[:4]]),
     np.cross: call(CUBE[:, :, :3], CUBE[:, :, 1:], axis=[1, -1], axisa=[1], axisb=[1], axisc=[0, 1]),
-    np.cumulative_prod: call(V, axis=[instead(A, axis=0), instead(A, axis=-1)], include_initial=[True]),
-    np.cumulative_sum: call(V, axis=[instead(A, axis=0), instead(A, axis=-1)], include_initial=[True]),
     np.delete: call(A, 1, axis=[0, 1, -1]),
     np.diff: call(CUBE, prepend=[CUBE[..., :1], 0.5], append=[CUBE[..., :1], 0.5], n=[2, 0]),
     np.digitize: call(A, RISING),
@@ -261,6 +259,11 @@ CALLS |= {
     for name in np.fft.__all__
     if "shift" not in name and "freq" not in name
 }
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    CALLS |= {
+        np.cumulative_prod: call(V, axis=[instead(A, axis=0), instead(A, axis=-1)], include_initial=[True]),
+        np.cumulative_sum: call(V, axis=[instead(A, axis=0), instead(A, axis=-1)], include_initial=[True]),
+    }
 CALLS |= {np.fft.fftfreq: call(6), np.fft.rfftfreq: call(6)}
 CALLS |= {
     function: call(A, mean=[np.mean(A, keepdims=True) + 0.1]) for function in (np.var, np.std)

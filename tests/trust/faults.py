@@ -81,7 +81,7 @@ class Calls:
 
 
 class Surroundings:
-    """What stands around a call: context variables, NumPy's warnings, the arrays that it is given, and who holds them."""
+    """What stands around a call: context variables, NumPy's warnings, the arrays that it is given, who holds them."""
 
     def __init__(self, arrays, cyclic=False):
         self.arrays, self.cyclic = arrays, cyclic

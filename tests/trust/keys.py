@@ -67,8 +67,10 @@ def everything(room):
     return {
         "grad": lambda: ad.grad(f)(A), "grad of grad": lambda: ad.grad(twice)(A),
         "jvp": lambda: ad.jvp(f, (A,), (A,)), "hessian": lambda: ad.hessian(f)(A), "pullback": lambda: pullback(1.0),
-        "vmap": lambda: ad.vmap(ad.grad(f))(np.stack([A, A])), "run": lambda: compiled(A), "tiles": lambda: tiled(LARGE),
-        "grad of jit": lambda: slope(A), "compile": lambda: ad.jit(ad.grad(f))(A), "backward": lambda: graph.backward()["x"],
+        "vmap": lambda: ad.vmap(ad.grad(f))(np.stack([A, A])), "run": lambda: compiled(A),
+        "tiles": lambda: tiled(LARGE),
+        "grad of jit": lambda: slope(A), "compile": lambda: ad.jit(ad.grad(f))(A),
+        "backward": lambda: graph.backward()["x"],
         "save": save, "draw": draw, "watch": watch, **({"layout": lay_out} if laid_out(flow, picture) else {}),
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Memory that runs out: programs on large arrays under a limit of the system's. Run as a process of its own.
 
 It needs ``MALLOC_MMAP_THRESHOLD_``, so that what is freed goes back to the system at once and counts no more.
-Its arguments: how many limits for each program. It prints one line of JSON: how often memory ran out, and what was wrong.
+Its argument: how many limits for each program. It prints one line of JSON: how often memory ran out, what was wrong.
 """
 
 import gc

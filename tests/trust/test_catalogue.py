@@ -19,8 +19,8 @@ HOUSE = Path(ad.__file__).parent
 ENTRIES = {entry.name: entry for entry in catalogue.entries()}
 GROUPS = {"AutodiffError"}
 """What is raised only through what is made from it."""
-INSIDE = {"EngineError", "SlowError"}
-"""Why one way of laying out a picture gave nothing: caught where the next way is taken."""
+INSIDE = {"EngineError", "SlowError", "UntoldError"}
+"""What is caught where it is raised for: the next way of laying out a picture is taken, NumPy is not asked."""
 CASES = [entry for entry in ENTRIES.values() if entry.name not in GROUPS]
 PARTS = ["where", "why", "instead"]
 

@@ -1,4 +1,4 @@
-"""An exception in any rule, operation or instruction: it comes out as it is, leaves nothing, and a retry gives the same.
+"""An exception in any rule, operation or instruction comes out as it is, leaves nothing, and a retry gives the same.
 
 What is raised at the k-th place is tried for every k, with errors, with what is no Exception, and with the key that is
 pressed at each place where Python looks for it. Then the real things: signals and memory that runs out.
@@ -76,7 +76,7 @@ def mixed(x):
         part = y[1:]
         part *= 3.0
     with ad.scope("spectrum"):
-        w, v = np.linalg.eigh(S * x[0] + np.diag(x[:2]))
+        w, _ = np.linalg.eigh(S * x[0] + np.diag(x[:2]))
         one, two = both(y, x)
     z = softplus(y) + np.where(x > 0.3, two, one**2)
     z = z + ad.nn.softmax(W @ x).sum() + np.linalg.det(S * x[1]) + np.max(np.sort(x[::-1]))
