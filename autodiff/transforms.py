@@ -258,7 +258,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     (np.float64(0.0), np.float64(2.0))
     """
     primals = tuple(primals)
-    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
+    directions: Any = tuple(tangents_in)
+    directions = optree.tree_map(owned, directions, namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(FullTrace(lines=False), primals, {})
     tangent = forward_sweep(call, directions)
     taken: set[int] = set()

@@ -31,12 +31,9 @@ runpy.run_module("tests.trust.determined", run_name="__main__", alter_sys=True)
 # Each is (what the program is told, options of the interpreter, variables of the environment). The first ones are
 # several at a time: what differs under none of them differs under none of what they are made of.
 CIRCUMSTANCES = {
-    "hash seed 4711, -OO, 8 threads, after failures": (
-        ("threads_8", "after_failures"), ("-OO",), {"PYTHONHASHSEED": "4711"}
-    ),
-    "dicts in another order, in two threads, collected at once, elsewhere": (
-        ("reordered", "in_thread", "gc_always"), (),
-        {"PYTHONHASHSEED": "2", "LC_ALL": "C", "TZ": "Pacific/Kiritimati", "elsewhere": "1"},
+    "hash seed 4711, -OO, 8 threads, after failures, in two threads, collected at once, elsewhere": (
+        ("threads_8", "after_failures", "reordered", "in_thread", "gc_always"), ("-OO",),
+        {"PYTHONHASHSEED": "4711", "LC_ALL": "C", "TZ": "Pacific/Kiritimati", "elsewhere": "1"},
     ),
     "under a profiler, no collector, after others, 3 threads": (
         ("setprofile", "gc_off", "after_others", "threads_3"), (), {"PYTHONHASHSEED": "1"}
@@ -91,7 +88,7 @@ def alone(operations=False):
     return digests(("operations",) if operations else (), (), {"PYTHONHASHSEED": "0"}, None)
 
 
-@pytest.mark.parametrize("name", list(CIRCUMSTANCES)[: times(2, 5, len(CIRCUMSTANCES))])
+@pytest.mark.parametrize("name", list(CIRCUMSTANCES)[: times(1, 4, len(CIRCUMSTANCES))])
 def test_the_same_bits_under_other_circumstances(name, tmp_path, tried):
     circumstance = CIRCUMSTANCES[name]
     found, want = digests(*circumstance, tmp_path), alone("operations" in circumstance[0])
@@ -105,7 +102,7 @@ def test_the_same_bits_under_other_circumstances(name, tmp_path, tried):
 def test_the_same_bits_in_a_process_that_has_done_much_else(tried):
     """This one: whatever tests ran before, and twice."""
     want = alone()
-    for _ in range(times(1, 2, 5)):
+    for _ in range(times(1, 1, 5)):
         found = determined.run()
         assert [key for key in want if found[key] != want[key]] == []
         tried("results compared bit for bit with another process", len(want))
