@@ -986,6 +986,34 @@ def test_a_function_that_is_made_is_a_function_still():
     assert ad.grad(lambda self, x: self * x)(2.0, x=3.0) == 3.0  # no name is taken
 
 
+def test_an_operation_that_is_taken_by_its_code_is_the_one_that_is_known():
+    """Where it is the same: so that graphs that come back can be saved. Another one stays apart from it."""
+    spaces = []
+    for factor in (3.0, 3.0, 5.0):
+        space = {"__name__": "__main__", "ad": ad}
+        exec(textwrap.dedent(f"""
+            @ad.primitive
+            def scaled_in_main(x):
+                return x * {factor}
+
+            scaled_in_main.defvjp(lambda d, y, x: d * {factor})
+        """), space)  # fmt: skip
+        spaces.append(space["scaled_in_main"])
+    one, again, other = spaces
+    sent = cloudpickle.dumps([one, again, other])
+    known = ad.graph.OPERATIONS.pop("__main__.scaled_in_main")
+    assert known is other.op
+    try:
+        ad.graph.OPERATIONS["__main__.scaled_in_main"] = one.op
+        first, second, third = pickle.loads(sent)
+        assert first is second is one
+        assert third not in (one, again)
+        assert [float(ad.grad(f)(1.0)) for f in (first, second, third)] == [3.0, 3.0, 5.0]
+        assert ad.graph.OPERATIONS["__main__.scaled_in_main"] is one.op
+    finally:
+        del ad.graph.OPERATIONS["__main__.scaled_in_main"]
+
+
 SCRIPT = """
 import sys
 import cloudpickle
