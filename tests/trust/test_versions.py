@@ -183,9 +183,9 @@ def test_nothing_is_skipped_with_the_newest():
 
 
 def test_a_test_is_skipped_before_its_version_with_the_reason(monkeypatch):
-    monkeypatch.setattr("tests.older.version", lambda package: "2.1.3")
+    monkeypatch.setattr("tests.older.installed", lambda package: Version("2.1.3"))
     test = "tests/ops/test_contract.py::test_products_in_every_spelling_are_numpys[True-<lambda>9]"
     assert reason(test) == "before numpy 2.2: there is no np.matvec and np.vecmat"
     assert reason("tests/ops/test_contract.py::test_dot") is None
-    monkeypatch.setattr("tests.older.version", lambda package: "2.2.0")
+    monkeypatch.setattr("tests.older.installed", lambda package: Version("2.2.0"))
     assert reason(test) is None
