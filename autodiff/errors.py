@@ -83,11 +83,12 @@ def _told(text: str) -> str:
 def message(what: str, why: str, instead: str, *, where: str | None = None, more: str = "") -> str:
     """What happened, where, why, and what to type instead, in that order.
 
-    The user's own line that is now running is where it happened, if no other place is given; `more` are whole lines.
+    The user's own line that is now running is where it happened, if no other place is given; `more` are whole
+    lines that belong to what happened.
     """
     line = where or user_line()
     place = f"\n  where:   {_told(line)}" if line else ""
-    return f"{_told(what)}{place}{_told(more)}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
+    return f"{_told(what)}{_told(more)}{place}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
 
 
 def registered(name: str) -> str:
