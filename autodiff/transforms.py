@@ -20,7 +20,13 @@ from .apply import apply, relate
 from .batching import BatchTrace
 from .call import Call, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .errors import (
-    ArgumentError, DtypeError, LostHistoryError, RuleError, SettingError, callable_or_refused, message,
+    ArgumentError,
+    DtypeError,
+    LostHistoryError,
+    RuleError,
+    SettingError,
+    callable_or_refused,
+    message,
 )  # fmt: skip
 from .flows import GradientFlow
 from .graph import Graph

@@ -1,4 +1,4 @@
-"""The catalogue of errors: each class has a program that raises it and one that does not, and a message of four parts."""
+"""The catalogue of errors: for each class a program that raises it, one that does not, a message of four parts."""
 
 import ast
 import contextlib
