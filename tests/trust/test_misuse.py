@@ -65,7 +65,8 @@ def test_wrong_calls_of_the_package(part, tried):
 
 
 @pytest.mark.parametrize(("mode", "code"), [
-    ("vjp", "np.isclose(v, v, rtol=v)"), ("jit", "np.allclose(k, (1.5, 0), atol=f)"),
+    ("vjp", "np.isclose(v, v, rtol=v)"), ("vjp", "np.isclose(k, k, rtol=v)"),
+    ("jit", "np.allclose(k, (1.5, 0), atol=f)"),
     ("vmap", "np.searchsorted(v, v, sorter=k)"),
     ("grad", "np.round(v, decimals=k)"), ("vjp", "np.argmin([1.0, 2.0], out=s)"), ("vjp", "np.histogram(one, s)"),
     ("vjp", "np.array_equal([v, v], [v, v])"), ("jit", "np.array_equal([v], [v])"),
