@@ -558,11 +558,12 @@ def jit(
 
     What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
     objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
-    another object stands in one of them in a later call, or an array there was written into, f is compiled again. Of
-    arrays that take more than 32 kB together only a sample is looked at, so that a write into a few elements of a large
-    one may not be seen. Not seen are a number in a list, what is added to a list, dict or object later, attributes
-    whose names are computed, and what comes
-    after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
+    another object or number stands in one of them in a later call, or an array there was written into, f is compiled
+    again: the arrays are compared with copies in every call, which takes half of the time of one multiplication of
+    them; not those that are read-only (``x.setflags(write=False)``, and no writable array below). Not seen are what is
+    added to a list, dict or object later, attributes whose names are computed, and what comes after the first 256
+    places: pass such things as arguments, in dicts, lists, tuples, named tuples or
+    classes that are
     registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 
     Examples
