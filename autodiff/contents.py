@@ -22,7 +22,7 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     Parameters
     ----------
     x : array
-        Of numbers; its layout does not count.
+        Of numbers. One that lies in another order in memory may have another checksum.
     before : int
         The checksum of what comes before it, where one is wanted of several arrays.
 
@@ -42,6 +42,7 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     """
     if x.dtype.char in "gG":  # of extended precision, with bytes between the numbers that hold nothing
         x = np.stack([x.astype(np.complex128), (x - x.astype(np.complex128)).astype(np.complex128)])
+    x = x.T if x.flags.f_contiguous else x
     flat: Any = x if x.flags.c_contiguous else np.ascontiguousarray(x)
     if x.nbytes < _LARGE:
         return zlib.crc32(flat, before)

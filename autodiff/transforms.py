@@ -59,6 +59,8 @@ def value_and_grad(
         Where f returns anything but one real number.
     DtypeError
         Where an argument has no derivative by its type.
+    OverwrittenError
+        Where f writes into a large array (half a megabyte) after it was used: smaller ones are copied.
 
     References
     ----------
@@ -75,8 +77,11 @@ def value_and_grad(
 
     @functools.wraps(f, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = Call(f, argnums, args).run(Trace(), args, kwargs, has_aux=has_aux)
+        trace = Trace(guarding=True)
+        call = Call(f, argnums, args).run(trace, args, kwargs, has_aux=has_aux)
         gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+        if trace.guarded:
+            trace.check_guarded(call.where)
         y = call.out[0]
         return ((y, call.aux) if has_aux else y), (gradients[0] if isinstance(argnums, int) else gradients)
 
