@@ -20,7 +20,7 @@ from .errors import ArgumentError, DtypeError, NotScalarError, SeedError, messag
 from .faults import settle
 from .graph import LITERAL
 from .op import CONSTANT
-from .recorders import CONSTANTS, SCOPE, TRACING, Trace
+from .recorders import CONSTANTS, LARGE, SCOPE, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
 from .traced import Traced
@@ -177,7 +177,8 @@ class Call:
     ) -> Call:
         """Call the function with its chosen arguments traced.
 
-        With `own` the arrays are copied, so that they may be written into, now or later; with `lenient` what has no
+        With `own` the arrays are copied, or guarded where the trace does that, because they may be written into, now or
+        later; with `lenient` what has no
         derivative stays as it is instead of being refused.
         """
         self.trace = trace
@@ -193,7 +194,10 @@ class Call:
                 leaves.append(x)
                 continue
             value = _differentiable(x, self, i)
-            if own:
+            if own and not (
+                trace.guarded is not None and type(value) is np.ndarray and value.nbytes >= LARGE
+                and trace.guard(value, i)
+            ):  # fmt: skip
                 value = owned(value)
             self.values.append(value)
             leaves.append(trace.leaf(value))
@@ -295,6 +299,8 @@ class Call:
         """The δ of each argument after a sweep, in the containers of the arguments; they share memory with nothing."""
         found: list[Any] = []
         taken = {id(seed) for seed in seeds}
+        if self.trace.guarded:  # which are the caller's
+            taken.update(self.trace.guarded)
         for index, value in zip(self.trace.graph.arguments, self.values, strict=True):
             d = delta[index] if 0 <= index < len(delta) else None
             if d is None:

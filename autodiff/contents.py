@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_COLUMNS = 256
-"""A large array is summed into so many columns of 64 bits before it is looked at byte by byte: three times as fast."""
+_COLUMNS, _ROWS, _FACTOR = 499, 256, np.uint64(0x9E3779B97F4A7C15)
+"""A large array is summed into so many columns of 64 bits, which are looked at byte by byte: six times as fast.
 
-_WEIGHTS = np.random.default_rng(0).integers(0, 1 << 63, 64, np.uint64) * np.uint64(2) + np.uint64(1)
-"""A weight for each of 64 rows, odd so that no bit is lost: rows that change places change the sums."""
+A prime number, which is no width of anybody's rows: rows that change places change the sums. After so many rows of its
+own the sums are multiplied, so that larger parts that change places do so too.
+"""
 
 _LARGE = 1 << 15
 """From so many bytes on."""
@@ -24,7 +25,7 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     Parameters
     ----------
     x : array
-        Of numbers; its layout does not count.
+        Of numbers. One that lies in another order in memory may have another checksum.
     before : int
         The checksum of what comes before it, where one is wanted of several arrays.
 
@@ -44,6 +45,7 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     """
     if x.dtype.char in "gG":  # of extended precision, with bytes between the numbers that hold nothing
         x = np.stack([x.astype(np.complex128), (x - x.astype(np.complex128)).astype(np.complex128)])
+    x = x.T if x.flags.f_contiguous else x
     flat: Any = x if x.flags.c_contiguous else np.ascontiguousarray(x)
     if x.nbytes < _LARGE:
         return zlib.crc32(flat, before)
@@ -51,10 +53,9 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
     whole = flat.size - flat.size % (8 * _COLUMNS)
     rows = flat[:whole].view(np.uint64).reshape(-1, _COLUMNS)
     sums: Any = np.zeros(_COLUMNS, np.uint64)
-    for start in range(0, len(rows), len(_WEIGHTS)):
-        part = rows[start : start + len(_WEIGHTS)]
-        sums *= _WEIGHTS[-1]
-        sums += np.einsum("i,ij->j", _WEIGHTS[: len(part)], part)
+    for start in range(0, len(rows), _ROWS):
+        sums *= _FACTOR
+        sums += np.add.reduce(rows[start : start + _ROWS], 0)
     return zlib.crc32(flat[whole:], zlib.crc32(sums, before))
 
 

@@ -613,6 +613,34 @@ class ClosedTraceError(AutodiffError, RuntimeError):
     """
 
 
+class OverwrittenError(AutodiffError, RuntimeError):
+    """A large array that a gradient is computed from was written into before the gradient was there.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> weights = np.ones(100_000)
+    >>> def loss(x):
+    ...     y = np.sum(x * weights)
+    ...     weights[:] = 0.0
+    ...     return y
+    >>> ad.grad(loss)(np.ones(100_000))
+    Traceback (most recent call last):
+    autodiff.errors.OverwrittenError: ...
+
+    Right
+    -----
+    >>> weights = np.ones(100_000)
+    >>> def loss(x):
+    ...     y = np.sum(x * weights.copy())
+    ...     weights[:] = 0.0
+    ...     return y
+    >>> ad.grad(loss)(np.ones(100_000))
+    array([1., 1., 1., ..., 1., 1., 1.], shape=(100000,))
+    """
+
+
 class GraphError(AutodiffError, ValueError):
     """A graph breaks one of its own rules, or lacks what was asked for: an edge, a join, its values.
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from .errors import ClosedTraceError, GraphError, message, user_place
+from .contents import checksum
+from .errors import ClosedTraceError, GraphError, OverwrittenError, message, user_place
 from .graph import LITERAL, Graph, Values
 from .op import INPUT, ITEM, Op
 from .traced import Traced
@@ -22,6 +23,9 @@ SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
 
 TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
 """How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
+
+LARGE = 1 << 19
+"""Bytes from which on an array may be guarded instead of copied: two looks at it take less time, and no memory."""
 
 Tensor: type[Traced] = Traced
 """The class of the tensors that `record` makes. Filled by :func:`adopt` when autodiff.tensor is imported."""
@@ -85,18 +89,22 @@ def is_closed(trace: Trace) -> bool:
 
 
 class Trace:
-    """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
+    """The recorder of one differentiated call. This lean one keeps only what some rule will read.
 
-    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "made", "ops", "params", "pending", "results",
-                 "shapes", "values")  # fmt: skip
+    Where it is swept before anyone gets hold of it, it need not copy large arrays: it guards them.
+    """
+
+    __slots__ = ("arguments", "dtypes", "graph", "guarded", "inputs", "level", "made", "ops", "params", "pending",
+                 "results", "shapes", "values")  # fmt: skip
 
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
     batching = False  # whether its tensors hold one array of each example of a batch
     debugging = False  # whether its results are asked whether they are finite, and its rules watched
 
-    def __init__(self) -> None:
+    def __init__(self, guarding: bool = False) -> None:
         self.level = next(_levels)
+        self.guarded: dict[int, tuple[Any, int, Any]] | None = {} if guarding else None
         graph = self.graph = Graph()
         values = self.values = Values()
         self.ops, self.inputs, self.params = graph.ops, graph.inputs, graph.params
@@ -104,6 +112,37 @@ class Trace:
         self.arguments, self.results = values.arguments, values.results
         self.made = 0  # how many tensors were pending at first
         self.pending: dict[int, Any] = {}  # by their negative index: where its node is from, then its number
+
+    def guard(self, x: Any, reader: Any) -> bool:
+        """Take note of what a large array holds, and who reads it: an operation, or the number of an argument.
+
+        False where it must be copied instead.
+        """
+        assert self.guarded is not None
+        if id(x) not in self.guarded:
+            if not x.flags.forc:  # to look at it would take a copy
+                return False
+            self.guarded[id(x)] = (x, checksum(x), reader)
+        return True
+
+    def check_guarded(self, where: Callable[[int], str]) -> None:
+        """See that all that was guarded still holds what it held; `where` says an argument's number in words.
+
+        Raises
+        ------
+        OverwrittenError
+            Where it does not: what was computed from it may belong to the one or to the other.
+        """
+        for x, before, reader in (self.guarded or {}).values():
+            if checksum(x) != before:
+                what = where(reader) if isinstance(reader, int) else f"a constant of {reader.name}"
+                raise OverwrittenError(
+                    message(
+                        f"{what} ({x.dtype}{list(x.shape)}) was overwritten while the gradient was computed",
+                        "arrays of this size are not copied, and the reverse sweep reads what it finds",
+                        "give the function a copy of what it overwrites: x.copy(); ad.vjp copies everything",
+                    )
+                )
 
     def leaf(self, value: Any) -> Traced:
         """A tensor for one argument of the traced function; its node is recorded when it is first used."""

@@ -75,6 +75,8 @@ def value_and_grad(
         Where f returns anything but one real number.
     DtypeError
         Where an argument has no derivative by its type.
+    OverwrittenError
+        Where f writes into a large array (half a megabyte) after it was used: smaller ones are copied.
 
     References
     ----------
@@ -104,8 +106,12 @@ def _pulled_back(
     f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Call, Any]:
     """One call of a scalar function, swept: the call, and the gradients of the chosen arguments."""
-    call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
-    return call, call.sweep(scalar_seed(call), release=True, masked=False)
+    trace = lean(guarding=True)
+    call = Call(f, argnums, args).run(trace, args, kwargs, has_aux=has_aux)
+    gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+    if trace.guarded:
+        trace.check_guarded(call.where)
+    return call, gradients
 
 
 def grad(

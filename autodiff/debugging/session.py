@@ -65,10 +65,10 @@ class Session:
         return f"<debug: {self.nodes} nodes recorded, {self.sweeps} sweeps, {self.checked} calls of rules watched>"
 
 
-def lean() -> Trace:
-    """The recorder of a call from which a gradient is wanted."""
+def lean(guarding: bool = False) -> Trace:
+    """The recorder of a call from which a gradient is wanted; it may guard large arrays where that follows at once."""
     session = DEBUG.get()
-    return Trace() if session is None else DebugTrace(session)
+    return Trace(guarding) if session is None else DebugTrace(session)
 
 
 def full(lines: bool = True) -> Trace:
