@@ -98,7 +98,8 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
-    if not isinstance(array, (np.ndarray, np.generic, Traced)) or array.dtype.kind not in "biufc":
+    numbers = isinstance(array, (np.ndarray, np.generic)) or isinstance(y, Traced)
+    if not numbers or array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
                 f"{name_of(f)} returned a {type(y).__name__}",
@@ -377,7 +378,7 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
     numbers = isinstance(seed, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple))
     if not numbers and (isinstance(seed, type) or not hasattr(seed, "__array__")):
         raise SeedError(
-            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array of numbers", "give numbers")
+            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array", "give numbers")
         )
     if np.shape(seed) != shape:
         raise SeedError(

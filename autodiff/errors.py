@@ -83,11 +83,12 @@ def _told(text: str) -> str:
 def message(what: str, why: str, instead: str, *, where: str | None = None, more: str = "") -> str:
     """What happened, where, why, and what to type instead, in that order.
 
-    The user's own line that is now running is where it happened, if no other place is given; `more` are whole lines.
+    The user's own line that is now running is where it happened, if no other place is given; `more` are whole
+    lines that belong to what happened.
     """
     line = where or user_line()
     place = f"\n  where:   {_told(line)}" if line else ""
-    return f"{_told(what)}{place}{_told(more)}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
+    return f"{_told(what)}{_told(more)}{place}\n  why:     {_told(why)}\n  instead: {_told(instead)}"
 
 
 def registered(name: str) -> str:
@@ -352,49 +353,102 @@ class RuleError(AutodiffError, TypeError):
 class NonFiniteError(AutodiffError, FloatingPointError):
     """Inside of ``ad.debug()`` a result or a derivative has a nan or an infinity; the message names what made it.
 
-    Wrong: ``grad(lambda p: np.sum(p * np.log(p)))(np.array([0.5, 0.0]))``. Right:
-    ``grad(lambda p: np.sum(p * np.log(np.maximum(p, 1e-12))))``; where infinities are meant, ``ad.debug(inf=False)``.
+    Where infinities are meant, ``ad.debug(inf=False)`` looks for nan alone. The error has what the message tells as
+    ``operation``, ``phase``, ``index``, ``values``, ``delta`` and ``line``, the whole ``graph`` and ``flow``, and draws
+    the neighbourhood: ``error.draw("nan.svg")``.
 
-    Attributes
-    ----------
-    operation : str
-        The first operation that made what reached a result, by its name.
-    phase : str
-        "forward", "reverse" or "tangent", where the operation or a rule of it made it; "sum", where terms of δ that are
-        finite add up to what is not; "argument", "constant" or "seed", where it was there already.
-    kind : str
-        "nan", "inf" or "-inf".
-    index : tuple of int
-        The first such element of its result; of a reverse rule that of the argument's δ.
-    example : tuple of int
-        Inside of `vmap`, and in the rows of a Jacobian, which one.
-    line : tuple of (str, int) or None
-        The user's own file and line that called the operation.
-    values : dict
-        What its arguments and its result have at that place, with broadcasting undone; whole arrays where an element
-        of the result depends on many.
-    delta : object
-        The δ that came to it, where a reverse rule made it.
-    node : Node
-    graph : Graph
-        All that was recorded, with values.
-    flow : GradientFlow or None
-        The same with every δ, where it was made on the way back.
-    picture : str
-        The neighbourhood in a few lines.
-    step : str
-        The operation inside of a rule that made it, where the derivative of a derivative was taken.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> with ad.debug():
+    ...     ad.grad(lambda x: np.sum(np.sqrt(x)))(np.array([4.0, 0.0]))
+    Traceback (most recent call last):
+    autodiff.errors.NonFiniteError: the reverse rule of sqrt made inf: node 1, at index (1,), 1 of 2 elements
+    ...
+
+    Right
+    -----
+    >>> with ad.debug():
+    ...     ad.grad(lambda x: np.sum(np.sqrt(x + 1e-4)))(np.array([4.0, 0.0]))
+    array([ 0.24999688, 50.        ])
     """
+
+    _told: Any = None
 
     def __init__(self, text: str = "", told: Any = None) -> None:
         super().__init__(text)
-        self._told = told
+        if told is not None:
+            self._told = told
 
-    def __getattr__(self, name: str) -> Any:
-        told = self.__dict__.get("_told")
-        if told is None or name.startswith("_") or name not in _TOLD:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(told, name)
+    @property
+    def operation(self) -> str:
+        """The first operation that made what reached a result, by its name."""
+        return str(self._told.operation)
+
+    @property
+    def phase(self) -> str:
+        """Where it was made: forward, reverse or tangent by an operation or a rule of it; sum by a sum of finite terms.
+
+        argument, constant or seed, where it was there already.
+        """
+        return str(self._told.phase)
+
+    @property
+    def step(self) -> str:
+        """The operation that made it: inside of a rule, where a derivative was taken of a derivative."""
+        return str(self._told.step)
+
+    @property
+    def kind(self) -> str:
+        """What it is: nan, inf or -inf."""
+        return str(self._told.kind)
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """The first such element of its result that reached one; of a reverse rule that of the argument's δ."""
+        return tuple(self._told.index)
+
+    @property
+    def example(self) -> tuple[int, ...]:
+        """Inside of `vmap`, and in the rows of a Jacobian, which one."""
+        return tuple(self._told.example)
+
+    @property
+    def line(self) -> tuple[str, int] | None:
+        """The user's own file and line that called the operation."""
+        line: tuple[str, int] | None = self._told.line
+        return line
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What its arguments and its result have there, with broadcasting undone; whole arrays where elements mix."""
+        return dict(self._told.values)
+
+    @property
+    def delta(self) -> Any:
+        """The δ that came to it, where a reverse rule made it."""
+        return self._told.delta
+
+    @property
+    def node(self) -> Any:
+        """Its node."""
+        return self._told.node
+
+    @property
+    def graph(self) -> Any:
+        """All that was recorded, with values."""
+        return self._told.graph
+
+    @property
+    def flow(self) -> Any:
+        """The same with every δ, where it was made on the way back; None elsewhere."""
+        return self._told.flow
+
+    @property
+    def picture(self) -> str:
+        """The neighbourhood in a few lines."""
+        return str(self._told.picture)
 
     def draw(self, path: Any, **options: Any) -> Any:
         """Draw the neighbourhood of the operation, with values and, on the way back, with δ.
@@ -436,10 +490,6 @@ class NonFiniteError(AutodiffError, FloatingPointError):
         return type(self), (str(self),)  # of a graph another process would have no use
 
 
-_TOLD = ("delta", "example", "flow", "graph", "index", "kind", "line", "node", "operation", "phase", "picture", "step",
-         "values")  # fmt: skip
-
-
 class ViewWriteError(AutodiffError, TypeError):
     """A write would, in NumPy, have shown through another live tensor (a view, or the base of one).
 
@@ -475,8 +525,8 @@ class LeakError(AutodiffError, RuntimeError):
     """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
 
     Or a function of one example asked for it inside of `vmap`, where it has one value for each example. An argument
-    that is a number and the same for many calls can be static: ``ad.jit(f, static_argnums=1)``; inside of `vmap` one can be
-    left out: ``ad.vmap(f, in_axes=(0, None))``.
+    that is a number and the same for many calls can be static: ``ad.jit(f, static_argnums=1)``; inside of `vmap` one
+    can be left out: ``ad.vmap(f, in_axes=(0, None))``.
 
     No TypeError: where NumPy asks for a length or an axis it would put a message of its own in the place of one.
 
@@ -486,7 +536,7 @@ class LeakError(AutodiffError, RuntimeError):
     >>> import autodiff as ad
     >>> ad.jit(lambda x: x if x > 0 else -x)(-2.0)
     Traceback (most recent call last):
-    autodiff.errors.LeakError: if, while, and, or, not: the truth of a tensor (bool[]) was asked for while the function was being compiled
+    autodiff.errors.LeakError: if, while, and, or, not: the truth of a tensor (bool[]) was asked for ...
     ...
 
     Right
@@ -706,7 +756,7 @@ class MissingExtraError(AutodiffError, ImportError):
     >>> with mock.patch.dict(sys.modules, {"matplotlib.pyplot": None}):
     ...     flow.plot_depth()
     Traceback (most recent call last):
-    autodiff.errors.MissingExtraError: matplotlib is not at hand (import of matplotlib.pyplot halted; None in sys.modules)
+    autodiff.errors.MissingExtraError: matplotlib is not at hand (import of matplotlib.pyplot halted; ...)
     ...
 
     Right

@@ -190,11 +190,25 @@ def _key(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{getattr(function, '__qualname__', called)}"
 
 
+def _same_code(a: Any, b: Any) -> bool:
+    """Whether two functions are one, as far as it shows: the same code, with nothing of their own around it."""
+    if a is b:
+        return True
+    codes = [getattr(f, "__code__", None) for f in (a, b)]
+    own = any(getattr(f, kind, None) for f in (a, b) for kind in ("__closure__", "__defaults__", "__kwdefaults__"))
+    return codes[0] is not None and codes[0] == codes[1] and not own
+
+
 def _again(
     function: Callable[..., Any], results: bool, vjps: tuple[Rule | None, ...], jvps: tuple[Rule | None, ...]
 ) -> Primitive:
     """The same from its parts, where it has no name to be found by; one that is registered already stays so."""
     known = OPERATIONS.get(_key(function))
+    if known is not None and known.primitive is not None:
+        there = known.primitive
+        parts, others = (function, *vjps, *jvps), (there.__wrapped__, *there._vjps, *(known.jvps or ()))
+        if known.results == results and len(parts) == len(others) and all(map(_same_code, parts, others)):
+            return there  # type: ignore[no-any-return]
     made = Primitive(function, results)
     if vjps:
         made.defvjp(*vjps)

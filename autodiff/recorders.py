@@ -47,6 +47,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
+def turn() -> threading.RLock:
+    """The lock that a thread holds for as long as it records one node in several steps."""
+    return _turn
+
+
 def in_turn(record: Callable[..., Any]) -> Callable[..., Any]:
     """The same method, for one thread at a time."""
 

@@ -574,7 +574,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Traced)) and index.dtype.kind == "b"):
+        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Tensor)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -699,7 +699,8 @@ class Tensor(Traced):
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
         if order != "K":
-            np.empty(0).astype(float, order=order)  # NumPy's error, where it is none
+            checked: Any = {"order": order}
+            np.empty(0).astype(float, **checked)  # NumPy's error, where it is none
         dtype = np.dtype(dtype)
         if dtype.kind not in NUMBERS:
             return _convert(self, f"x.astype({dtype})", "only arrays of numbers have derivatives").astype(dtype)
@@ -835,7 +836,8 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
             )
         )
-    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and isinstance(v, str) and v == "K")}
+    said = {k: v for k, v in kwargs.items() if v is not None and k != "subok"}
+    kwargs = {k: v for k, v in said.items() if k != "order" or not isinstance(v, str) or v != "K"}
     if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
@@ -880,7 +882,9 @@ class At:
         """X with ``value`` added at the index; where a position is named twice both count."""
         value, dtype = as_array(value), self.tensor.dtype
         if not np.can_cast(value.dtype, dtype, "same_kind"):
-            raise TypeError(f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'")
+            raise TypeError(
+                f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'"
+            )
         spread = np.broadcast_to(value, self.tensor[self.index].shape)
         if not hasattr(spread, "dtype") or spread.dtype != dtype:
             spread = spread.astype(dtype)

@@ -309,7 +309,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     callable_or_refused("jvp", f)
     _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
-    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
+    directions: Any = tuple(tangents_in)
+    directions = optree.tree_map(owned, directions, namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(full(lines=False), primals, {})
     tangent = forward_sweep(call, directions)
     taken: set[int] = set()

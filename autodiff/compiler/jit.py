@@ -489,7 +489,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
-    if not isinstance(value, (np.ndarray, np.generic)):  # what NumPy holds as it is
+    if not hasattr(value, "shape"):  # what NumPy holds as it is
         return y
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
@@ -594,8 +594,8 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
         )
     callable_or_refused("ad.jit", f)
-    passes = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)  # type: ignore[assignment]
-    for name in passes:
+    names: tuple[Any, ...] = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)
+    for name in names:
         if not isinstance(name, str) or name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
@@ -604,4 +604,4 @@ def jit(
     argnums = tuple(static_argnums) if isinstance(static_argnums, _SEVERAL) else (static_argnums,)
     argnames = frozenset(map(str, static_argnames if isinstance(static_argnames, _SEVERAL) else (static_argnames,)))
     check_static(f, argnums, argnames)
-    return Jit(f, argnums, argnames, passes)
+    return Jit(f, argnums, argnames, names)

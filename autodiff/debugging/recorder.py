@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import AutodiffError
 from ..graph import LITERAL, Graph, Values
 from ..op import INPUT
-from ..recorders import SCOPE, FullTrace, _Many
+from ..recorders import SCOPE, FullTrace, _Many, turn
 from ..sweep import deltas, tangents
 from ..traced import Traced, is_compiled, recorders
 from .places import place
@@ -51,9 +51,7 @@ class DebugTrace(FullTrace):
         params: dict[str, Any] | None = None,
     ) -> Any:
         """Append one node with all that is known of it: as a full trace does, in fewer steps."""
-        ops, active, results, graph = self.ops, self.active, self.results, self.graph
-        index = len(ops)
-        ops.append(op)
+        active, results, graph = self.active, self.results, self.graph
         if len(inputs) == 1 and inputs[0] >= 0:
             (i,) = inputs
             held: tuple[Any, ...] = (results[i],)
@@ -71,22 +69,26 @@ class DebugTrace(FullTrace):
                     rest.append(None)
                     on = on or active[i]
             held, literals = tuple(row), tuple(rest)
-        self.inputs.append(inputs)
-        self.arguments.append(held)
-        results.append(y.results if type(y) is _Many else y)
-        self.params.append(params)
-        self.shapes.append(y.shape)
-        self.dtypes.append(y.dtype)
-        graph.literals.append(literals)
-        graph.scopes.append(SCOPE.get())
+        whole, shape, dtype, scope = y.results if type(y) is _Many else y, y.shape, y.dtype, SCOPE.get()
         serving = SERVING.get()
-        if serving is None:
-            graph.lines.append(place())
-        else:
+        line = place() if serving is None else serving[0].lines[serving[1]]
+        with turn():
+            ops = self.ops
+            index = len(ops)
+            ops.append(op)
+            self.inputs.append(inputs)
+            self.arguments.append(held)
+            results.append(whole)
+            self.params.append(params)
+            self.shapes.append(shape)
+            self.dtypes.append(dtype)
+            graph.literals.append(literals)
+            graph.scopes.append(scope)
+            graph.lines.append(line)
+            active.append(op is INPUT or (on and not op.flat))
+        if serving is not None:
             inner, w, k, forward = serving
             self.origins[index] = Origin(inner.ops[w], w, k, forward)
-            graph.lines.append(inner.lines[w])
-        active.append(op is INPUT or (on and not op.flat))
         return self._tensor(y, index)
 
     def is_active(self, tensor: Traced) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import NonFiniteError, RuleError, message
 from ..graph import Graph, Values
-from ..op import Op, locked
+from ..op import Op, locked, locked_in
 from ..recorders import is_closed
 from ..rules import Rule, Slot, Update
 from ..traced import Traced
@@ -249,7 +249,7 @@ def run_forward(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """What a user's own operation computes, watched for writes into its arguments."""
     before = Written(*((f"argument {i}", x) for i, x in enumerate(args)))
     try:
-        y = op.forward(*map(locked, args), **params)
+        y = op.forward(*map(locked, args), **locked_in(params))
     except ValueError as error:
         refuse_written(error, op, "the function itself", op.forward)
         raise

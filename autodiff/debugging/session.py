@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Values
-from ..op import DEBUG, Op, locked
+from ..op import DEBUG, Op, locked, locked_in
 from ..recorders import FullTrace, Trace
 from ..traced import memory
 from .recorder import DebugTrace, judge_deltas, swept, view
@@ -58,7 +58,7 @@ class Session:
     def forward(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """What a user's own operation computes from plain arrays, watched for writes into them."""
         if not self.rules:
-            return op.forward(*map(locked, args), **params)
+            return op.forward(*map(locked, args), **locked_in(params))
         return run_forward(op, args, params)
 
     def __repr__(self) -> str:

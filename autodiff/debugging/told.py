@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NonFiniteError, PictureError, message, user_line
-from ..graph import LITERAL, Graph, Node, Values, printable
+from ..errors import NonFiniteError, PictureError, message, printable, user_line
+from ..graph import LITERAL, Graph, Node, Values
 from ..op import DEBUG
 from ..traced import Traced
 from .causes import REVERSE, cause, kind_of

@@ -635,7 +635,7 @@ class GradientFlow:
         """
         if not isinstance(other, GradientFlow):
             raise ArgumentError(
-                message(f"compare: a {type(other).__name__} is not a flow", "the δ of two flows are compared node by node",
+                message(f"compare: a {type(other).__name__} is not a flow", "two flows are compared node by node",
                         "flow.compare(ad.flow(f)(x))")
             )  # fmt: skip
         return compare(

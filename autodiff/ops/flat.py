@@ -57,7 +57,7 @@ def _of_one_shape(function: Any, op: Any) -> None:
 
     @composite(function)
     def compared(a1: Any, a2: Any, *equal_nan: Any, **settings: Any) -> Any:
-        settings |= {"equal_nan": given for given in equal_nan}
+        settings |= dict(zip(("equal_nan",), equal_nan, strict=False))
         try:
             a1, a2 = as_array(a1), as_array(a2)
         except ValueError:
@@ -156,7 +156,8 @@ def _like(fill: Any) -> Any:
         a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
     ) -> Any:
         if (order, subok, device) != ("K", True, None):
-            np.empty_like(np.empty(0), order=order, subok=subok, device=device)  # NumPy's errors
+            checked: Any = {"order": order, "subok": subok, "device": device}
+            np.empty_like(np.empty(0), **checked)  # NumPy's errors
         a = as_array(a)
         array = np.full(a.shape if shape is None else shape, fill, a.dtype if dtype is None else dtype)
         return CONSTANTS.record(None, (), (), None, array)

@@ -15,7 +15,7 @@ import numpy as np
 from ..apply import as_array
 from ..errors import LostHistoryError, message
 from ..makers import composite
-from ..traced import Traced, plain
+from ..traced import Traced, held, plain
 from .index import in_each_row
 
 
@@ -56,8 +56,9 @@ def _repeated(values: Any, places: Any) -> Any:
 
 def _fits(a: Any, values: Any) -> None:
     """NumPy's error where an array holds numbers that another cannot."""
-    if isinstance(values, (np.ndarray, Traced)) and not np.can_cast(values.dtype, a.dtype, "safe"):
-        raise TypeError(f"Cannot cast array data from {values.dtype!r} to {a.dtype!r} according to the rule 'safe'")
+    kind: Any = held(values).dtype if isinstance(values, (np.ndarray, Traced)) else a.dtype
+    if not np.can_cast(kind, a.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {kind!r} to {a.dtype!r} according to the rule 'safe'")
 
 
 def _write_flat(a: Any, positions: Any, values: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as command_line
-from tests.benchmarks import compare, curves, debugging, engines, memory, page, plots, reasons, timing, workers
+from tests.benchmarks import compare, copies, curves, debugging, engines, memory, page, plots, reasons, timing, workers
 from tests.benchmarks.engines import ENGINES, OURS, Engine, UnableError
 from tests.benchmarks.page import Findings
 from tests.benchmarks.timing import Row
@@ -428,3 +428,35 @@ def test_benchmarks_run_under_pytest():
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+# -- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_copies_cost_is_measured_against_a_guard_that_works(monkeypatch):
+    for room, name in ((copies.recording, "literal"), (copies.door, "owned"), (copies.door, "deltas")):
+        monkeypatch.setattr(room, name, getattr(room, name))  # put back at the end
+    monkeypatch.setattr(copies, "LARGE", 10)
+    constant, other = np.full(50, 3.0), np.full(50, 5.0)
+
+    def overwritten(x):
+        y = np.sum(x * constant)
+        constant[:] = 5.0
+        return y
+
+    gradient = copies.ad.grad(overwritten)
+    np.testing.assert_array_equal(gradient(other), np.full(50, 3.0))  # as it is: copies
+    constant[:] = 3.0
+    copies.nothing()
+    np.testing.assert_array_equal(gradient(other), np.full(50, 5.0))  # the wrong one
+    constant[:] = 3.0
+    copies.guard()
+    with pytest.raises(copies.OverwrittenError):
+        gradient(other)
+    np.testing.assert_array_equal(copies.ad.grad(lambda x: np.sum(x * other))(other), other)
+
+
+@pytest.mark.parametrize("way", copies.WAYS)
+def test_each_way_is_measured_in_a_process_of_its_own(way):
+    rows = [work.name for work in copies.ROWS]
+    assert copies.measured(way, rows.index("Σ x·c, 100,000 numbers"), memory=False) > 0
