@@ -33,8 +33,11 @@ UNREADABLE = (
 NESTED = 32
 """So deep settings and literals may be nested in a file; those of operations are two or three deep."""
 
-NUMBER = re.compile(r"[<>|=]?(?:\?|[biufc]\d{1,2})")
+NUMBER = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 """How a dtype of numbers is written."""
+_SHAPE = r"\(((?:\d{1,19}, ?)*(?:\d{1,19})?)\)"
+HEAD = re.compile(rf"\{{'descr': '({NUMBER.pattern})', 'fortran_order': (True|False), 'shape': {_SHAPE}, \}} *\n")
+"""How the head of an array of numbers is written."""
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
@@ -257,16 +260,21 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _array(data: Any, size: int) -> np.ndarray[Any, Any]:
-    """One array in NumPy's own form, of a member of so many bytes."""
-    if np.lib.format.read_magic(data) != (1, 0):
+    """One array in NumPy's own form, of a member of so many bytes.
+
+    NumPy reads the head of an array as Python's literals, which for a damaged one ends in any of several errors.
+    """
+    if data.read(8) != b"\x93NUMPY\x01\x00":
         raise ValueError("an array in a form that numbers do not need")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(data)
-    if dtype.kind not in "biufc" or dtype.subdtype is not None:
-        raise ValueError(f"an array of {str(dtype)[:60]}, which is no dtype of numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - data.tell():
+    head = data.read(int.from_bytes(data.read(2), "little")).decode("latin-1")
+    found = HEAD.fullmatch(head)
+    if found is None:
+        raise ValueError(f"an array of {head[:60]!r}, which are no numbers")
+    dtype, shape = np.dtype(found[1]), tuple(int(n) for n in found[3].split(",") if n.strip())
+    if math.prod(shape) * dtype.itemsize != size - data.tell():
         raise ValueError(f"an array of shape {str(shape)[:60]} in {size} bytes")
     flat = np.frombuffer(data.read(), dtype)
-    return flat.reshape(shape, order="F" if fortran else "C").copy("K")  # that can be written into
+    return flat.reshape(shape, order="F" if found[2] == "True" else "C").copy("K")  # that can be written into
 
 
 def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:

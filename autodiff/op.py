@@ -26,6 +26,9 @@ DEBUG: ContextVar[Any] = ContextVar("autodiff_debug", default=None)
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
 
+KEPT, PLANS = 64, 1024
+"""Of calls with at most so many arguments, so many plans are kept an operation."""
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """For each NumPy function that is not a ufunc: what to call in its place when a tensor is among its arguments."""
 
@@ -147,7 +150,11 @@ class Op:
             width = len(active) + 1
             spread = [row[:width] + [row[-1]] * (width - len(row)) for row in rows]
             needs = [max(column) for column in zip(*spread, strict=True)] or [NOTHING] * width
-            plan = self.plans[pattern] = Plan(needs[0], tuple(needs[1:]), self._ruled(inputs))
+            plan = Plan(needs[0], tuple(needs[1:]), self._ruled(inputs))
+            if len(inputs) <= KEPT:  # a join of very many comes in another number each time
+                if len(self.plans) >= PLANS:
+                    self.plans.clear()
+                self.plans[pattern] = plan
         return plan
 
     def _ruled(self, inputs: tuple[int, ...]) -> bool:

@@ -13,6 +13,7 @@ import keyword
 import linecache
 import math
 import re
+import weakref
 from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any
@@ -404,7 +405,8 @@ class Program:
         namespace = dict(self.constants)
         exec(compile(self.source, self.filename, "exec"), namespace)
         linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
-        self.run = namespace.pop("program")  # which has the namespace, and would be a cycle in it
+        self.run = namespace.pop("program")  # which holds its namespace, and would be held by it
+        weakref.finalize(self.run, linecache.cache.pop, self.filename, None).atexit = False
 
     def _results(self) -> list[str]:
         """The results, each in memory that nothing else has: a copy where it is, or may be, somebody else's."""
