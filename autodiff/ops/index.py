@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..apply import apply, as_array, relate
-from ..errors import DtypeError, message
+from ..errors import DtypeError, LabelError, message
 from ..makers import at, composite, linear, op, refuse
 from ..op import Op
 from ..rules import Update, add_at, is_basic, names_once, unbroadcast
@@ -293,7 +293,7 @@ def _whole(places: Any) -> Any:
             raise leak(f"indexing with an array of {places.dtype}: the value of a tensor", places)
         what = f"an index of {places.dtype} that each example of a batch has for its own"
         why = "a mask selects another number of elements in each example; other numbers are no places"
-        raise IndexError(message(what, why, "np.where(mask, x, 0) keeps the shape; whole numbers: i.astype(int)"))
+        raise LabelError(message(what, why, "np.where(mask, x, 0) keeps the shape; whole numbers: i.astype(int)"))
     return places
 
 
