@@ -10,7 +10,7 @@ import numpy as np
 from ..apply import as_array
 from ..makers import at, composite, flat, refuse
 from ..recorders import CONSTANTS
-from ..traced import held, plain
+from ..traced import held, memory, plain
 
 # -- ufuncs ------------------------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ def _told(function: Any, holds: Any) -> Any:
 
 _of_arrays: tuple[Any, ...] = (  # whatever their values are
     np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.isfortran, np.can_cast, np.result_type,
-    np.common_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,
+    np.common_type, np.diag_indices_from, np.tril_indices_from,
     np.triu_indices_from,
 )  # fmt: skip
 _of_values: tuple[Any, ...] = (
@@ -146,6 +146,8 @@ for _function in _of_arrays:
     composite(_function)(_told(_function, held))
 for _function in _of_values:
     composite(_function)(_told(_function, plain))
+for _function in (np.shares_memory, np.may_share_memory):
+    composite(_function)(_told(_function, memory))
 
 
 # arrays like another one: they have no history of their own, and can be written into

@@ -170,6 +170,8 @@ def _shifted(products: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """δ times the product of all other elements of the group: of those before, and of those after."""
+    if not x.ndim:
+        return d * np.ones((), x.dtype)
     rows = grouped(x, axis)
     others = _before(rows) * np.flip(_before(np.flip(rows, -1)), -1)
     order = _kept_first(x.ndim, axis)
@@ -349,6 +351,8 @@ def _accumulated(function: Any, simple: Any, neutral: float, combined: Any) -> N
         if out is not None:
             refuse(simple.name, out=out)
         y = apply(simple, (converted(selected(a, where, neutral), dtype),), given(axis=axis, keepdims=keepdims))
+        if dtype is not None:  # short integers are added up in long ones, unless they are asked for
+            y = converted(y, dtype)
         return y if initial is None or initial is np._NoValue else combined(y, _number(initial, y.dtype))
 
 
@@ -389,7 +393,8 @@ def running(function: Any, simple: Any, prepared: Any = None) -> Any:
     def called(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         refuse(function.__name__, out=out)
         a = a if prepared is None else prepared(a)
-        return apply(simple, (converted(a, dtype),), given(axis=axis))
+        y = apply(simple, (converted(a, dtype),), given(axis=axis))
+        return y if dtype is None else converted(y, dtype)
 
     return called
 

@@ -78,8 +78,8 @@ def _where(mask: Any, a: Any, name: str) -> Any:
 
 @_writer(np.put)
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    ind = np.asarray(ind)
-    if ind.dtype.kind not in "iub" and (ind.size or ind.ndim != 1):
+    is_array, ind = isinstance(ind, np.ndarray), np.asarray(ind)
+    if is_array and ind.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {ind.dtype!r} to dtype('int64') according to the rule 'safe'")
     positions = np.ravel(np.take(np.arange(a.size), ind.astype(np.intp), mode=mode))
     _write_flat(a, positions, _repeated(v, np.arange(positions.size)))

@@ -298,6 +298,11 @@ def outcome(act):
         return "error", error
 
 
+def is_floating(a):
+    """Whether a result is one that has a derivative."""
+    return isinstance(a, (np.ndarray, np.generic, ad.Tensor)) and a.dtype.kind in "fc"
+
+
 def traced(f, given, mode):
     """What f gives in a mode, without its tensors."""
     if mode == "vjp":
@@ -327,8 +332,7 @@ def traced(f, given, mode):
     def scalar(*given):
         y = f(*given)
         kept[:] = [ad.stop_gradient(y)]
-        parts = [np.sum(np.real(a)) for a in optree.tree_leaves(y, namespace="autodiff") if hasattr(a,
-            "dtype") and a.dtype.kind in "fc"]
+        parts = [np.sum(np.real(a)) for a in optree.tree_leaves(y, namespace="autodiff") if is_floating(a)]
         return sum(parts, given[0].reshape(-1).sum().real * 0.0)
 
     if mode == "grad":
@@ -351,7 +355,7 @@ def traced(f, given, mode):
 def delta(pullback, y, given):
     """δ of each argument has its shape and dtype."""
     leaves, tree = optree.tree_flatten(y, namespace="autodiff")
-    if not all(hasattr(a, "dtype") and a.dtype.kind in "fc" for a in leaves):
+    if not all(map(is_floating, leaves)):
         return
     found = pullback(optree.tree_unflatten(tree, [np.ones_like(a) for a in leaves]))
     for d, a in zip(found, given, strict=True):
@@ -431,6 +435,11 @@ ACCIDENT = re.compile(
 )  # fmt: skip
 """What a program says that fell over its own argument."""
 
+STRICTER = re.compile(
+    r"cannot be interpreted as an integer|Cannot cast array data|integer argument expected|index must be integer"
+)  # fmt: skip
+"""NumPy's words for what is no whole number and no mask, said in places where NumPy itself makes something of it."""
+
 KNOWN = (
     (r"Cannot construct a dtype from an array",
     "a tensor where a dtype is meant stands for its own, as what has that attribute does"),
@@ -447,6 +456,9 @@ KNOWN = (
     (r"^(?!.*(value|jit)).*keepdims=None", "None for no"),
     (r"\.add\(", "x + 0.0 makes 0.0 of -0.0"),
     (r"polydiv|common_type", "polynomials are vectors of coefficients; a type is no number"),
+    (r"isscalar", "a tensor is no scalar, see the limits"),
+    (r"tensorsolve\(e|pow\(e, None|axes=\(i for",
+    "of nothing there is nothing to solve; None is no number; a generator is read once"),
     (r"np\.dtype\('f8'\) ", "asked of the dtype, before the tensor"),
     (r"overwrite_input|subok", "nothing of a tensor is overwritten, and it has no subclasses"),
 )  # fmt: skip
@@ -477,8 +489,10 @@ def compared(mode, code, kind, y, kind_of_plain, plain):
         if isinstance(y, NEVER):
             return "NEVER", what
         if kind_of_plain == "error":  # of two mistakes in one call another may be told first, but by name
-            return ("TYPE", what) if ACCIDENT.search(str(y)) and not at_the_call else None
-        return None if at_the_call and isinstance(y, TypeError) else ("ACCIDENT", what)
+            return ("TYPE",
+                what) if ACCIDENT.search(str(y)) and "site-packages" not in place and not at_the_call else None
+        stricter = isinstance(y, TypeError) and STRICTER.search(str(y))
+        return None if stricter or (at_the_call and isinstance(y, TypeError)) else ("ACCIDENT", what)
     if kind_of_plain == "error":
         return "LENIENT", f"gives {str(y)[:80]!r}, NumPy {said}"
     if UNKNOWN.search(code):

@@ -77,7 +77,11 @@ def test_wrong_calls_of_the_package(part, tried):
     ("vmap", "np.matvec(v, z)"),
     ("vmap", "np.concat((s, s))"), ("vmap", "np.diag(t)"), ("vmap", "np.ravel(x, None)"),
     ("vmap", "np.swapaxes(x, 0)"), ("vmap", "np.prod(f, axis=[])"),
-    ("jit", "np.var(s, mean=2.0, ddof=np.uint8(3))"), ("vjp", "np.cov(e)"),
+    ("jit", "np.var(s, mean=2.0, ddof=np.uint8(3))"), ("vjp", "np.cov(e)"), ("vjp", "np.sum(v, dtype=np.uint8)"),
+    ("vjp", "np.cumsum(x, dtype=np.int8)"),
+    ("vjp", "np.prod(s, axis=0)"), ("vjp", "np.union1d(f, 2.0)"), ("vmap", "np.shares_memory(x, x)"),
+    ("vmap", "x[x > 0]"),
+
     ("vjp", "np.concatenate((f, 2.0), axis=None)"),
     ("vjp", "round(v)"), ("vjp", "round(s)"), ("vjp", "np.insert(2.0, 1, v, axis=0)"), ("vjp", "np.put(x, z, 1.0)"),
     ("vjp", "np.place(f, b, v)"),
