@@ -21,7 +21,7 @@ from .graph import LITERAL, OPERATIONS
 from .op import NUMBERS, REFUSED, Op
 from .recorders import CONSTANTS, LARGE, Trace
 from .rules import NOTHING, VALUE, Stand, gives_number
-from .traced import Kin, Traced, held, is_unknown, leak, memory, plain
+from .traced import Family, Kin, Traced, held, is_unknown, leak, memory, plain
 
 Tensor: type[Traced] = Traced
 """The class of the tensors: as in :mod:`autodiff.recorders`."""
@@ -154,14 +154,14 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise
     if trace is CONSTANTS:
         if op.results:
-            return related(op, trace.record_many(op, where, (), None, y, None), args[0])
+            return related(op, trace.record_many(op, where, (), None, y, None), args[0], params)
         return viewed(op, trace.record(op, where, (), None, y), args[0], params)
     if op.flat and not trace.full:
         return y
     kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
     saved = plan.keep(given) if not trace.full else given
     if op.results:
-        return related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0])
+        return related(op, trace.record_many(op, where, saved, kept, y, params or None), args[0], params)
     if not hasattr(y, "dtype"):
         y = np.asarray(y)[()]
     return viewed(op, trace.record(op, where, saved, kept, y, params or None), args[0], params)
@@ -198,28 +198,34 @@ def _settled(op: Op, key: str, setting: Any) -> Any:
 def viewed(op: Op, tensor: Any, base: Any, params: dict[str, Any]) -> Any:
     """The result of one call, related to the first argument where it may be a view of it."""
     if op.view and isinstance(base, Traced) and op.name != "gather":  # which has its index from its caller
-        relate(tensor, base, params.get("index"))
+        relate(tensor, base, op, params)
     return tensor
 
 
-def related(op: Op, results: Any, base: Any) -> Any:
+def related(op: Op, results: Any, base: Any, params: dict[str, Any]) -> Any:
     """The results of one call, each related to the first argument where they may be views of it."""
     if op.view:
-        for part in results:
+        for place, part in enumerate(results):
             if isinstance(part, Traced):
-                relate(part, base)
+                relate(part, base, op, params, place)
     return results
 
 
-def relate(tensor: Traced, base: Traced, index: Any = None, surely: bool = False) -> None:
-    """Note that two live tensors share memory in NumPy's eyes, for the writes that would show through.
+def relate(
+    tensor: Traced, base: Traced, op: Op | None = None, params: Any = None, place: int | None = None,
+    surely: bool = False,
+) -> None:  # fmt: skip
+    """Note that two live tensors share memory in NumPy's eyes, for the writes that show through.
 
     They do where their arrays do, and where that is said to be sure: a program that is not yet running cannot show it.
+    The operation with its settings, where they are known, says how the one is read from the other.
     """
     mine, others = tensor.value, base.value
-    if index is not None and not mine.shape and gives_number(index):
+    if not mine.shape and params and "index" in params and gives_number(params["index"]):
         return  # though those of all examples of a batch are an array
     if type(mine) is not np.ndarray:
+        if base.family is None and isinstance(held(base), np.generic):
+            return  # a number, though those of all examples of a batch are an array
         mine, others = memory(tensor), memory(base)
     if not surely:
         if type(mine) is not np.ndarray or type(others) is not np.ndarray or (mine.base is None and mine is not others):
@@ -227,9 +233,12 @@ def relate(tensor: Traced, base: Traced, index: Any = None, surely: bool = False
         surely = mine.base is others or np.may_share_memory(mine, others)
     if surely:
         if base.family is None:
-            base.family = [Kin(weakref.ref(base), None, None)]
-        base.family.append(Kin(weakref.ref(tensor), weakref.ref(base), index))
-        tensor.family = base.family
+            root = Kin(weakref.ref(base))
+            base.family = (Family(still(base), root), root)
+        family, up = base.family
+        kin = Kin(weakref.ref(tensor), up, op, params, place)
+        family.members.append(kin)
+        tensor.family = (family, kin)
 
 
 _NUMBER_TYPES = frozenset((float, int, np.float64, np.float32))
@@ -334,9 +343,10 @@ def reading_path(op: Op, setting: str) -> Callable[[Any, Any], Any]:
         if index < 0:
             index = trace.place(x)
         y = op.forward(x.value, **{setting: given})
-        tensor = trace.record(op, (index,), (None,), None, y, {setting: given})
+        params = {setting: given}
+        tensor = trace.record(op, (index,), (None,), None, y, params)
         if op.view and not isinstance(y, np.generic):
-            relate(tensor, x, given)
+            relate(tensor, x, op, params)
         return tensor
 
     return call

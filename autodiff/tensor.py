@@ -14,6 +14,7 @@ import operator
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
 
@@ -22,13 +23,21 @@ import numpy as np
 from . import ops
 from .apply import adopt, apply, as_array, binary_path, has_history, no_rule, reading_path
 from .errors import (
-    AutodiffError, KeywordError, LostHistoryError, NoRuleError, ViewWriteError, is_inside, message, said, user_frame,
+    AutodiffError,
+    KeywordError,
+    LostHistoryError,
+    NoRuleError,
+    ViewWriteError,
+    is_inside,
+    message,
+    said,
+    user_frame,
 )  # fmt: skip
 from .graph import OPERATIONS
 from .op import FUNCTIONS, NUMBERS, REFUSED, UFUNCS
 from .recorders import CONSTANTS
 from .rules import is_basic
-from .traced import Traced, held, is_batched, is_unknown, leak, plain
+from .traced import Kin, Traced, held, is_batched, is_unknown, leak, memory, plain
 
 LIBRARIES = {"scipy.special._ufuncs": ".scipy.special"}
 """Other libraries with ufuncs, and the room of ours that has rules for them: loaded when a tensor first meets one."""
@@ -249,6 +258,23 @@ def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return write
 
 
+def _lies_otherwise(x: Traced, fresh: Any) -> bool:
+    """Whether what is written into a view lies in memory in another order: a view of it may be a copy."""
+    mine, other = memory(x), memory(fresh)
+    return isinstance(mine, np.ndarray) and isinstance(other, np.ndarray) and mine.strides != other.strides
+
+
+def _taken_anew(kin: Kin, new: dict[int, Any]) -> Any:
+    """What a relative stands for after a write: what `new` says, or read from the one that it is a view of."""
+    steps: list[Kin] = []
+    while id(kin) not in new and kin.up is not None:
+        steps.append(kin)
+        kin = kin.up
+    for step in reversed(steps):
+        new[id(step)] = ops.writes.seen(new[id(step.up)], step)
+    return new[id(steps[0] if steps else kin)]
+
+
 class Tensor(Traced):
     """An array whose history is being recorded. Made by the transforms, never by hand.
 
@@ -326,10 +352,14 @@ class Tensor(Traced):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        if self.family is not None and sum(kin.tensor() is not None for kin in self.family) > 1:
-            raise _viewed_elsewhere("x.shape = …")
-        self._become(np.reshape(self, shape))
-        self.family = None
+        fresh: Any = np.reshape(self, shape)
+        if fresh.family is None:  # what is read from it would not be a view
+            raise AttributeError("Incompatible shape for in-place modification. Use `.reshape()` to make a copy")
+        family, kin = fresh.family
+        family.members[:] = [other for other in family.members if other.tensor() is not self]
+        self._become(fresh)
+        self.family = (family, kin._replace(tensor=weakref.ref(self)))
+        family.members.append(self.family[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -374,12 +404,12 @@ class Tensor(Traced):
 
     @property
     def real(self) -> Any:
-        """The real part."""
+        """The real part; a real tensor is its own, itself, as in NumPy."""
         return np.real(self)
 
     @real.setter
     def real(self, value: Any) -> None:
-        self[...] = value + 1j * np.imag(self) if self.dtype.kind == "c" else value
+        self[...] = np.real(as_array(value)) + 1j * np.imag(self) if self.dtype.kind == "c" else value
 
     @property
     def imag(self) -> Any:
@@ -390,7 +420,7 @@ class Tensor(Traced):
     def imag(self, value: Any) -> None:
         if self.dtype.kind != "c":
             raise TypeError("array does not have imaginary part to set")
-        self[...] = np.real(self) + 1j * as_array(value)
+        self[...] = np.real(self) + 1j * np.real(as_array(value))
 
     @property
     def flat(self) -> Any:
@@ -570,10 +600,10 @@ class Tensor(Traced):
     def __setitem__(self, index: Any, value: Any) -> None:
         own = ops.index.is_own(index)
         index = index if own else _index(index)
-        if isinstance(value, Tensor) and value.family is not None and value.family is self.family:
-            for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
-                if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
-                    return
+        if isinstance(value, Tensor) and value.family is not None and self.family is not None:
+            kin = value.family[1]  # the write of x[i] += v was carried out when the view x[i] was written
+            if kin.up is self.family[1] and kin.op is ops.index.getitem and _same(kin.params["index"], index):
+                return
         if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Tensor)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
@@ -589,44 +619,46 @@ class Tensor(Traced):
     def _rebind(self, fresh: Any) -> None:
         """Let this object stand for another node: what a write is, where nodes never change.
 
-        As in NumPy the write shows through every live relative: it goes up from a view to its base, and from there
-        every other view is taken anew. Where that way is not known (a transposed view, a base that is gone) it is
-        refused before anything has changed.
+        As in NumPy the write shows through every live relative: it goes up from a view to the base of all, and from
+        there every other view is taken anew. Where that way is not known it is refused before anything has changed.
         """
-        family = self.family
-        pairs: list[tuple[Any, Any]] = [(kin, kin.tensor()) for kin in family or ()]
-        live = [pair for pair in pairs if pair[1] is not None]
-        if family is None or len(live) == 1:
+        if self.family is None:
+            self._become(fresh)
+            return
+        family, mine = self.family
+        chain: list[Kin] = []  # from this one up to the root, which is not in it
+        kin = mine
+        while kin.up is not None:
+            if kin.op is not None and kin.op.name in ops.writes.LOCKED:
+                raise ValueError("assignment destination is read-only")  # NumPy's words
+            chain.append(kin)
+            kin = kin.up
+        live = [(kin, tensor) for kin in family.members if (tensor := kin.tensor()) is not None]
+        if len(live) == 1 and not (chain and _lies_otherwise(self, fresh)):
             self.family = None
             self._become(fresh)
             return
-        kin_of = {id(tensor): kin for kin, tensor in live}
-        written: list[tuple[Any, Any]] = [(self, fresh)]
-        while (kin := kin_of[id(written[-1][0])]).base is not None and kin.base() is not None:
-            base = self._base(kin)
-            written.append((base, ops.index.written(base, written[-1][1], kin.index)))
-        done = {id(tensor) for tensor, _ in written}
-        views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
-        fresh_of = {id(tensor): new for tensor, new in written}
-        for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
-            new = fresh_of[id(tensor)] = ops.index.read(fresh_of.get(id(base), base), kin.index)
-            written.append((tensor, new))
+        if any(step.op is None for step in chain) or any(kin.op is None and kin.up is not None for kin, _ in live):
+            raise _viewed_elsewhere("x[i] = v")
+        bases = [family.root]
+        for step in chain[:0:-1]:
+            bases.append(ops.writes.seen(bases[-1], step))
+        new = {id(mine): fresh}
+        for step in chain:
+            fresh = ops.writes.shown(bases.pop(), fresh, step)
+            new[id(step.up)] = fresh
+        for step in reversed(chain):  # anew as well: as a view it lies in memory as NumPy's does
+            new[id(step)] = ops.writes.seen(new[id(step.up)], step)
+        taken: list[tuple[Any, Any]] = [(tensor, _taken_anew(kin, new)) for kin, tensor in live]
+        taken.append((family.root, fresh))
         # all at once, where nothing can fail any more and no key that is pressed comes in between
-        owners, values = zip(*((tensor, (new.value, new.recorder, new.index)) for tensor, new in written), strict=True)
+        owners, values = zip(*((tensor, (one.value, one.recorder, one.index)) for tensor, one in taken), strict=True)
         names = ("value", "recorder", "index") * len(owners)
-        list(map(setattr, [x for x in owners for _ in range(3)], names, [part for new in values for part in new]))
-        family[:] = [kin for kin, _ in live]
+        list(map(setattr, [x for x in owners for _ in range(3)], names, [part for one in values for part in one]))
+        family.members[:] = [kin for kin, _ in live]
 
     def _become(self, fresh: Any) -> None:
         self.value, self.recorder, self.index = fresh.value, fresh.recorder, fresh.index
-
-    @staticmethod
-    def _base(kin: Any) -> Any:
-        """What a view is a basic index of."""
-        base = None if kin.base is None or kin.index is None else kin.base()
-        if base is None:
-            raise _viewed_elsewhere("x[i] = v")
-        return base
 
     __iadd__, __isub__, __imul__ = _in_place(np.add), _in_place(np.subtract), _in_place(np.multiply)
     __itruediv__, __ifloordiv__ = _in_place(np.divide), _in_place(np.floor_divide)
@@ -637,7 +669,7 @@ class Tensor(Traced):
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
         if np.ndim(value):
-            raise ValueError("setting an array element with a sequence.")
+            np.empty(self.shape, self.dtype).fill(held(value))  # NumPy's error, where it is more than one
         self[...] = value
 
     def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
@@ -890,7 +922,7 @@ class At:
             spread = spread.astype(dtype)
         if ops.index.is_own(self.index):
             return self.tensor + ops.index.spread_at(spread, self.index, self.tensor.shape)
-        return self.tensor + apply(ops.index.scatter, (spread,), {"index": self.index, "shape": self.tensor.shape})
+        return apply(ops.index.scatter_add, (self.tensor, spread), {"index": self.index})
 
     def subtract(self, value: Any) -> Any:
         """X with ``value`` subtracted at the index."""

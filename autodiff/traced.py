@@ -14,11 +14,23 @@ from .graph import LITERAL
 
 
 class Kin(NamedTuple):
-    """One live tensor of a family that shares memory in NumPy's eyes; a basic index of its base where it is one."""
+    """One tensor of a family that shares memory in NumPy's eyes, and how it is read from what it is a view of."""
 
-    tensor: weakref.ref[Traced]
-    base: weakref.ref[Traced] | None
-    index: Any
+    tensor: weakref.ref[Any]
+    up: Kin | None = None  # None: it is the root
+    op: Any = None  # None: the way is not known
+    params: Any = None
+    place: int | None = None  # of an operation with several results
+
+
+class Family:
+    """All tensors that share memory in NumPy's eyes, and the node of the one that is the base of all, live or not."""
+
+    __slots__ = ("members", "root")
+
+    def __init__(self, root: Traced, kin: Kin) -> None:
+        self.root = root  # an object that nobody else holds
+        self.members = [kin]
 
 
 class Traced:
@@ -32,7 +44,7 @@ class Traced:
     value: Any
     recorder: Any  # the trace, which stands a storey above
     index: int
-    family: list[Kin] | None
+    family: tuple[Family, Kin] | None
 
 
 def held(x: Any) -> Any:

@@ -283,9 +283,9 @@ def test_checkpoint_names_the_function():
 def test_a_write_that_would_show_elsewhere():
     def f(x):
         y = x * 1
-        transposed = y.T
-        y[0] = 0.0
-        return np.sum(transposed)
+        view = ad.checkpoint(lambda t: t[1:])(y)
+        y[1] = 0.0
+        return np.sum(view)
 
     fails(ViewWriteError, lambda: ad.grad(f)(np.ones((2, 2))), "copy first", "x.at[i].set(v)")
 

@@ -4,13 +4,10 @@ Gradients are judged by differences of the plain NumPy function, which knows not
 """
 
 import copy
-import gc
 import operator
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.errors import AutodiffError, KeywordError, LostHistoryError, NoRuleError, ViewWriteError
@@ -276,6 +273,23 @@ WRITES = [
     "y = x * 1; z = copy.copy(y); z[0] = 0.0; y = y * z",
     "y = x * 1; z = copy.deepcopy(y); z += 1; y = y * z",
     "y = x.flatten(); y[0] = 3.0; y = x * y[0] + y.sum()",
+    # through views that are no slices, and through a base that is gone
+    "y = x * 1; a = y.T; a += 1",
+    "y = x * 1; a = y.T; y[0] = 1.0; y = a",
+    "y = x * 1; a = y.reshape(4, 3); a[0] = 1.0",
+    "y = x * 1; a = y[None]; y += 1; y = a",
+    "y = x * 1; a = y[1:]; b = y[:2]; del y; a += 1; y = b",
+    "y = x * 1; a = y[1:].T; y[2] = 0.0; y = a",
+    "a = np.swapaxes(x, 0, 1); x[0] = 0.0; y = a",
+    "y = x * 1; a = y[::2].ravel(); b = y[:, 0].ravel(); a[0] = 5.0; b[0] = 7.0",
+    "y = x * 1; a = np.split(y, 2, axis=1); a[1] *= a[0]",
+    "y = x * 1; a = y[:, 1:3]; a += 1; b = a.ravel(); b[0] = 9.0; y = y * a.sum()",
+    "y = x * 1; a = np.diagonal(y); y[0, 0] = 2.0; y = a",
+    "y = x * 1; a = np.einsum('ij->ji', y); a[0] = 2.0",
+    "y = x * 1; a = y.T; y.shape = (2, 6); y[0] = 1.0; y = a",
+    "y = x * 1; a = y.squeeze(); a.shape = (2, 6); y[0] = 1.0; y = y * a",
+    "y = x + 1j * x; a = y.imag; a[0] = x[1]; y.real += 1.0; y = np.abs(y)",
+    "y = x + 1j * x; y.real = x[::-1] * x; y.imag = x; y = np.abs(y)",
 ]
 
 
@@ -284,30 +298,31 @@ def test_writes(code):
     agrees(program(code), MATRIX)
 
 
-REFUSED_WRITES = [
-    "y = x * 1; a = y.T; a += 1",
-    "y = x * 1; a = y.T; y[0] = 1.0; y = a",
-    "y = x * 1; a = y.reshape(4, 3); a[0] = 1.0",
-    "y = x * 1; a = y[None]; y += 1; y = a",
-    "y = x * 1; a = y[1:]; b = y[:2]; del y; a += 1; y = b",
-    "y = x * 1; a = y[1:].T; y[2] = 0.0; y = a",
-    "y = np.swapaxes(x, 0, 1); x[0] = 0.0",
-]
+def handed_out(y):
+    """A view by a way that is not known: a function that is computed again in the sweep has made it."""
+    return ad.checkpoint(lambda t: t[1:])(y)
 
 
-@pytest.mark.parametrize("code", REFUSED_WRITES)
-def test_a_write_that_numpy_would_show_through_another_live_tensor_is_refused(code):
+def test_a_write_that_would_show_by_a_way_that_is_not_known_is_refused():
+    def f(x):
+        y = x * 1
+        a = handed_out(y)
+        y[1] = 0.0
+        return np.sum(a)
+
     with pytest.raises(ViewWriteError, match=r"view.*\n.*where:.*\n.*NumPy.*\n.*copy first") as caught:
-        ad.vjp(program(code), MATRIX)
+        ad.vjp(f, MATRIX)
     assert isinstance(caught.value, TypeError)
 
 
 def test_a_refused_write_changes_nothing():
     def f(x):
         y = x * 1
-        turned = y.T
+        view, turned = handed_out(y), y.T
         with pytest.raises(ViewWriteError):
             y += 1
+        with pytest.raises(ViewWriteError):
+            view[0] = 0.0
         with pytest.raises(ViewWriteError):
             turned[0] = 0.0
         return y.sum() + (turned * turned).sum()
@@ -315,6 +330,23 @@ def test_a_refused_write_changes_nothing():
     value, gradient = ad.value_and_grad(f)(MATRIX)
     assert value == f_without_write(MATRIX)
     np.testing.assert_array_equal(gradient, ad.grad(f_without_write)(MATRIX))
+
+
+@pytest.mark.parametrize("view", [
+    lambda y: np.broadcast_to(y, (2, 3, 4)), lambda y: np.diagonal(y), lambda y: np.broadcast_to(y[0], (3, 4))[1],
+    lambda y: np.lib.stride_tricks.sliding_window_view(y, 2, 0),
+])  # fmt: skip
+def test_a_view_that_numpy_locks_is_locked(view):
+    def f(x):
+        y = x * 1
+        part = view(y)
+        with pytest.raises(ValueError, match="read-only"):
+            part[...] = 1.0
+        with pytest.raises(ValueError, match="read-only"):
+            part += 1.0
+        return y
+
+    agrees(f, MATRIX)
 
 
 def f_without_write(x):
@@ -331,52 +363,6 @@ def test_a_view_that_is_gone_does_not_stand_in_the_way():
         return y * total
 
     agrees(f, MATRIX)
-
-
-# Random programs on aliases: a write is what NumPy does, or it is refused; it is never something else.
-
-PLACES = st.sampled_from("pqrs")
-INDICES = st.sampled_from(["[1:]", "[:2]", "[::-1]", "[...]", ".T", "[[1, 0]]", ".copy()", " * 1", "", " + p", "[0:]"])
-STEPS = st.one_of(
-    st.builds("{} = {}{}".format, PLACES, PLACES, INDICES),
-    st.builds("{} = {}{}".format, PLACES, PLACES, INDICES),
-    st.builds("{} += {}".format, PLACES, st.sampled_from(["1", "p", "q", "0.5"])),
-    st.builds("{} *= {}".format, PLACES, st.sampled_from(["2", "p", "r"])),
-    st.builds("{}[0] = {}".format, PLACES, st.sampled_from(["3.0", "p[1]", "q[0]"])),
-    st.builds("{}[1:] += {}".format, PLACES, st.sampled_from(["3.0", "p[0]", "q[1:]"])),
-    st.builds("{} = None".format, st.sampled_from("qrs")),
-)
-START = np.array([[0.7, -1.2, 0.4], [1.1, 0.3, -0.8], [-0.5, 1.4, 0.9]])
-
-
-def run(steps, x):
-    scope = dict.fromkeys("pqrs", x)
-    scope["p"] = x * 1
-    scope["q"] = scope["p"]
-    for step in steps:
-        exec(step, scope)
-    return [scope[name] for name in "pqrs"]
-
-
-@given(st.lists(STEPS, min_size=2, max_size=8))
-def test_programs_on_aliases_do_as_numpy_does_or_are_refused(steps):
-    try:
-        expected = run(steps, START.copy())
-    except (ValueError, TypeError, IndexError):  # shapes that do not fit: another program
-        return
-    gc.collect()  # what an earlier failure left alive would count as a live view
-    try:
-        found, pullback = ad.vjp(lambda x: run(steps, x), START)
-    except ViewWriteError:
-        return
-    for a, b in zip(found, expected, strict=True):
-        same(a, b)
-    (gradient,) = pullback([None if y is None else np.ones_like(y) for y in found])
-
-    def total(x):
-        return sum(np.sum(y) for y in run(steps, x) if y is not None)
-
-    np.testing.assert_allclose(gradient, slopes(total, START, 1.0), rtol=1e-6, atol=1e-6)
 
 
 # -- attributes, methods, functions --------------------------------------------------------------------------------
@@ -582,15 +568,9 @@ def test_the_namespace_is_numpy_in_shape():
 # -- views that are no indices -----------------------------------------------------------------------------------------
 
 
-def test_a_write_through_the_real_part_is_refused_or_seen():
-    def f(x):
-        y = x * 1.0
-        part = y.real
-        part[0] = 5.0
-        return np.sum(y)
-
-    with pytest.raises(ViewWriteError):
-        ad.grad(f)(np.ones(2))
+def test_a_real_tensor_is_its_own_real_part():
+    agrees(lambda x: (lambda part: part.__setitem__(0, 5.0) or x)(x.real), VECTOR)
+    agrees(lambda x: (lambda part: part.__setitem__(0, 5.0) or x)(np.real(x)), VECTOR)
 
 
 def test_a_real_tensor_is_its_own_conjugate():

@@ -62,7 +62,7 @@ class BatchTrace(Trace):
         given = tuple(self._given(op, k, x) for k, x in enumerate(args))
         y = carried_out(op, given, params, self.count)
         if op.results:
-            parts = related(op, tuple(map(self.tensor, y)), args[0])
+            parts = related(op, tuple(map(self.tensor, y)), args[0], params)
             return type(y)(*parts) if hasattr(y, "_fields") else parts
         return viewed(op, self.tensor(y), args[0], params)
 

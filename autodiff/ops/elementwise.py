@@ -346,6 +346,13 @@ real = elementwise(
     np.real, lambda d, y, x: d, jvps=(lambda t, y, x: np.real(t),), numpy=(np.real,), bounded=True, view=True,
     formulas=("δz = δy",),
 )  # fmt: skip
+
+
+@composite(np.real)
+def _real_of(val: Any) -> Any:
+    return val if hasattr(val, "dtype") and val.dtype.kind != "c" else real(val)
+
+
 imag = elementwise(
     np.imag, lambda d, y, x: d * -1j, jvps=(lambda t, y, x: np.imag(t),), numpy=(np.imag,), bounded=True, view=True,
     formulas=("δz = −i·δy",),

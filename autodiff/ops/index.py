@@ -246,7 +246,7 @@ def read_at(x: Any, index: Any) -> Any:
     places, template = _apart(index)
     y = gather(x, *places, index=template)
     if isinstance(x, Traced) and _is_view(index):
-        relate(y, x, index, surely=True)
+        relate(y, x, getitem, {"index": index}, surely=True)
     return y
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..apply import apply
 from ..makers import at, composite, linear, refuse
 from ..rules import unbroadcast
-from ..traced import plain
+from ..traced import memory, plain
 from .index import along, scatter
 
 
@@ -64,6 +64,13 @@ squeeze = linear(
 )
 
 
+@composite(np.squeeze)
+def _squeeze_of(a: Any, axis: Any = None) -> Any:
+    if axis is None and 1 not in a.shape:
+        return a  # itself, as in NumPy
+    return apply(squeeze, (a,), {} if axis is None else {"axis": axis})
+
+
 @composite(np.reshape)
 def _reshape_of(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     settings: dict[str, Any] = {"shape": whole(newshape if shape is None else shape)}
@@ -86,7 +93,10 @@ def ravel(a: Any, order: Any = "C") -> Any:
         if by_stride != list(range(a.ndim)):
             a = np.transpose(a, by_stride)
         order = "C"
-    return np.reshape(a, (-1,), order=order)
+    y = np.reshape(a, (-1,), order=order)
+    row = memory(y)
+    apart = isinstance(row, np.ndarray) and row.shape[-1] > 1 and row.strides[-1] != row.itemsize
+    return np.copy(y) if apart else y  # of every second element it is no view
 
 
 def _at_least(ndim: int, function: Any) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import as_array
+from ..apply import apply, as_array
 from ..errors import LostHistoryError, message
 from ..makers import composite
-from ..traced import Traced, held, plain
-from .index import in_each_row
+from ..traced import Kin, Traced, held, plain
+from .index import in_each_row, read, written
 
 
 def _writer(function: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -136,6 +136,37 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     _write_flat(a, positions, _repeated(val, np.arange(positions.size)))
 
 
+# -- through views -----------------------------------------------------------------------------------------------------
+
+LOCKED = frozenset(("broadcast_to", "diag", "diagonal", "sliding_window_view"))
+"""Operations whose views cannot be written into."""
+
+
+def seen(base: Any, kin: Kin) -> Any:
+    """A view, read anew from the tensor that it is a view of."""
+    if kin.op.name == "getitem":
+        return read(base, kin.params["index"])
+    y = apply(kin.op, (base,), kin.params)
+    return y if kin.place is None else y[kin.place]
+
+
+def shown(base: Any, fresh: Any, kin: Kin) -> Any:
+    """The tensor that a view is one of, after what has been written into the view."""
+    name = kin.op.name
+    if name == "getitem":
+        return written(base, fresh, kin.params["index"])
+    if name in ("real", "imag") and base.dtype.kind == "c":
+        real, imag = (fresh, np.imag(base)) if name == "real" else (np.real(base), fresh)
+        return (real + 1j * imag).astype(base.dtype, copy=False)
+    places = kin.op.forward(np.arange(base.size).reshape(base.shape), **kin.params)
+    places = places if kin.place is None else places[kin.place]
+    if places.size < base.size:
+        return written(base, fresh, np.unravel_index(places, base.shape))
+    where = np.empty(base.size, np.intp)
+    where[places.ravel()] = np.arange(base.size)
+    return np.reshape(np.take(np.reshape(fresh, (-1,)), where), base.shape)  # each element once: another order of them
+
+
 class Flat:
     """``x.flat``: the elements of a tensor in C order, to be read, written and gone through."""
 
@@ -171,6 +202,8 @@ class Flat:
         return np.asarray(self.copy(), dtype)
 
     def __setitem__(self, index: Any, values: Any) -> None:
+        if np.ndim(values) and np.ndim(index) == 0 and not isinstance(index, (slice, tuple, type(Ellipsis))):
+            np.empty(self.base.shape, self.base.dtype).flat[index] = np.empty(np.shape(values))  # NumPy's error
         positions = np.ravel(np.arange(self.base.size)[index])
         _write_flat(self.base, positions, _repeated(values, np.arange(positions.size)))
 
