@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_COLUMNS, _ROWS, _FACTOR = 499, 256, np.uint64(0x9E3779B97F4A7C15)
-"""A large array is summed into so many columns of 64 bits, which are looked at byte by byte: six times as fast.
-
-A prime number, which is no width of anybody's rows: rows that change places change the sums. After so many rows of its
-own the sums are multiplied, so that larger parts that change places do so too.
-"""
+_COLUMNS, _ROWS = 251, 509
+"""A large array is cut into tables of so many columns and rows of 64 bits, which stay in the cache. The sums of their
+columns and rows are looked at byte by byte: several times as fast, and what only changes its place is seen as well.
+Both are primes, so that the rows of an array do not fall on one another, and changes of signs do not cancel."""
 
 _LARGE = 1 << 15
 """From so many bytes on."""
 
 
 def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
-    """A number that another one takes the place of when the array is written into, but for one write in billions.
+    """A number that another one takes the place of when the array is written into.
+
+    It misses one write in four billions, and in large arrays what is made to leave many sums as they were.
 
     Parameters
     ----------
@@ -51,12 +51,11 @@ def checksum(x: np.ndarray[Any, Any], before: int = 0) -> int:
         return zlib.crc32(flat, before)
     flat = flat.reshape(-1).view(np.uint8)
     whole = flat.size - flat.size % (8 * _COLUMNS)
-    rows = flat[:whole].view(np.uint64).reshape(-1, _COLUMNS)
-    sums: Any = np.zeros(_COLUMNS, np.uint64)
-    for start in range(0, len(rows), _ROWS):
-        sums *= _FACTOR
-        sums += np.add.reduce(rows[start : start + _ROWS], 0)
-    return zlib.crc32(flat[whole:], zlib.crc32(sums, before))
+    words = flat[:whole].view(np.uint64).reshape(-1, _COLUMNS)
+    for start in range(0, len(words), _ROWS):
+        part: Any = words[start : start + _ROWS]
+        before = zlib.crc32(np.add.reduce(part, 1), zlib.crc32(np.add.reduce(part, 0), before))
+    return zlib.crc32(flat[whole:], before)
 
 
 _SMALL = 1 << 12
