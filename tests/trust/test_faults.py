@@ -674,7 +674,7 @@ def test_an_error_of_the_users_own_with_a_refusal_as_its_cause_stays_the_users_o
         except ad.errors.LostHistoryError as error:
             raise ValueError("mine") from error
 
-    with pytest.raises(ValueError, match="^mine$"):
+    with pytest.raises(ValueError, match=r"^mine$"):
         ad.grad(f)(A)
 
 
@@ -707,7 +707,8 @@ def history(by):
     return step
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # a file that is opened as a key is pressed is closed by nobody
+# a file that is opened as a key is pressed is closed by nobody
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("what", WRITERS)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, MemoryError])
 def test_a_file_whose_writing_fails_anywhere_is_the_old_one_and_no_rubbish_is_left(what, kind, tmp_path, tried):
