@@ -142,7 +142,12 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
     leftovers = [os.fspath(name) for name in (staged, staged_arrays, before)]
     try:
         with open(staged_arrays, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+            try:
+                np.savez(stream, allow_pickle=False, **arrays)
+            except ValueError as error:  # of the archive, which cannot be closed in the midst of a member
+                if error.__context__ is None or isinstance(error.__context__, ValueError):
+                    raise
+                raise error.__context__ from None  # what went wrong there, such as a key that was pressed
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         staged.write_bytes(text.encode("utf-8", "backslashreplace"))  # an unpaired surrogate as JSON writes it
         if beside(path).exists():
