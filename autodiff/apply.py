@@ -156,7 +156,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if op.results:
             return related(op, trace.record_many(op, where, (), None, y, None), args[0], params)
         return viewed(op, trace.record(op, where, (), None, y), args[0], params)
-    if op.flat and not trace.full:
+    if op.flat and (not trace.full or trace.leaves_plain(y)):
         return y
     kept = None if plan.result == NOTHING else y if plan.result == VALUE or op.results else Stand(y)
     saved = plan.keep(given) if not trace.full else given

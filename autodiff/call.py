@@ -255,6 +255,8 @@ class Call:
         for index in graph.arguments:
             graph.names.setdefault(index, next(names))  # a name given with ad.name comes first
         graph.title = name_of(self.f)
+        if isinstance(self.trace, DebugTrace) and not self.trace.whole:
+            return
         self.out = [
             y if isinstance(y, Traced) and y.recorder is self.trace
             else self.trace.record(CONSTANT, (LITERAL,), (_constant(y, self.f),), None, _constant(y, self.f))

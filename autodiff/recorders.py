@@ -233,6 +233,10 @@ class Trace:
         """What a trace that is batching does with a call: the operation on all examples at once."""
         raise NotImplementedError
 
+    def leaves_plain(self, y: Any) -> bool:
+        """Whether the result of a flat operation stays what it is, with no node."""
+        return not self.full
+
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor: a lean trace records nothing else."""
         return True

@@ -16,11 +16,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import optree
 
-from .apply import apply, is_bare, relate
+from .apply import apply, relate
 from .batching import BatchTrace
 from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, scalar_seed, seeds
 from .contents import checksum
-from .debugging import DebugTrace, Session, full, lean
+from .debugging import DebugTrace, Session, full, is_floating, lean
 from .errors import (
     ArgumentError,
     DtypeError,
@@ -1066,7 +1066,7 @@ def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwa
     """The result of f with its arrays recorded, so that it can be judged: no derivative is wanted of it."""
     given: Any = (args, kwargs)
     leaves, tree = optree.tree_flatten(given, none_is_leaf=True, namespace="autodiff")
-    places = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, np.generic)) and _is_floating(x)]
+    places = [i for i, x in enumerate(leaves) if is_floating(x)]
     found: list[Any] = []
     found_tree: Any = None
 
@@ -1090,7 +1090,3 @@ def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwa
     call = Call(called, None, arrays).run(DebugTrace(session, False, named), arrays, {})
     tensors = iter(rebuild(call))
     return optree.tree_unflatten(found_tree, [next(tensors) if isinstance(y, Traced) else y for y in found])
-
-
-def _is_floating(x: Any) -> bool:
-    return is_bare(x) and x.dtype.kind in "fc"

@@ -99,7 +99,7 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
         given: Any = (args, kwargs)
         leaves, tree = _flatten(given)
         session = DEBUG.get()
-        if session is not None and not any(isinstance(x, Traced) for x in leaves):
+        if session is not None and session.watches(leaves):
             again = vmap(f, in_axes, out_axes)  # not this function itself, which would be a cycle
             return session.watch(again, args, kwargs)
         axes = _axes_of_arguments(f, in_axes, args, kwargs)

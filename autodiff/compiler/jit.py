@@ -131,9 +131,9 @@ class Jit:
     def _debugged(self, session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of the function as it is, node by node: inside of another trace, or judged by itself."""
         outside: Any = (args, kwargs)
-        if any(isinstance(x, Traced) for x in optree.tree_leaves(outside, namespace="autodiff")):
-            return self._f(*args, **kwargs)
-        return session.watch(self._f, args, kwargs)
+        if session.watches(optree.tree_leaves(outside, namespace="autodiff")):
+            return session.watch(self._f, args, kwargs)
+        return self._f(*args, **kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
         """Compile for these arguments and return what became of the function, without running it.

@@ -6,6 +6,6 @@ result back, for the first operation that made what reached it.
 """
 
 from .recorder import DebugTrace
-from .session import Session, full, lean
+from .session import Session, full, is_floating, lean
 
-__all__ = ["DebugTrace", "Session", "full", "lean"]
+__all__ = ["DebugTrace", "Session", "full", "is_floating", "lean"]

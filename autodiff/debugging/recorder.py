@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..errors import AutodiffError
 from ..graph import LITERAL, Graph, Values
 from ..op import INPUT
@@ -27,16 +29,21 @@ class DebugTrace(FullTrace):
         For each node that was recorded while an inner sweep ran a rule: which one.
     named : list of str
         What to call the arguments, where their function is not the user's own.
+    whole : bool
+        Whether every result gets a node, as in a full trace, or is left as what it is, as in a lean one.
     judges : bool
         Whether results of inner calls are left to this one: where a derivative is wanted of them.
     """
 
-    __slots__ = ("judges", "named", "origins", "session", "views")
+    __slots__ = ("judges", "named", "origins", "session", "views", "whole")
 
     debugging = True
 
-    def __init__(self, session: Any, judges: bool = True, named: Sequence[str] = ()) -> None:
+    def __init__(
+        self, session: Any, judges: bool = True, named: Sequence[str] = (), whole: bool = False
+    ) -> None:
         super().__init__()
+        self.whole = whole
         self.session, self.judges, self.named = session, judges, named
         self.origins: dict[int, Origin] = {}
         self.views: dict[bool, Graph] = {}
@@ -90,6 +97,10 @@ class DebugTrace(FullTrace):
             inner, w, k, forward = serving
             self.origins[index] = Origin(inner.ops[w], w, k, forward)
         return self._tensor(y, index)
+
+    def leaves_plain(self, y: Any) -> bool:
+        """What can be neither nan nor infinite is left plain, as in a lean trace."""
+        return not self.whole and getattr(y, "dtype", np.dtype(bool)).kind not in "fc"
 
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor at all; through none where none is wanted."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..apply import is_bare
 from ..graph import Graph, Values
 from ..op import DEBUG, Op, locked, locked_in
 from ..recorders import FullTrace, Trace
-from ..traced import memory
+from ..traced import Traced, memory
 from .recorder import DebugTrace, judge_deltas, swept, view
 from .rules import run_forward
 from .search import Record
@@ -37,11 +38,20 @@ class Session:
     def bad(self, x: Any) -> Any:
         """Where an array has what this session looks for, as an array of booleans."""
         x = np.asarray(memory(x))
-        if x.dtype.kind not in "fc":
+        if x.dtype.kind not in "fc" or not (self.nan or self.inf):
             return np.zeros(x.shape, bool)
         if self.nan and self.inf:
             return ~np.isfinite(x)
         return np.isnan(x) if self.nan else np.isinf(x)
+
+    def watches(self, leaves: Iterable[Any]) -> bool:
+        """Whether a call of `jit` or `vmap` is recorded: of arrays, where nothing around it is traced."""
+        arrays = False
+        for x in leaves:
+            if isinstance(x, Traced):
+                return False
+            arrays = arrays or is_floating(x)
+        return arrays
 
     def watch(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``f(*args, **kwargs)``, recorded so that its values can be judged: for `jit` and `vmap`."""
@@ -65,6 +75,11 @@ class Session:
         return f"<debug: {self.nodes} nodes recorded, {self.sweeps} sweeps, {self.checked} calls of rules watched>"
 
 
+def is_floating(x: Any) -> bool:
+    """Whether an array, or a number of NumPy's, may be nan or infinite."""
+    return isinstance(x, (np.ndarray, np.generic)) and is_bare(x) and x.dtype.kind in "fc"
+
+
 def lean(guarding: bool = False) -> Trace:
     """The recorder of a call from which a gradient is wanted; it may guard large arrays where that follows at once."""
     session = DEBUG.get()
@@ -74,4 +89,4 @@ def lean(guarding: bool = False) -> Trace:
 def full(lines: bool = True) -> Trace:
     """The recorder of a call of which every value is wanted."""
     session = DEBUG.get()
-    return FullTrace(lines) if session is None else DebugTrace(session)
+    return FullTrace(lines) if session is None else DebugTrace(session, whole=True)

@@ -16,7 +16,7 @@ import pytest
 import autodiff as ad
 from autodiff import debugging
 from autodiff.call import Call
-from autodiff.errors import NonFiniteError, RuleError
+from autodiff.errors import BatchError, NonFiniteError, RuleError
 from autodiff.testing.probe import draw_like, pull, push
 from tests.laws.registry import SHARP
 from tests.trust.scale import times
@@ -750,6 +750,9 @@ def test_infinities_may_be_wanted():
     with ad.debug(nan=False), pytest.raises(NonFiniteError) as caught:
         ad.grad(lambda x: np.sum(1.0 / x))(np.array([1.0, 0.0]))
     assert (caught.value.operation, caught.value.kind) == ("divide", "inf")
+    with ad.debug(nan=False, inf=False) as session:  # rules alone are watched
+        assert np.isnan(ad.grad(f)(0.0))
+    assert session.checked == 4
 
 
 # -- where it holds ----------------------------------------------------------------------------------------------------
@@ -865,6 +868,29 @@ def test_compiled_functions_return_what_they_return_outside():
         assert type(inside[key]) is type(y)
         assert getattr(inside[key], "dtype", None) == getattr(y, "dtype", None)
         assert np.array_equal(inside[key], y) if y is not None else inside[key] is None
+
+
+def test_what_transforms_return_is_what_they_return_outside():
+    def f(x):
+        rank = np.linalg.matrix_rank(np.outer(x, x))
+        kept.append(rank)
+        return x * float(rank), 3, np.array_equal(x, x), np.argmax(x), x > 1.0
+
+    kept, x = [], np.array([1.0, 2.0])
+    outside = ad.vjp(f, x)[0]
+    with ad.debug():
+        inside = ad.vjp(f, x)[0]
+    assert [type(y) for y in inside] == [type(y) for y in outside]
+    assert all(np.array_equal(a, b) for a, b in zip(inside, outside, strict=True))
+    assert kept[0] == kept[1] == 1  # after the call
+
+
+def test_a_batch_without_floating_arrays_is_as_outside():
+    with ad.debug():
+        assert ad.vmap(lambda n: n * 2)(np.arange(3)).tolist() == [0, 2, 4]
+        assert ad.jit(lambda n: n * 2)(np.arange(3)).tolist() == [0, 2, 4]
+        with pytest.raises(BatchError):
+            ad.vmap(lambda: 1.0)()
 
 
 def test_watch_tells_and_raises():
