@@ -185,7 +185,7 @@ def quiet():
 @pytest.mark.parametrize("part", range(4))
 def test_documents_that_were_tampered_with(part, sound, tmp_path, tried):
     draw, path = random.Random(part), tmp_path / "g.json"
-    count = times(20, 80, 5_000)
+    count = times(20, 80, 2_500)
     loaded = uses = 0
     for n in range(count):
         text, archive = draw.choice(sound)
