@@ -619,6 +619,8 @@ class Graph:
                 fail("has a literal that is no number and no array")
         if params is not None and not (isinstance(params, dict) and params.keys() <= op.accepts):
             fail(f"has settings that are none of {', '.join(sorted(op.accepts)) or 'no settings'}")
+        if any(key == "subscripts" and type(x) is not str for key, x in (params or {}).items()):
+            fail("has subscripts that are no text")
         shape, dtype = self.shapes[-1], self.dtypes[-1]
         several = isinstance(dtype, tuple)
         if several != bool(op.results):
