@@ -239,7 +239,7 @@ class Call:
                         SCOPE.set(scope)
                 finally:
                     trace.close()
-        trace.whole()
+        trace.check_columns()
         self.out = [strip_one(y, trace) for y in self.out]
         if isinstance(trace, DebugTrace):
             trace.judge_values(self.nodes)

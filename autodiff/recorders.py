@@ -253,7 +253,7 @@ class Trace:
         """The one of a node's properties that is noted last."""
         return self.dtypes
 
-    def whole(self) -> None:
+    def check_columns(self) -> None:
         """See that all of every node was recorded. Where it was not, later nodes would be taken for one another.
 
         Raises

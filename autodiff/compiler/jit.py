@@ -279,7 +279,7 @@ class Jit:
                         DEBUG.set(session)
                     finally:
                         trace.close()
-        trace.whole()
+        trace.check_columns()
         if trace.foreign:
             return None
         if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
