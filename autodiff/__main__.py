@@ -162,10 +162,10 @@ def _ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _errors(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = _command(
-        commands, "errors", "list every error and warning, or show one with a program that raises it and the one that was meant",
+        commands, "errors", "list every error and warning, or show one with a program that raises it and the right one",
         "errors", "errors SeedError", "errors --markdown > docs/errors.md",
     )  # fmt: skip
-    p.add_argument("word", nargs="?", default="", help="only those that have it in their name; of a single one, all of it")
+    p.add_argument("word", nargs="?", default="", help="only those that have it in their name; of one alone, all of it")
     p.add_argument("--markdown", action="store_true", help="as docs/errors.md")
     p.set_defaults(run=lambda o: print(catalogue.as_markdown() if o.markdown else catalogue.as_text(o.word)))
 

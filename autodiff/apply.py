@@ -16,9 +16,10 @@ import numpy as np
 
 from . import recorders
 from .errors import DtypeError, LostHistoryError, NoRuleError, message, nearest
+from .faults import tell_more
 from .graph import LITERAL, OPERATIONS
 from .op import NUMBERS, REFUSED, Op
-from .recorders import CONSTANTS, Trace
+from .recorders import CONSTANTS, LARGE, Trace
 from .rules import NOTHING, VALUE, Stand, gives_number
 from .traced import Kin, Traced, held, is_unknown, leak, memory, plain
 
@@ -33,10 +34,11 @@ def adopt(tensor: type[Traced]) -> None:
     recorders.adopt(tensor)
 
 
-def literal(op: Op, position: int, x: Any) -> Any:
+def literal(op: Op, position: int, x: Any, trace: Trace | None = None) -> Any:
     """A plain argument as it may stay inside a node: numbers as they are, arrays as a copy of their own.
 
-    The copy is what makes a later write into the user's array harmless to the reverse sweep.
+    The copy is what makes a later write into the user's array harmless to the reverse sweep. A trace that guards what
+    it keeps is given a large array as it is.
     """
     kind = type(x)
     if kind is float or kind is int or kind is bool or kind is complex or x is None:
@@ -44,6 +46,8 @@ def literal(op: Op, position: int, x: Any) -> Any:
     if kind is np.ndarray and x.dtype.kind in NUMBERS:  # a read-only one may be a view of one that is not
         if x.ndim and x.size > 1 and not any(x.strides):
             return np.broadcast_to(x[(0,) * x.ndim], x.shape)  # one number, however often it is read
+        if x.nbytes >= LARGE and trace is not None and trace.guarded is not None and trace.guard(x, op):
+            return x
         return x.copy("K")
     if isinstance(x, Traced):
         if x.recorder is not CONSTANTS:
@@ -59,7 +63,7 @@ def literal(op: Op, position: int, x: Any) -> Any:
         if hasattr(x.item() if x.ndim == 0 else None, "tocsr"):
             raise _refuse(op, position, "a sparse matrix of SciPy", "it as an operand, A @ x, or as A.toarray()")
         raise _refuse(op, position, f"an array of dtype {x.dtype}", "an array of numbers: x.astype(float)")
-    return literal(op, position, np.asarray(x)) if isinstance(x, np.ndarray) else x
+    return literal(op, position, np.asarray(x), trace) if isinstance(x, np.ndarray) else x
 
 
 def still(x: Traced) -> Traced:
@@ -126,7 +130,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             x = x.value
             pattern += pattern + 1
         else:
-            x = literal(op, len(inputs), x)
+            x = literal(op, len(inputs), x, trace)
             inputs.append(LITERAL)
             pattern += pattern
         nested = nested or isinstance(x, Traced)
@@ -142,7 +146,12 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             params = {**params, key: setting.copy()}
         elif isinstance(setting, Traced):
             params = {**params, key: _settled(op, key, setting)}
-    y = apply(op, given, params) if nested else op.run(given, params)
+    try:
+        y = apply(op, given, params) if nested else op.run(given, params)
+    except Exception as error:
+        if op.user:
+            tell_more(error, f"it would have been node {len(trace.inputs)}")
+        raise
     if trace is CONSTANTS:
         if op.results:
             return related(op, trace.record_many(op, where, (), None, y, None), args[0])
@@ -292,7 +301,7 @@ def binary_path(
                 va = a.value
                 y = ufunc(va, b) if type(va) is not double else scalar(va, b)
                 if kind is array:
-                    b = literal(op, 1, b) if left_b or trace.full else None
+                    b = literal(op, 1, b, trace) if left_b or trace.full else None
                 return trace.record(op, (i, LITERAL), (va if left_a else None, b), y if left_y else None, y)
         elif type(b) is Tensor:
             trace, kind = b.recorder, type(a)
@@ -304,7 +313,7 @@ def binary_path(
                 vb = b.value
                 y = ufunc(a, vb) if type(vb) is not double else scalar(a, vb)
                 if kind is array:
-                    a = literal(op, 0, a) if right_a or trace.full else None
+                    a = literal(op, 0, a, trace) if right_a or trace.full else None
                 return trace.record(op, (LITERAL, j), (a, vb if right_b else None), y if right_y else None, y)
         return apply(op, (a, b), params)
 

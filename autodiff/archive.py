@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 import zipfile
 import zlib
@@ -32,8 +33,11 @@ UNREADABLE = (
 NESTED = 32
 """So deep settings and literals may be nested in a file; those of operations are two or three deep."""
 
-NUMBER = re.compile(r"[<>|=]?(?:\?|[biufc]\d{1,2})")
+NUMBER = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 """How a dtype of numbers is written."""
+_SHAPE = r"\(((?:\d{1,19}, ?)*(?:\d{1,19})?)\)"
+HEAD = re.compile(rf"\{{'descr': '({NUMBER.pattern})', 'fortran_order': (True|False), 'shape': {_SHAPE}, \}} *\n")
+"""How the head of an array of numbers is written."""
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
@@ -126,20 +130,70 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Write a document and its arrays; each file is complete or not there."""
-    target = Path(path)
+    """Write a document and its arrays; a failure or a key that is pressed leaves both files as they were before.
+
+    Where the process itself ends between the two, the document does not say the mark of the arrays, and :func:`read`
+    refuses the pair.
+    """
+    target, document = Path(path), {**document, "arrays": mark(arrays)}
+    before = target.with_name(target.name + ".before")
     staged = target.with_name(target.name + ".part")
     staged_arrays = beside(path).with_name(beside(path).name + ".part")
+    leftovers = [os.fspath(name) for name in (staged, staged_arrays, before)]
     try:
         with open(staged_arrays, "wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         staged.write_bytes(text.encode("utf-8", "backslashreplace"))  # an unpaired surrogate as JSON writes it
+        if beside(path).exists():
+            _double(beside(path), before)
         os.replace(staged_arrays, beside(path))
         os.replace(staged, target)
-    finally:
-        for leftover in (staged, staged_arrays):
-            leftover.unlink(missing_ok=True)
+    except BaseException:
+        if staged.exists() and not staged_arrays.exists():  # between the two: the old pair is put together again
+            _undo(before, beside(path))
+        raise
+    finally:  # one by one, and by calls that do it at once: a key may be pressed here as well
+        try:
+            os.unlink(leftovers[0])
+        except FileNotFoundError:
+            pass
+        finally:
+            try:
+                os.unlink(leftovers[1])
+            except FileNotFoundError:
+                pass
+            finally:
+                try:  # noqa: SIM105 - suppress() would give a key the time
+                    os.unlink(leftovers[2])
+                except FileNotFoundError:
+                    pass
+
+
+def _double(path: Path, other: Path) -> None:
+    """Let a file be found under a second name as well; a copy, where the disk knows no links."""
+    other.unlink(missing_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
+def _undo(before: Path, path: Path) -> None:
+    """Put a file back as it was before; that is, take it away where there was none."""
+    if before.exists():
+        os.replace(before, path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def mark(arrays: dict[str, np.ndarray[Any, Any]]) -> str:
+    """A few letters that tell the arrays of one file from those of another."""
+    found = 0
+    for key in sorted(arrays):
+        found = zlib.crc32(f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode(), found)
+        found = zlib.crc32(np.ascontiguousarray(arrays[key]).reshape(-1).view(np.uint8).data, found)
+    return f"{found:08x}"
 
 
 def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -163,6 +217,8 @@ def read(path: str | os.PathLike[str], form: str, version: int) -> tuple[dict[st
         raise unreadable(path, f"it does not say that it is of the format {form!r}")
     if document.get("version") != version:
         raise unreadable(path, f"it is of version {document.get('version')!r}; this package reads version {version}")
+    if document.get("arrays", mark(arrays)) != mark(arrays):  # older files do not say
+        raise unreadable(path, f"the arrays in {beside(path).name} are of another file: the writing of one was cut off")
     return document, arrays
 
 
@@ -204,16 +260,21 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _array(data: Any, size: int) -> np.ndarray[Any, Any]:
-    """One array in NumPy's own form, of a member of so many bytes."""
-    if np.lib.format.read_magic(data) != (1, 0):
+    """One array in NumPy's own form, of a member of so many bytes.
+
+    NumPy reads the head of an array as Python's literals, which for a damaged one ends in any of several errors.
+    """
+    if data.read(8) != b"\x93NUMPY\x01\x00":
         raise ValueError("an array in a form that numbers do not need")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(data)
-    if dtype.kind not in "biufc" or dtype.subdtype is not None:
-        raise ValueError(f"an array of {str(dtype)[:60]}, which is no dtype of numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - data.tell():
+    head = data.read(int.from_bytes(data.read(2), "little")).decode("latin-1")
+    found = HEAD.fullmatch(head)
+    if found is None:
+        raise ValueError(f"an array of {head[:60]!r}, which are no numbers")
+    dtype, shape = np.dtype(found[1]), tuple(int(n) for n in found[3].split(",") if n.strip())
+    if math.prod(shape) * dtype.itemsize != size - data.tell():
         raise ValueError(f"an array of shape {str(shape)[:60]} in {size} bytes")
     flat = np.frombuffer(data.read(), dtype)
-    return flat.reshape(shape, order="F" if fortran else "C").copy("K")  # that can be written into
+    return flat.reshape(shape, order="F" if found[2] == "True" else "C").copy("K")  # that can be written into
 
 
 def unreadable(path: str | os.PathLike[str], why: str) -> LoadError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import optree
 from .apply import is_bare, still
 from .debugging import DebugTrace
 from .errors import ArgumentError, DtypeError, NotScalarError, SeedError, message, registered, too_deep, unhidden
+from .faults import settle
 from .graph import LITERAL
 from .op import CONSTANT
-from .recorders import CONSTANTS, SCOPE, TRACING, Trace
+from .recorders import CONSTANTS, LARGE, SCOPE, TRACING, Trace
 from .sweep import deltas, tangents
 from .tensor import Tensor
 from .traced import Traced
@@ -96,7 +98,8 @@ def _constant(y: Any, f: Callable[..., Any]) -> Any:
     """A result that does not depend on the arguments, as the array that its node holds."""
     y = y.value if isinstance(y, Traced) and y.recorder is CONSTANTS else y
     array: Any = y if isinstance(y, Traced) else np.asarray(y)[()]
-    if not isinstance(array, (np.ndarray, np.generic, Traced)) or array.dtype.kind not in "biufc":
+    numbers = isinstance(array, (np.ndarray, np.generic)) or isinstance(y, Traced)
+    if not numbers or array.dtype.kind not in "biufc":
         raise DtypeError(
             message(
                 f"{name_of(f)} returned a {type(y).__name__}",
@@ -174,7 +177,8 @@ class Call:
     ) -> Call:
         """Call the function with its chosen arguments traced.
 
-        With `own` the arrays are copied, so that they may be written into, now or later; with `lenient` what has no
+        With `own` the arrays are copied, or guarded where the trace does that, because they may be written into, now or
+        later; with `lenient` what has no
         derivative stays as it is instead of being refused.
         """
         self.trace = trace
@@ -190,15 +194,19 @@ class Call:
                 leaves.append(x)
                 continue
             value = _differentiable(x, self, i)
-            if own:
+            if own and not (
+                trace.guarded is not None and type(value) is np.ndarray and value.nbytes >= LARGE
+                and trace.guard(value, i)
+            ):  # fmt: skip
                 value = owned(value)
             self.values.append(value)
             leaves.append(trace.leaf(value))
         given = list(args)
         for n, x in zip(self.argnums, optree.tree_unflatten(self.tree, leaves), strict=True):
             given[n] = x
-        depth, scope = TRACING.set(TRACING.get() + 1), SCOPE.get()  # as enter() does, and below leave()
+        outside, scope, around = TRACING.get(), SCOPE.get(), copy_context()
         try:
+            TRACING.set(outside + 1)  # in here: a key may be pressed as it returns
             out = unhidden(self.f, given, kwargs)
             if has_aux:
                 out, aux = _two(out, self.f)
@@ -217,15 +225,21 @@ class Call:
                 else y.index if y.index >= 0 else trace.place(y)
                 for y in self.out
             ]  # fmt: skip
-        except Exception as error:
-            if isinstance(trace, DebugTrace):
+        except BaseException as error:
+            settle(error, around)
+            if isinstance(trace, DebugTrace) and isinstance(error, Exception):
                 trace.told(error)
             raise
         finally:
-            TRACING.reset(depth)
-            if SCOPE.get() is not scope:
-                SCOPE.set(scope)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                try:
+                    if SCOPE.get() is not scope:
+                        SCOPE.set(scope)
+                finally:
+                    trace.close()
+        trace.whole()
         self.out = [strip_one(y, trace) for y in self.out]
         if isinstance(trace, DebugTrace):
             trace.judge_values(self.nodes)
@@ -241,7 +255,7 @@ class Call:
         for index in graph.arguments:
             graph.names.setdefault(index, next(names))  # a name given with ad.name comes first
         graph.title = name_of(self.f)
-        if isinstance(self.trace, DebugTrace) and not self.trace.whole:
+        if isinstance(self.trace, DebugTrace) and not self.trace.complete:
             return
         self.out = [
             y if isinstance(y, Traced) and y.recorder is self.trace
@@ -287,6 +301,8 @@ class Call:
         """The δ of each argument after a sweep, in the containers of the arguments; they share memory with nothing."""
         found: list[Any] = []
         taken = {id(seed) for seed in seeds}
+        if self.trace.guarded:  # which are the caller's
+            taken.update(self.trace.guarded)
         for index, value in zip(self.trace.graph.arguments, self.values, strict=True):
             d = delta[index] if 0 <= index < len(delta) else None
             if d is None:
@@ -370,7 +386,7 @@ def _seed(seed: Any, y: Any, what: str) -> Any:
     numbers = isinstance(seed, (np.ndarray, np.generic, Traced, int, float, complex, list, tuple))
     if not numbers and (isinstance(seed, type) or not hasattr(seed, "__array__")):
         raise SeedError(
-            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array of numbers", "give numbers")
+            message(f"{what} is a {type(seed).__name__}", "a seed is a δ, and a δ is an array", "give numbers")
         )
     if np.shape(seed) != shape:
         raise SeedError(

@@ -525,8 +525,8 @@ class LeakError(AutodiffError, RuntimeError):
     """A function that is being compiled asked for the value of a tensor, which its program will know only when it runs.
 
     Or a function of one example asked for it inside of `vmap`, where it has one value for each example. An argument
-    that is a number and the same for many calls can be static: ``ad.jit(f, static_argnums=1)``; inside of `vmap` one can be
-    left out: ``ad.vmap(f, in_axes=(0, None))``.
+    that is a number and the same for many calls can be static: ``ad.jit(f, static_argnums=1)``; inside of `vmap` one
+    can be left out: ``ad.vmap(f, in_axes=(0, None))``.
 
     No TypeError: where NumPy asks for a length or an axis it would put a message of its own in the place of one.
 
@@ -536,7 +536,7 @@ class LeakError(AutodiffError, RuntimeError):
     >>> import autodiff as ad
     >>> ad.jit(lambda x: x if x > 0 else -x)(-2.0)
     Traceback (most recent call last):
-    autodiff.errors.LeakError: if, while, and, or, not: the truth of a tensor (bool[]) was asked for while the function was being compiled
+    autodiff.errors.LeakError: if, while, and, or, not: the truth of a tensor (bool[]) was asked for ...
     ...
 
     Right
@@ -610,6 +610,34 @@ class ClosedTraceError(AutodiffError, RuntimeError):
     >>> gradient, tripled = ad.grad(g, has_aux=True)(2.0)
     >>> tripled + 1.0
     np.float64(7.0)
+    """
+
+
+class OverwrittenError(AutodiffError, RuntimeError):
+    """A large array that a gradient is computed from was written into before the gradient was there.
+
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> weights = np.ones(100_000)
+    >>> def loss(x):
+    ...     y = np.sum(x * weights)
+    ...     weights[:] = 0.0
+    ...     return y
+    >>> ad.grad(loss)(np.ones(100_000))
+    Traceback (most recent call last):
+    autodiff.errors.OverwrittenError: ...
+
+    Right
+    -----
+    >>> weights = np.ones(100_000)
+    >>> def loss(x):
+    ...     y = np.sum(x * weights.copy())
+    ...     weights[:] = 0.0
+    ...     return y
+    >>> ad.grad(loss)(np.ones(100_000))
+    array([1., 1., 1., ..., 1., 1., 1.], shape=(100000,))
     """
 
 
@@ -756,7 +784,7 @@ class MissingExtraError(AutodiffError, ImportError):
     >>> with mock.patch.dict(sys.modules, {"matplotlib.pyplot": None}):
     ...     flow.plot_depth()
     Traceback (most recent call last):
-    autodiff.errors.MissingExtraError: matplotlib is not at hand (import of matplotlib.pyplot halted; None in sys.modules)
+    autodiff.errors.MissingExtraError: matplotlib is not at hand (import of matplotlib.pyplot halted; ...)
     ...
 
     Right

@@ -818,9 +818,13 @@ def cell(value: Any, width: int = 34) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+WIDEST = 100
+"""A column is not made wider for one long cell; padding of all others to it would take more than the table itself."""
+
+
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of text as aligned columns."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [min(WIDEST, max(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
@@ -839,10 +843,7 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
                 str(i),
                 printable("/".join((*graph.scopes[i], graph.names.get(i, "")))),
                 printable(graph.ops[i].name + (f"[{settings}]" if settings else ""), 200),
-                " ".join(
-                    f"%{v}" if v != LITERAL else cell(literal, 12)
-                    for v, literal in zip(graph.inputs[i], graph.literals[i], strict=True)
-                ),
+                _told_inputs(graph, i),
                 str(graph.dtypes[i]),
                 str(graph.shapes[i]),
                 cell(graph.values.results[i]) if graph.values is not None else "",
@@ -850,6 +851,16 @@ def table(graph: Graph, deltas: Sequence[Any] | None = None, limit: int = 200) -
             + ((cell(deltas[i]) or "no path",) if deltas is not None else ())
         )
     return columns(rows)
+
+
+def _told_inputs(graph: Graph, i: int, limit: int = 16) -> str:
+    """The arguments of a node in one cell: nodes by number, literals as they are, of very many the first."""
+    found = [
+        f"%{v}" if v != LITERAL else cell(literal, 12)
+        for v, literal in zip(graph.inputs[i][:limit], graph.literals[i][:limit], strict=True)
+    ]
+    more = len(graph.inputs[i]) - limit
+    return " ".join(found) + (f" … {more} more" if more > 0 else "")
 
 
 def check(graph: Graph) -> Graph:

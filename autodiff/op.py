@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import GraphError, KeywordError, NoRuleError, message, printable
+from .errors import GraphError, KeywordError, NoRuleError, RuleError, message, printable, user_line
+from .faults import tell, written_at
 from .graph import LITERAL, OPERATIONS
 from .rules import NOTHING, SHAPE, VALUE, Plan, Rule, Slot, reads
 
@@ -24,6 +25,9 @@ DEBUG: ContextVar[Any] = ContextVar("autodiff_debug", default=None)
 
 NUMBERS = "biufc"
 """The kinds of dtype that may stand in a graph: bool, signed, unsigned, float, complex."""
+
+KEPT, PLANS = 64, 1024
+"""Of calls with at most so many arguments, so many plans are kept an operation."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """For each NumPy function that is not a ufunc: what to call in its place when a tensor is among its arguments."""
@@ -113,15 +117,14 @@ class Op:
         self.numpy, self.note, self.user, self.inlined = numpy, note, user, inlined
         self.flat = kind == "flat"
         self.joint_wanted = joint is not None and "wanted" in inspect.signature(joint).parameters
-        self.readings = self._readings(reading)
+        self.readings = self.readings_of(self.vjps if joint is None else (joint,), reading)
         self.plans: dict[Any, Plan] = {}
         self.call: Callable[..., Any] | None = None  # a shorter path than apply, where there is one
         self.home = ""  # the module that declared it, where it is registered
         self.primitive: Any = None  # of a user's own operation: what stands for it in the user's code
 
-    def _readings(self, reading: str | None) -> list[list[int]]:
+    def readings_of(self, rules: Iterable[Rule | None], reading: str | None = None) -> list[list[int]]:
         """For each rule: what it reads of the result, then of each argument."""
-        rules: Iterable[Rule | None] = self.vjps if self.joint is None else (self.joint,)
         if reading is not None:
             what = {"nothing": NOTHING, "shapes": SHAPE, "values": VALUE}[reading]
             return [[NOTHING, *[what] * (self.arity or 1)] for _ in rules]
@@ -147,7 +150,11 @@ class Op:
             width = len(active) + 1
             spread = [row[:width] + [row[-1]] * (width - len(row)) for row in rows]
             needs = [max(column) for column in zip(*spread, strict=True)] or [NOTHING] * width
-            plan = self.plans[pattern] = Plan(needs[0], tuple(needs[1:]), self._ruled(inputs))
+            plan = Plan(needs[0], tuple(needs[1:]), self._ruled(inputs))
+            if len(inputs) <= KEPT:  # a join of very many comes in another number each time
+                if len(self.plans) >= PLANS:
+                    self.plans.clear()
+                self.plans[pattern] = plan
         return plan
 
     def _ruled(self, inputs: tuple[int, ...]) -> bool:
@@ -168,13 +175,34 @@ class Op:
         if not self.user:
             return self.forward(*args, **params)
         session = DEBUG.get()
-        if session is None:
-            y = self.forward(*map(_told, args), **locked_in(params))
-        else:
-            y = session.forward(self, tuple(getattr(x, "number", x) for x in args), params)
-        if self.results:
-            return tuple(np.array(part)[()] for part in y)
-        return np.array(y)[()]
+        given = tuple(map(_told, args)) if not session else tuple(getattr(x, "number", x) for x in args)
+        try:
+            y = session.forward(self, given, params) if session else self.forward(*given, **locked_in(params))
+        except Exception as error:
+            tell(error, f"in the function of {self.name}{written_at(self.forward)}, called at {user_line()}")
+            raise
+        if not self.results:
+            return self._own(y)
+        if not isinstance(y, (tuple, list)):
+            kind = type(y).__name__
+            raise self._wrong(f"a {kind}", "with results=True it returns a tuple of arrays", "return a tuple")
+        return tuple(map(self._own, y))
+
+    def _own(self, y: Any) -> Any:
+        """What a user's function returned, as an array of numbers that nobody else has."""
+        why, instead = "a node of a graph is a number or an array of numbers", "return an array"
+        if isinstance(y, np.ndarray) and type(y) is not np.ndarray and not isinstance(y, np.memmap):
+            raise self._wrong(f"a {type(y).__name__}", "it computes by rules of its own", "return np.asarray(y)")
+        if isinstance(y, (tuple, list)):  # which stays one where nothing is traced, and would be an array here
+            instead = "return np.stack(y), or declare @ad.primitive(results=True) where it has several results"
+            raise self._wrong(f"a {type(y).__name__}", why, instead)
+        array = np.array(y)
+        if array.dtype.kind not in NUMBERS:
+            raise self._wrong(f"a {type(y).__name__} of {array.dtype}", why, instead)
+        return array[()]
+
+    def _wrong(self, what: str, why: str, instead: str) -> RuleError:
+        return RuleError(message(f"{self.name}: its function returned {what}", why, instead))
 
     def admit(self, inputs: tuple[int, ...], params: dict[str, Any]) -> None:
         """Refuse, when the call is recorded, what no rule covers."""

@@ -9,13 +9,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from .apply import apply
+from .apply import apply, is_bare
 from .errors import ArgumentError, RuleError, callable_or_refused, message, printable
 from .graph import OPERATIONS
 from .made import stored
 from .makers import guard_whole
 from .op import Op, locked, locked_in
-from .rules import Rule, keywords
+from .rules import NOTHING, SHAPE, Rule, keywords, stretches
+from .traced import Traced
 
 
 class Primitive:
@@ -94,10 +95,13 @@ class Primitive:
         np.float64(3.0)
         """
         self._declare(rules, "defvjp")
-        self._vjps = self.op.vjps = rules
-        self.op.readings = self.op._readings(None)  # of the rules as written, before they are wrapped
-        self.op.vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
-        self.op.plans.clear()
+        known = [SHAPE if rule is not None else NOTHING for rule in rules]  # what is complex is known of all arguments
+        readings = [  # of the rules as written, before they are wrapped
+            [max(read, least) for read in row]
+            for row, least in zip(self.op.readings_of(rules), known, strict=True)
+        ]
+        vjps = tuple(None if rule is None else _numeric(rule, self.op, k) for k, rule in enumerate(rules))
+        self._vjps, self.op.vjps, self.op.readings, self.op.plans = rules, vjps, readings, {}
         return self
 
     def defjvp(self, *rules: Rule | None) -> Primitive:
@@ -132,7 +136,7 @@ class Primitive:
         (np.float64(3.0), np.float64(6.0))
         """
         self._declare(rules, "defjvp")
-        self.op.jvps = tuple(None if r is None else _numeric(r, self.op, k, "jvp") for k, r in enumerate(rules))
+        self.op.jvps = tuple(None if rule is None else _tangent(rule, self.op, k) for k, rule in enumerate(rules))
         return self
 
     def _declare(self, rules: tuple[Rule | None, ...], what: str) -> None:
@@ -186,11 +190,25 @@ def _key(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{getattr(function, '__qualname__', called)}"
 
 
+def _same_code(a: Any, b: Any) -> bool:
+    """Whether two functions are one, as far as it shows: the same code, with nothing of their own around it."""
+    if a is b:
+        return True
+    codes = [getattr(f, "__code__", None) for f in (a, b)]
+    own = any(getattr(f, kind, None) for f in (a, b) for kind in ("__closure__", "__defaults__", "__kwdefaults__"))
+    return codes[0] is not None and codes[0] == codes[1] and not own
+
+
 def _again(
     function: Callable[..., Any], results: bool, vjps: tuple[Rule | None, ...], jvps: tuple[Rule | None, ...]
 ) -> Primitive:
     """The same from its parts, where it has no name to be found by; one that is registered already stays so."""
     known = OPERATIONS.get(_key(function))
+    if known is not None and known.primitive is not None:
+        there = known.primitive
+        parts, others = (function, *vjps, *jvps), (there.__wrapped__, *there._vjps, *(known.jvps or ()))
+        if known.results == results and len(parts) == len(others) and all(map(_same_code, parts, others)):
+            return there  # type: ignore[no-any-return]
     made = Primitive(function, results)
     if vjps:
         made.defvjp(*vjps)
@@ -200,28 +218,95 @@ def _again(
     return made
 
 
-def _numeric(rule: Rule, op: Op, k: int, which: str = "vjp") -> Rule:
+def _numeric(rule: Rule, op: Op, k: int) -> Rule:
     """A user's rule as it is called: it can write into nothing that is saved, and returns an array or a NumPy scalar.
 
     Anything else is an error that names the operation.
     """
+    who = f"{op.name}: its vjp for argument {k}"
 
     @functools.wraps(rule)
     def checked(d: Any, y: Any, *args: Any, **params: Any) -> Any:
         term = rule(locked(d), locked(y), *map(locked, args), **locked_in(params))
-        if isinstance(term, (float, complex, int)) and not hasattr(term, "dtype"):
-            return np.asarray(term)[()]
-        if not hasattr(term, "dtype"):
-            raise RuleError(
-                message(
-                    f"{op.name}: its {which} for argument {k} returned a {type(term).__name__}",
-                    "a rule returns the δ of its argument, or its part of the tangent of the result",
-                    "return an array with the shape and dtype of that argument, or of the result",
-                )
-            )
-        return term.copy() if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
+        return _own(term, who, "the δ of its argument", "that argument", (d, y, *args))
 
     return checked
+
+
+def _tangent(rule: Rule, op: Op, k: int) -> Rule:
+    """A user's forward rule whose result is a tangent of y, or an error that names the operation."""
+    who = f"{op.name}: its jvp for argument {k}"
+
+    @functools.wraps(rule)
+    def checked(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        found = rule(locked(t), locked(y), *map(locked, args), **locked_in(params))
+        if not op.results:
+            return _fitting(_own(found, who, "a tangent of the result", "the result", (y, *args)), y, who)
+        if not isinstance(found, (tuple, list)) or len(found) != len(y):
+            given = f"{len(found)} tangents" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
+            raise RuleError(
+                message(
+                    f"{who} returned {given}",
+                    f"{op.name} has {len(y)} results, and each has a tangent",
+                    "return a tuple, with zeros for a result that does not depend on that argument",
+                )
+            )
+        return tuple(
+            _fitting(_own(t, who, "a tangent of each result", "that result", (part, *args)), part, who)
+            for t, part in zip(found, y, strict=True)
+        )
+
+    return checked
+
+
+def _own(term: Any, who: str, what: str, like: str, around: tuple[Any, ...]) -> Any:
+    """What a user's rule returned as an array of real or complex numbers that nobody else has, or the error for it."""
+    if isinstance(term, (float, complex, int)) and not isinstance(term, np.generic):
+        term = np.asarray(term)[()]
+    array: Any = term
+    said = ""
+    if not isinstance(term, (np.ndarray, np.generic, Traced)):
+        said = f"a {type(term).__name__}"
+    elif isinstance(term, Traced) and term.recorder.ops is not term.recorder.graph.ops:
+        said = "a tensor of a function that has already returned"
+    elif not isinstance(term, Traced) and not is_bare(term):
+        said = f"a {type(term).__name__}, which computes by rules of its own"
+    elif array.dtype.kind not in "fc":
+        said = f"a {type(term).__name__} of {array.dtype}"
+    elif array.dtype.kind == "c" and not any(_is_complex(x) for x in around):
+        said = f"complex numbers ({array.dtype}), where all arguments and results are real"
+    if said:
+        raise RuleError(
+            message(
+                f"{who} returned {said}", f"a rule returns {what}",
+                f"return an array with the shape and dtype of {like}",
+            )
+        )  # fmt: skip
+    return np.array(term) if isinstance(term, np.ndarray) else term  # the rule may reuse its buffer
+
+
+def _is_complex(x: Any) -> bool:
+    """Whether it is, or may have been, where nothing is known of it."""
+    if isinstance(x, tuple):
+        return any(map(_is_complex, x))
+    return x is None or bool(np.iscomplexobj(x))
+
+
+def _fitting(t: Any, y: Any, who: str) -> Any:
+    """A tangent that can be stretched to the shape of its value, without losing an imaginary part."""
+    if np.shape(t) != np.shape(y) and not stretches(np.shape(t), np.shape(y)):
+        said = f"shape {np.shape(t)}"
+    elif t.dtype.kind == "c" and y.dtype.kind != "c":
+        said = f"complex numbers ({t.dtype})"
+    else:
+        return t
+    raise RuleError(
+        message(
+            f"{who} returned {said}",
+            f"the result is {y.dtype}{list(np.shape(y))}, and so must its tangent be",
+            "mend the rule; autodiff.testing.check_op shows which example it fails on",
+        )
+    )
 
 
 @overload

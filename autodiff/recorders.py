@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any
 
-from .errors import ClosedTraceError, message, user_place
+from .contents import checksum
+from .errors import ClosedTraceError, GraphError, OverwrittenError, message, user_place
 from .graph import LITERAL, Graph, Values
 from .op import INPUT, ITEM, Op
 from .traced import Traced
@@ -23,6 +24,9 @@ SCOPE: ContextVar[tuple[str, ...]] = ContextVar("autodiff_scope", default=())
 TRACING: ContextVar[int] = ContextVar("autodiff_tracing", default=0)
 """How many traced functions the running code stands in: where it is not 0, creation functions make writable tensors."""
 
+LARGE = 1 << 19
+"""Bytes from which on an array may be guarded instead of copied: two looks at it take less time, and no memory."""
+
 Tensor: type[Traced] = Traced
 """The class of the tensors that `record` makes. Filled by :func:`adopt` when autodiff.tensor is imported."""
 
@@ -31,18 +35,6 @@ def adopt(tensor: type[Traced]) -> None:
     """Let traces make tensors of this class."""
     global Tensor
     Tensor = tensor
-
-
-def enter() -> tuple[Token[int], tuple[str, ...]]:
-    """Begin a traced function; :func:`leave` is given what this returns."""
-    return TRACING.set(TRACING.get() + 1), SCOPE.get()
-
-
-def leave(before: tuple[Token[int], tuple[str, ...]]) -> None:
-    """End a traced function, and the scopes that it left open: those of a generator that nobody ran to its end."""
-    TRACING.reset(before[0])
-    if SCOPE.get() is not before[1]:
-        SCOPE.set(before[1])
 
 
 _turn = threading.RLock()
@@ -97,18 +89,22 @@ def is_closed(trace: Trace) -> bool:
 
 
 class Trace:
-    """The recorder of one differentiated call. This lean one keeps only what some rule will read."""
+    """The recorder of one differentiated call. This lean one keeps only what some rule will read.
 
-    __slots__ = ("arguments", "dtypes", "graph", "inputs", "level", "made", "ops", "params", "pending", "results",
-                 "shapes", "values")  # fmt: skip
+    Where it is swept before anyone gets hold of it, it need not copy large arrays: it guards them.
+    """
+
+    __slots__ = ("arguments", "dtypes", "graph", "guarded", "inputs", "level", "made", "ops", "params", "pending",
+                 "results", "shapes", "values")  # fmt: skip
 
     full = False
     compiling = False  # whether values are unknown, because what is recorded will run on others
     batching = False  # whether its tensors hold one array of each example of a batch
     debugging = False  # whether its results are asked whether they are finite, and its rules watched
 
-    def __init__(self) -> None:
+    def __init__(self, guarding: bool = False) -> None:
         self.level = next(_levels)
+        self.guarded: dict[int, tuple[Any, int, Any]] | None = {} if guarding else None
         graph = self.graph = Graph()
         values = self.values = Values()
         self.ops, self.inputs, self.params = graph.ops, graph.inputs, graph.params
@@ -116,6 +112,37 @@ class Trace:
         self.arguments, self.results = values.arguments, values.results
         self.made = 0  # how many tensors were pending at first
         self.pending: dict[int, Any] = {}  # by their negative index: where its node is from, then its number
+
+    def guard(self, x: Any, reader: Any) -> bool:
+        """Take note of what a large array holds, and who reads it: an operation, or the number of an argument.
+
+        False where it must be copied instead.
+        """
+        assert self.guarded is not None
+        if id(x) not in self.guarded:
+            if not x.flags.forc:  # to look at it would take a copy
+                return False
+            self.guarded[id(x)] = (x, checksum(x), reader)
+        return True
+
+    def check_guarded(self, where: Callable[[int], str]) -> None:
+        """See that all that was guarded still holds what it held; `where` says an argument's number in words.
+
+        Raises
+        ------
+        OverwrittenError
+            Where it does not: what was computed from it may belong to the one or to the other.
+        """
+        for x, before, reader in (self.guarded or {}).values():
+            if checksum(x) != before:
+                what = where(reader) if isinstance(reader, int) else f"a constant of {reader.name}"
+                raise OverwrittenError(
+                    message(
+                        f"{what} ({x.dtype}{list(x.shape)}) was overwritten while the gradient was computed",
+                        "arrays of this size are not copied, and the reverse sweep reads what it finds",
+                        "give the function a copy of what it overwrites: x.copy(); ad.vjp copies everything",
+                    )
+                )
 
     def leaf(self, value: Any) -> Traced:
         """A tensor for one argument of the traced function; its node is recorded when it is first used."""
@@ -135,22 +162,24 @@ class Trace:
         if key >= 0:  # another thread has done it since it was asked
             return key
         pending = self.pending
-        entry = pending.pop(key, None)
-        while entry is None:  # another thread is recording it
-            time.sleep(0)
+        known = pending.get(key)
+        try:
             entry = pending.pop(key, None)
-        if type(entry) is tuple:
-            source, place = entry
-            try:
+            while entry is None:  # another thread is recording it
+                time.sleep(0)
+                entry = pending.pop(key, None)
+            if type(entry) is tuple:  # else another object for the same node came first
+                source, place = entry
                 if source == LITERAL:
                     entry = self.record(INPUT, (), (), tensor.value, tensor.value).index
                     self.graph.arguments[place] = entry
                 else:
                     entry = self.record(ITEM, (source,), (None,), None, tensor.value, {"index": place}).index
-            finally:
-                pending[key] = entry
-        else:  # another object for the same node came first
             pending[key] = entry
+        except BaseException:  # it is pending as before: whoever waited for it would wait for ever
+            if known is not None:
+                pending.setdefault(key, known)
+            raise
         index: int = entry
         tensor.index = index
         return index
@@ -220,6 +249,29 @@ class Trace:
         """Let nothing more be recorded."""
         self.ops = _Closed()
 
+    def last_column(self) -> list[Any]:
+        """The one of a node's properties that is noted last."""
+        return self.dtypes
+
+    def whole(self) -> None:
+        """See that all of every node was recorded. Where it was not, later nodes would be taken for one another.
+
+        Raises
+        ------
+        GraphError
+            Where the function caught what was raised as a node was recorded, and went on: a key that was pressed, a
+            list for which there was no memory.
+        """
+        if len(self.graph.ops) != len(self.last_column()):
+            raise GraphError(
+                message(
+                    "an operation was recorded only in part, and the function went on",
+                    "it caught what was raised there, such as KeyboardInterrupt or MemoryError; what it computed after "
+                    "that would have a wrong derivative",
+                    "call the function again, and let such exceptions out of it",
+                )
+            )
+
 
 class _Many:
     """The result of a many-result operation, with shape and dtype columns that are tuples."""
@@ -269,6 +321,10 @@ class FullTrace(Trace):
             graph.lines.append(line)
             self.active.append(active)
         return tensor
+
+    def last_column(self) -> list[Any]:
+        """Whether a derivative can pass through each node."""
+        return self.active
 
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor at all: if not, it has no history to lose."""

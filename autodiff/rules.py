@@ -204,6 +204,11 @@ def add_at(buffer: Any, index: Any, value: Any) -> None:
         np.add.at(buffer.reshape(-1), (first[part] + columns).ravel(), values[part].ravel())
 
 
+def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether NumPy broadcasts an array of one shape to the other."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
+
+
 def unbroadcast(d: Any, shape: tuple[int, ...]) -> Any:
     """Sum d over the axes along which an array of this shape was stretched: the transpose of stretching it."""
     given = d.shape

@@ -11,23 +11,104 @@ Here, and nowhere else, broadcasting is undone (:func:`conform`) and contributio
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any
+from contextvars import copy_context
+from types import FrameType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .apply import apply, still
 from .errors import LeakError, RuleError, message
+from .faults import frames, settle, so_far, tell, written_at
 from .graph import LITERAL, OPERATIONS, Graph, Values, seal
 from .makers import is_finite, where_reached
 from .op import ITEM, Op
 from .recorders import CONSTANTS, Trace
-from .rules import Slot, Update, unbroadcast
+from .rules import Slot, Update, stretches, unbroadcast
 from .traced import Traced
+
+# -- what is raised in a sweep -----------------------------------------------------------------------------------------
+
+_Sweep = TypeVar("_Sweep", bound=Callable[..., Any])
+
+
+def _telling(sweep: _Sweep) -> _Sweep:
+    """A sweep of which an exception tells at what node it was raised. Nothing is done before there is one.
+
+    The sweep's own variables say where it stood: w (or v) for the node, k for the argument, and term.
+    """
+
+    @functools.wraps(sweep)
+    def telling(graph: Graph, *args: Any, **kwargs: Any) -> Any:
+        around, since = copy_context(), so_far()
+        try:
+            return sweep(graph, *args, **kwargs)
+        except BaseException as error:
+            settle(error, around)
+            wrong = _told(error, graph, sweep, since)  # which lets go of the frames that it looked at
+            if wrong is None:
+                raise
+        raise wrong
+
+    return telling  # type: ignore[return-value]
+
+
+def _told(error: BaseException, graph: Graph, sweep: Callable[..., Any], since: int) -> RuleError | None:
+    """Tell at what node something was raised; the error that is to be raised in its place, where a rule is wrong."""
+    frame, inner = [*frames(error), None, None][1:3]
+    if not isinstance(error, Exception) or frame is None or frame.f_code is not sweep.__code__:
+        return None
+    with contextlib.suppress(Exception):  # an object that raises where it is looked at, say
+        return _told_at(error, graph, frame.f_locals, inner, since)
+    return None
+
+
+def _told_at(
+    error: Exception, graph: Graph, at: Mapping[str, Any], inner: FrameType | None, since: int
+) -> RuleError | None:
+    asked = isinstance(error, AttributeError) and error.name in ("shape", "dtype") and error.obj is at.get("term")
+    asked = asked or (inner is not None and inner.f_code is is_finite.__code__)
+    wrong = _no_array(graph, at) if asked else None
+    visit = getattr(at.get("visit"), "__code__", None)
+    if wrong is None and "op" in at and (inner is None or inner.f_code is not visit):
+        tell(error, _place(graph, at), since)
+    return wrong
+
+
+def _place(graph: Graph, at: Mapping[str, Any]) -> str:
+    """Where a sweep stood, in words."""
+    w, k = at["w"] if "w" in at else at["v"], at.get("k", 0)
+    op = graph.ops[w]
+    rule: Any = op.forward
+    what = f"while {op.name} was computed"
+    if "w" in at:
+        rule = op.joint or dict(enumerate(op.vjps)).get(k)
+        what = f"in the {'joint vjp' if op.joint else 'vjp'} of {op.name} for argument {k}"
+    elif "tangent" in at:
+        rule = next(filter(None, op.jvps or op.vjps), op.joint)
+        what = "in the jvp of " + op.name + ("" if op.jvps else ", which is its vjp transposed")
+    name = f" ({graph.names[w]})" if w in graph.names else ""
+    line = graph.lines[w] if w < len(graph.lines) else None
+    called = f"recorded at {line[0]}:{line[1]}" if line else "whose line ad.trace(f)(…).backward() tells"
+    return f"{what}{written_at(rule)}, at node {w}{name}, {called}"
+
+
+def _no_array(graph: Graph, at: Mapping[str, Any]) -> RuleError | None:
+    """The error for a rule that returned what is no array of numbers at all, where that is what went wrong."""
+    if not {"w", "k", "term"} <= at.keys() or isinstance(at["term"], (Slot, Update, Traced)):
+        return None
+    if hasattr(at["term"], "shape") and getattr(getattr(at["term"], "dtype", None), "kind", "") in ("f", "c"):
+        return None
+    return _wrong(graph.ops[at["w"]], at["k"], _described(at["term"]), at["shape"], at["dtype"])
+
 
 # -- reverse -----------------------------------------------------------------------------------------------------------
 
 
+@_telling
 def deltas(
     graph: Graph,
     values: Values,
@@ -162,6 +243,7 @@ def deltas(
     return delta
 
 
+@_telling
 def contribution(graph: Graph, values: Values, w: int, k: int, d: Any) -> Any:
     """The term of one edge alone: what argument k of node w is sent where the δ of w is d."""
     op, settings, v = graph.ops[w], graph.params[w], graph.inputs[w][k]
@@ -245,7 +327,11 @@ def _later(op: Op, k: int, d: Any, y: Any, args: tuple[Any, ...], settings: Any,
     def term(d: Any, y: Any, *args: Any) -> Any:
         rule = op.vjps[k]
         assert rule is not None
-        found = rule(d, y, *args, **(settings or {}))
+        try:
+            found = rule(d, y, *args, **(settings or {}))
+        except Exception as error:
+            tell(error, f"in the vjp of {op.name} for argument {k}{written_at(rule)}, which a program called as it is")
+            raise
         return (conform(op, k, found.dense(shape, dtype) if type(found) is Update else found, shape, dtype),)
 
     return run_later(term, (d, y, *args))[0]
@@ -256,7 +342,11 @@ def _joint_later(op: Op, d: Any, y: Any, args: tuple[Any, ...], settings: dict[s
 
     def terms(d: Any, y: Any, *args: Any) -> Any:
         assert op.joint is not None
-        found = op.joint(d, y, *args, **settings)
+        try:
+            found = op.joint(d, y, *args, **settings)
+        except Exception as error:
+            tell(error, f"in the joint vjp of {op.name}{written_at(op.joint)}, which a program called as it is")
+            raise
         return tuple(
             found[k].dense(args[k].shape, args[k].dtype) if type(found[k]) is Update else found[k] for k in wanted
         )
@@ -336,11 +426,11 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         Where the term cannot be a δ of the argument at all: names the operation and the argument.
     """
     if getattr(term, "dtype", None) is None or term.dtype.kind not in "fc":
-        raise _wrong(op, k, f"a {type(term).__name__} of {getattr(term, 'dtype', 'no dtype')}", shape, dtype)
+        raise _wrong(op, k, _described(term), shape, dtype)
     if term.shape != shape:
         given = term.shape
-        fits = op.kind == "elementwise" and len(given) >= len(shape)
-        term = unbroadcast(term, shape) if fits else term
+        if op.kind == "elementwise" and stretches(shape, given):
+            term = unbroadcast(term, shape)
         if term.shape != shape:
             raise _wrong(op, k, f"shape {given}", shape, dtype)
     if term.dtype != dtype:
@@ -349,6 +439,12 @@ def conform(op: Op, k: int, term: Any, shape: Any, dtype: Any) -> Any:
         if term.dtype != dtype:
             term = term.astype(dtype)
     return term
+
+
+def _described(term: Any) -> str:
+    """What a rule returned, where it is no array of real or complex numbers."""
+    dtype = getattr(term, "dtype", None)
+    return f"a {type(term).__name__}" + ("" if dtype is None else f" of {dtype}")
 
 
 def _wrong(op: Op, k: int, what: str, shape: Any, dtype: Any) -> RuleError:
@@ -463,6 +559,7 @@ class _Place:
 # -- forward -----------------------------------------------------------------------------------------------------------
 
 
+@_telling
 def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     """Run the graph again on other arguments: the table of values.
 
@@ -508,6 +605,7 @@ def evaluate(graph: Graph, arguments: Sequence[Any]) -> Values:
     return values
 
 
+@_telling
 def tangents(
     graph: Graph,
     values: Values,
@@ -580,7 +678,7 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
         return incoming[0][params["index"]]
     if op.kind == "linear":
         filled = [np.zeros_like(x) if t is None else t for t, x in zip(incoming, args, strict=True)]
-        return _like(apply(op, tuple(filled), params), y)
+        return _like(op, apply(op, tuple(filled), params), y)
     if op.kind == "bilinear":
         terms = [
             apply(op, (*args[:k], t, *args[k + 1 :]), params) for k, t in enumerate(incoming) if t is not None
@@ -594,6 +692,8 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
             if rule is None:
                 continue
             term = rule(t, y, *args, **params)
+            if op.kind == "elementwise":
+                _like(op, term, y)
             if op.kind == "elementwise" and op.guard is not None:
                 term = op.guard(term, rule, k, t, y, args, params)
             terms.append(term)
@@ -601,15 +701,39 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
         return None
     if isinstance(y, tuple):
         columns = zip(*terms, strict=True)
-        return tuple(_like(sum(column[1:], column[0]), part) for column, part in zip(columns, y, strict=True))
-    return _like(sum(terms[1:], terms[0]), y)
+        return tuple(_like(op, sum(column[1:], column[0]), part) for column, part in zip(columns, y, strict=True))
+    return _like(op, sum(terms[1:], terms[0]), y)
 
 
-def _like(t: Any, y: Any) -> Any:
-    """A tangent in the shape and dtype of its value."""
-    if t.shape != y.shape:
-        t = np.broadcast_to(t, y.shape)
-    return t if t.dtype == y.dtype else t.astype(y.dtype)
+def _like(op: Op, t: Any, y: Any) -> Any:
+    """A tangent in the shape and dtype of its value.
+
+    Raises
+    ------
+    RuleError
+        Where it cannot be one: it is no array of numbers, is larger, or would lose its imaginary part.
+    """
+    kind = getattr(getattr(t, "dtype", None), "kind", "")
+    said = _described(t) if kind not in ("f", "c") else ""
+    if not said and t.dtype != y.dtype:
+        if kind == "c" and y.dtype.kind != "c":
+            said = _described(t)
+        else:
+            t = t.astype(y.dtype)
+    if not said and t.shape != y.shape:
+        if stretches(t.shape, y.shape):
+            t = np.broadcast_to(t, y.shape)
+        else:
+            said = f"shape {t.shape}"
+    if said:
+        raise RuleError(
+            message(
+                f"{op.name}: its jvp returned {said}",
+                f"its result is {y.dtype}{list(y.shape)}, and so must the tangent be",
+                "mend the rule; autodiff.testing.check_op shows which example it fails on",
+            )
+        )
+    return t
 
 
 def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -635,10 +759,20 @@ def transposed(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], param
             term = term.dense(x.shape, x.dtype)
         if t is not None and term is not None and term.shape != x.shape:
             raise _wrong(op, k, f"shape {term.shape}", x.shape, x.dtype)
-        if t is None or not (isinstance(term, Traced) and term.recorder is trace):
+        if t is None or term is None:
+            continue
+        if not (isinstance(term, Traced) and term.recorder is trace):
+            if not isinstance(term, Traced) and np.any(np.isfinite(term) & (term != 0)):
+                raise RuleError(
+                    message(
+                        f"{op.name}: its vjp for argument {k} returned what does not depend on δ",
+                        "the forward rule is its transpose, and there is one only where the vjp is linear in δ",
+                        f"mend the rule, or declare {op.name}.defjvp(…)",
+                    )
+                )
             continue
         index = term.index if term.index >= 0 else trace.place(term)
-        seed = _like(t, term)
+        seed = _like(op, t, term)
         seeds[index] = seeds[index] + seed if index in seeds else seed
     found = deltas(trace.graph, trace.values, seeds) if seeds else []
     arrived = [

@@ -574,7 +574,7 @@ class Tensor(Traced):
             for kin in value.family:  # the write of x[i] += v was carried out when the view x[i] was written
                 if kin.tensor() is value and kin.base is not None and kin.base() is self and _same(kin.index, index):
                     return
-        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Traced)) and index.dtype.kind == "b"):
+        if _is_number(self) and not (isinstance(index, (np.ndarray, np.generic, Tensor)) and index.dtype.kind == "b"):
             # by a mask they can be written: the array API has arrays without axes where NumPy has numbers
             raise TypeError(f"'{type(held(self)).__name__}' object does not support item assignment")
         value = as_array(value) if type(value) is list or type(value) is tuple else value
@@ -607,10 +607,14 @@ class Tensor(Traced):
             written.append((base, ops.index.written(base, written[-1][1], kin.index)))
         done = {id(tensor) for tensor, _ in written}
         views = [(kin, tensor, self._base(kin)) for kin, tensor in live if id(tensor) not in done]
-        for tensor, new in written:
-            tensor._become(new)
+        fresh_of = {id(tensor): new for tensor, new in written}
         for kin, tensor, base in views:  # in order of creation: a view of a view comes after it
-            tensor._become(ops.index.read(base, kin.index))
+            new = fresh_of[id(tensor)] = ops.index.read(fresh_of.get(id(base), base), kin.index)
+            written.append((tensor, new))
+        # all at once, where nothing can fail any more and no key that is pressed comes in between
+        owners, values = zip(*((tensor, (new.value, new.recorder, new.index)) for tensor, new in written), strict=True)
+        names = ("value", "recorder", "index") * len(owners)
+        list(map(setattr, [x for x in owners for _ in range(3)], names, [part for new in values for part in new]))
         family[:] = [kin for kin, _ in live]
 
     def _become(self, fresh: Any) -> None:
@@ -695,7 +699,8 @@ class Tensor(Traced):
     ) -> Any:
         """The same elements in another dtype; to integers or booleans, without a derivative."""
         if order != "K":
-            np.empty(0).astype(float, order=order)  # NumPy's error, where it is none
+            checked: Any = {"order": order}
+            np.empty(0).astype(float, **checked)  # NumPy's error, where it is none
         dtype = np.dtype(dtype)
         if dtype.kind not in NUMBERS:
             return _convert(self, f"x.astype({dtype})", "only arrays of numbers have derivatives").astype(dtype)
@@ -831,7 +836,8 @@ def _ufunc_with_settings(ufunc: np.ufunc, call: Callable[..., Any], args: Any, k
                 f"np.where(condition, np.{ufunc.__name__}(…), other) says what stands elsewhere",
             )
         )
-    kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "subok" and not (k == "order" and isinstance(v, str) and v == "K")}
+    said = {k: v for k, v in kwargs.items() if v is not None and k != "subok"}
+    kwargs = {k: v for k, v in said.items() if k != "order" or not isinstance(v, str) or v != "K"}
     if not kwargs.keys().isdisjoint(("dtype", "casting")):
         dtype, casting = kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         args = ops.ufuncs.converted(ufunc, args, dtype, casting)
@@ -876,7 +882,9 @@ class At:
         """X with ``value`` added at the index; where a position is named twice both count."""
         value, dtype = as_array(value), self.tensor.dtype
         if not np.can_cast(value.dtype, dtype, "same_kind"):
-            raise TypeError(f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'")
+            raise TypeError(
+                f"Cannot cast ufunc 'add' input 1 from {value.dtype!r} to {dtype!r} with casting rule 'same_kind'"
+            )
         spread = np.broadcast_to(value, self.tensor[self.index].shape)
         if not hasattr(spread, "dtype") or spread.dtype != dtype:
             spread = spread.astype(dtype)

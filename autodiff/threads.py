@@ -96,8 +96,8 @@ def spread(part: Callable[[int, int], None], count: int, work: int, most: int = 
     numbers = deque(range(count))  # shared: each part goes to the thread that is free
 
     def loop(thread: int) -> None:
-        _here.busy = True
         try:
+            _here.busy = True
             while numbers:
                 try:
                     number = numbers.popleft()
@@ -122,20 +122,27 @@ def spread(part: Callable[[int, int], None], count: int, work: int, most: int = 
         loop(0)
     finally:
         _wait(handed, numbers)
-    for future in handed:
-        if not future.cancelled():
-            future.result()
+    failed = [error for future in handed if not future.cancelled() and (error := future.exception()) is not None]
+    handed.clear()
+    try:
+        if failed:
+            raise failed[0]
+    finally:
+        failed.clear()  # this frame is in its traceback, as that of the thread is: cycles otherwise
 
 
 def _help(future: Future[None], context: contextvars.Context, loop: Callable[[int], None], thread: int) -> None:
     """What a thread of the pool does, unless the work was done before it came to it."""
     if future.set_running_or_notify_cancel():
+        error: BaseException | None = None
         try:
             context.run(loop, thread)
-        except BaseException as error:  # raised where the work is handed out
-            future.set_exception(error)
-        else:
+        except BaseException as caught:  # raised where the work is handed out
+            error = caught.with_traceback(caught.__traceback__ and caught.__traceback__.tb_next)  # this frame has both
+        if error is None:
             future.set_result(None)
+        else:
+            future.set_exception(error)
 
 
 def _wait(handed: list[Future[None]], numbers: deque[int]) -> None:
@@ -150,4 +157,7 @@ def _wait(handed: list[Future[None]], numbers: deque[int]) -> None:
             interrupt = error
             numbers.clear()
     if interrupt is not None:
-        raise interrupt
+        try:
+            raise interrupt
+        finally:
+            del interrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from .flows import Rows
 from .flows.blocks import Outline, Swept, join_rows, scope_rows
 from .sweep import deltas
 from .transforms import value_and_grad
+from .viz.files import replaced
 from .viz.picture import finite
 from .viz.plots import axes, is_dark, written
 from .viz.theme import cividis
@@ -68,9 +70,13 @@ class Watch:
         try:
             if path.exists():
                 self.history = load(path)
-                whole = b"".join(line + b"\n" for line in _lines(path.read_bytes()))
-                if whole != path.read_bytes():
-                    path.write_bytes(whole)
+                text = path.read_bytes()
+                whole = b"".join(line + b"\n" for line in _lines(text))
+                if len(whole) < len(text):
+                    os.truncate(path, len(whole))  # the beginning of a row; what is before it is not touched
+                elif whole != text:
+                    with path.open("ab") as file:
+                        file.write(b"\n")
             path.open("ab").close()
         except OSError as error:
             raise WatchError(
@@ -82,7 +88,9 @@ class Watch:
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """The value and the gradient, as :func:`autodiff.value_and_grad` gives them."""
-        found = (self._plain if self.step % self.every else self._recorded)(*args, **kwargs)
+        if not self.step % self.every:
+            return self._recorded(*args, **kwargs)
+        found = self._plain(*args, **kwargs)
         self.step += 1
         return found
 
@@ -96,21 +104,30 @@ class Watch:
         delta = deltas(graph, values, call.start(seeds), contributions=sent, only=self._outline.edges)
         swept = Swept(graph, values, delta, sent, {})
         blocks = scope_rows(swept, self._outline, join_rows(swept, self._outline), self.depth)
-        self._record(float(call.out[0]), blocks)
         if isinstance(call.trace, DebugTrace):
             call.trace.judge_deltas(call.start(seeds), delta, masked=False)
         gradients = call.gradients(delta, seeds)
+        self._record(float(call.out[0]), blocks)
         return call.out[0], gradients[0] if isinstance(self._argnums, int) else gradients
 
     def _record(self, value: float, blocks: Rows) -> None:
+        """Keep a step and go on to the next: the history, its file and the count agree, whatever comes in between."""
         rows = [
             {"step": self.step, "value": value, "block": row["scope"], **{key: row[key] for key in COLUMNS}}
             for row in blocks
         ]
-        self.history.extend(rows)
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(_line(row) for row in rows)
+        before = None
+        try:
+            if self.path is not None:
+                with self.path.open("ab") as file:
+                    before = file.tell()
+                    file.write("".join(map(_line, rows)).encode())
+            self.history += rows  # from here on nothing is called: no key that is pressed comes in between
+            self.step += 1
+        except BaseException:  # the next call is this step again: of its rows nothing may stand there
+            if self.path is not None and before is not None:
+                os.truncate(self.path, before)
+            raise
 
     def save(self, path: Any) -> Path:
         """Write the history as JSON lines: one object a row; what JSON has no number for is a text.
@@ -134,7 +151,7 @@ class Watch:
         'history.jsonl'
         """
         target = Path(path)
-        target.write_text("".join(map(_line, self.history)), encoding="utf-8")
+        replaced(target, "".join(map(_line, self.history)).encode())
         return target
 
     def plot(self, ax: Any = None, what: str = "delta") -> Any:

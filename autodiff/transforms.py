@@ -22,7 +22,13 @@ from .call import Call, argument_names, forward_sweep, name_of, owned, rebuild, 
 from .contents import checksum
 from .debugging import DebugTrace, Session, full, is_floating, lean
 from .errors import (
-    ArgumentError, DtypeError, LostHistoryError, RuleError, SettingError, callable_or_refused, message,
+    ArgumentError,
+    DtypeError,
+    LostHistoryError,
+    RuleError,
+    SettingError,
+    callable_or_refused,
+    message,
 )  # fmt: skip
 from .flows import GradientFlow
 from .graph import LITERAL, Graph
@@ -69,6 +75,8 @@ def value_and_grad(
         Where f returns anything but one real number.
     DtypeError
         Where an argument has no derivative by its type.
+    OverwrittenError
+        Where f writes into a large array (half a megabyte) after it was used: smaller ones are copied.
 
     References
     ----------
@@ -98,8 +106,12 @@ def _pulled_back(
     f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Call, Any]:
     """One call of a scalar function, swept: the call, and the gradients of the chosen arguments."""
-    call = Call(f, argnums, args).run(lean(), args, kwargs, has_aux=has_aux)
-    return call, call.sweep(scalar_seed(call), release=True, masked=False)
+    trace = lean(guarding=True)
+    call = Call(f, argnums, args).run(trace, args, kwargs, has_aux=has_aux)
+    gradients = call.sweep(scalar_seed(call), release=True, masked=False)
+    if trace.guarded:
+        trace.check_guarded(call.where)
+    return call, gradients
 
 
 def grad(
@@ -303,7 +315,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     callable_or_refused("jvp", f)
     _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
-    directions = optree.tree_map(owned, tuple(tangents_in), namespace="autodiff")  # f may write into them
+    directions: Any = tuple(tangents_in)
+    directions = optree.tree_map(owned, directions, namespace="autodiff")  # f may write into them
     call = Call(f, None, primals).run(full(lines=False), primals, {})
     tangent = forward_sweep(call, directions)
     taken: set[int] = set()
@@ -685,12 +698,17 @@ def scope(name: str) -> Iterator[None]:
     ('block1',)
     """
     name = str(name)
-    depth = len(SCOPE.get())
-    SCOPE.set((*SCOPE.get(), name))
+    before = SCOPE.get()
+    depth = len(before)
     try:
+        SCOPE.set((*before, name))
         yield
     finally:
-        _close(name, depth)
+        try:
+            _close(name, depth)
+        except BaseException:  # a key was pressed as it was left
+            SCOPE.set(before)
+            raise
 
 
 def _close(name: str, depth: int) -> None:
@@ -1033,11 +1051,15 @@ def debug(*, nan: bool = True, inf: bool = True, rules: bool = True) -> Iterator
     ...
     """
     session = Session(nan, inf, rules, _watched)
-    token = DEBUG.set(session)
+    outside, token = DEBUG.get(), None
     try:
+        token = DEBUG.set(session)
         yield session
     finally:
-        DEBUG.reset(token)
+        if token is None:  # a key was pressed as it was entered
+            DEBUG.set(outside)
+        else:
+            DEBUG.reset(token)
 
 
 def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

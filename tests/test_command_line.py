@@ -97,7 +97,8 @@ def refused(capsys, *argv):
 def test_without_arguments_it_prints_help(capsys):
     assert main([]) == DONE
     said = capsys.readouterr().out
-    assert all(command in said for command in ("demo", "draw", "explore", "flow", "diff", "check", "ops", "errors", "doctor"))
+    assert all(command in said for command in ("demo", "draw", "explore", "flow", "diff", "check", "ops", "errors",
+        "doctor"))
 
 
 @pytest.mark.parametrize("command", ["demo", "draw", "explore", "flow", "diff", "check", "ops", "errors", "doctor"])

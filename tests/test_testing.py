@@ -133,7 +133,7 @@ def test_nothing_to_differentiate():
 
 @pytest.mark.parametrize("settings", [{"order": 0}, {"modes": ()}, {"modes": ("sideways",)}])
 def test_settings_that_mean_nothing(settings):
-    with pytest.raises(SettingError, match="order=.*modes="):
+    with pytest.raises(SettingError, match=r"order=.*modes="):
         check_grads(np.sin, [X], **settings)
 
 

@@ -12,7 +12,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 
 STOREYS = [
     {"errors"},
-    {"archive", "contents", "made", "randomness", "threads"},
+    {"archive", "contents", "faults", "made", "randomness", "threads"},
     {"graph"},
     {"rules"},
     {"traced"},

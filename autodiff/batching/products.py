@@ -23,7 +23,7 @@ def _array(x: Any) -> Any:
 
 
 def _needs(op: Op | None, *pairs: tuple[Any, int]) -> None:
-    """NumPy's error where an example has fewer axes than a product takes: those of the batch would stand in for them."""
+    """NumPy's error where an example has fewer axes than a product takes: that of the batch would stand in for one."""
     if op is not None and any(x.ndim < least for x, least in pairs):
         op.forward(*(np.zeros(x.shape) for x, _ in pairs))
 

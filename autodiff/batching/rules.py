@@ -200,7 +200,7 @@ def along(default: Any, more: int = 0) -> BatchRule:
         axis, ndim = params.get("axis", default), arrays[0].ndim - 1 + more
         _whole(axis)
         if axis is None and default is not None:
-            operator.index(axis)
+            operator.index(axis)  # type: ignore[arg-type]  # raises
         if ndim == 0 and axis is not None:
             np.cumsum(np.zeros(1), axis=axis)  # NumPy's error, where it is not the one that a number can be given
         if axis is None or ndim == 0:
@@ -288,7 +288,7 @@ def linspace(op: Op, args: Any, params: Any, count: int) -> Any:
 def reshape(op: Op, args: Any, params: Any, count: int) -> Any:
     """In Fortran's order the last axes are the slow ones, so all axes are turned around before and behind."""
     x, shape = args[0], params["shape"]
-    order = params.get("order") or "C"
+    order: Any = params.get("order") or "C"
     shape = np.broadcast_to(False, x.shape).reshape(shape, order=order).shape  # what −1 stands for
     if order == "C":
         return op(x.array, shape=(count, *shape))
@@ -376,7 +376,8 @@ RULES: dict[str, BatchRule] = {
                      "hfft", "irfft", "ihfft", "cross_entropy", "cross_entropy_delta"), along(-1)),
     **dict.fromkeys(("split", "distinct"), along(0)), "concatenate": concatenate,
     "stack": along(0, more=1), "linspace": linspace, "norm": norm,
-    "swapaxes": shifting(axis1=None, axis2=None), "moveaxis": shifting(source=None, destination=None), "transpose": transpose,
+    "swapaxes": shifting(axis1=None, axis2=None), "transpose": transpose,
+    "moveaxis": shifting(source=None, destination=None),
     "diagonal": shifting(axis1=0, axis2=1), "trace": shifting(axis1=0, axis2=1), "rot90": shifting(axes=(0, 1)),
     "flip": flip, "roll": roll, "expand_dims": expand_dims, "squeeze": squeeze,
     "sliding_window_view": shifting(axes=0), "window_add": shifting(axes=0),
@@ -394,7 +395,8 @@ RULES: dict[str, BatchRule] = {
         ("inv", "inverse_of_lower", "cholesky", "qr", "det", "slogdet", "eigh", "eigvalsh", "eig",
          "eigvals", "svd", "svdvals", "pinv", "matrix_rank"), matrices),
     **dict.fromkeys(
-        ("eigvals_slope", "svdvals_slope", "singular_slope", "null_vectors", "ranked", "max_pool", "window_sum", "window_spread", "window_pick", "window_drop",
+        ("eigvals_slope", "svdvals_slope", "singular_slope", "null_vectors", "ranked", "max_pool",
+         "window_sum", "window_spread", "window_pick", "window_drop",
          "lstm_gates", "gru_gates", "eigvalsh_slope"), stacked),
     "attention": stacked_beside,
     **dict.fromkeys(FIRST, first_alone),

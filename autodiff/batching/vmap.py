@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, overload
 
 import numpy as np
@@ -12,12 +13,20 @@ import optree
 
 from ..apply import is_bare, still
 from ..errors import (
-    BatchError, BatchWarning, callable_or_refused, message, registered, too_deep, unhidden, warn,
+    BatchError,
+    BatchWarning,
+    callable_or_refused,
+    message,
+    registered,
+    too_deep,
+    unhidden,
+    warn,
 )  # fmt: skip
+from ..faults import settle
 from ..made import made
 from ..op import DEBUG, NUMBERS, locked
 from ..randomness import Draws
-from ..recorders import CONSTANTS, enter, leave
+from ..recorders import CONSTANTS, SCOPE, TRACING
 from ..traced import Traced, held
 from .trace import BatchTrace
 
@@ -91,7 +100,8 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
         leaves, tree = _flatten(given)
         session = DEBUG.get()
         if session is not None and session.watches(leaves):
-            return session.watch(batched, args, kwargs)  # this again, of tensors
+            again = vmap(f, in_axes, out_axes)  # not this function itself, which would be a cycle
+            return session.watch(again, args, kwargs)
         axes = _axes_of_arguments(f, in_axes, args, kwargs)
         count = _count(f, leaves, axes, tree)
         trace = BatchTrace(count)
@@ -100,13 +110,23 @@ def vmap(f: Callable[..., Any] | None = None, in_axes: Any = 0, out_axes: Any = 
             for x, axis in zip(leaves, axes, strict=True)
         ]
         draws = Draws(f)
-        before = enter()
+        outside, scope, around = TRACING.get(), SCOPE.get(), copy_context()
         try:
+            TRACING.set(outside + 1)
             inside: Any = optree.tree_unflatten(tree, mapped)
             out = unhidden(f, *inside)
+        except BaseException as error:
+            settle(error, around)
+            raise
         finally:
-            leave(before)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                try:
+                    if SCOPE.get() is not scope:
+                        SCOPE.set(scope)
+                finally:
+                    trace.close()
         if draws.seen() and not trace.draws:
             warn(
                 BatchWarning,

@@ -1,4 +1,4 @@
-"""The catalogue of errors, made from their docstrings: when each is raised, a program that raises it, and one that does not."""
+"""The catalogue of errors, made from their docstrings: when each is raised, a wrong program and the right one."""
 
 from __future__ import annotations
 
@@ -90,9 +90,10 @@ def as_markdown() -> str:
         "# Errors and warnings",
         "",
         "Made by `make errors` from `autodiff/errors.py`; do not edit. What the package raises on purpose, each with a",
-        "program that raises it, the message, and the program that was meant. All of these programs are run by the tests.",
+        "program that raises it, the message, and the program that was meant. The tests run all of these programs.",
         "",
-        "A message has four parts: what happened, the line of your own code that was running, why, and what to type instead.",
+        "A message has four parts: what happened, the line of your own code that was running, why, and what to type",
+        "instead.",
         "Where NumPy itself refuses a call, its own exception is raised, in its own words.",
     ]
     for title, warns in (("Errors", False), ("Warnings", True)):

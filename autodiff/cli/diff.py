@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, message
 from ..flows import Rows
 from .flow import Table, as_csv, as_json, as_text, deliver, form_of, printing
 from .source import find
@@ -25,7 +25,8 @@ def run(given: argparse.Namespace) -> None:
     """Match the nodes, and print how their δ differ."""
     form = form_of(given)
     if given.most < 0:
-        raise CommandError(f"--most {given.most} is negative: a number of nodes, 0 for all of them")
+        what = f"--most {given.most} is negative"
+        raise CommandError(message(what, "it is a number of nodes", "--most 20, or --most 0 for all of them"))
     first, second = (find(spec, given) for spec in (given.first, given.second))
     rows = first.flow.compare(second.flow)
     if form == "csv":

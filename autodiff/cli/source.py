@@ -163,7 +163,8 @@ def seeds(graph: Graph, texts: list[str] | None, random_seed: int, name: str) ->
         return given if len(given) > 1 else given[0]
     shapes, dtypes = [graph.shapes[v] for v in graph.outputs], [graph.dtypes[v] for v in graph.outputs]
     if not shapes:
-        raise CommandError(f"{name} returned nothing that could be drawn: it returns no number and no array")
+        what = f"{name} returned nothing that could be drawn"
+        raise CommandError(message(what, "it returns no number and no array", "let it return what it computed"))
     ones = [np.ones(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     if len(ones) == 1 and shapes[0] == () and dtypes[0].kind == "f":
         return None

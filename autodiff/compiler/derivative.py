@@ -56,6 +56,7 @@ def called(call: Callable[[Sequence[Any]], Any], given: Sequence[Any], wanted: C
         ]  # fmt: skip
     finally:
         trace.close()
+    trace.whole()
     values = [y if node is None else y.value for y, node in zip(flat, nodes, strict=True)]
     return Swept(trace, nodes, values, tree)
 

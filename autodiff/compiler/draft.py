@@ -293,6 +293,12 @@ class Recorder(Trace):
         """None of them: no derivative is asked for here, so none can be missing."""
         return (LITERAL,) * len(inputs)
 
+    def last_column(self) -> list[Any]:
+        """The order of each node's axes in memory."""
+        draft = self.graph
+        assert isinstance(draft, Draft)
+        return draft.orders
+
     def start(self, value: Any, weak: str | None = None) -> Traced:
         """A tensor for one argument, recorded at once: arguments keep their order."""
         value = Weak(value) if weak else value

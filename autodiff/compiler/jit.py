@@ -11,22 +11,32 @@ import inspect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
+from contextvars import copy_context
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import optree
 
 from ..errors import (
-    CompileWarning, LeakError, SettingError, callable_or_refused, message, nearest, printable, registered, unhidden,
+    CompileWarning,
+    LeakError,
+    SettingError,
+    callable_or_refused,
+    message,
+    nearest,
+    printable,
+    registered,
+    unhidden,
     warn,
 )  # fmt: skip
+from ..faults import settle
 from ..graph import LITERAL
 from ..made import stored
 from ..op import CONSTANT, DEBUG, NUMBERS
 from ..randomness import DRAWING, random_state
-from ..recorders import CONSTANTS, enter, leave
+from ..recorders import CONSTANTS, SCOPE, TRACING
 from ..traced import Traced, held
 from .compiled import KNOWN, RESULT, Compiled
 from .derivative import Pair, Swept, called, cut, is_swept, pulled, seeded
@@ -111,8 +121,7 @@ class Jit:
             return self._inside(args, kwargs)
         program = known.programs.get(key)
         if program is None:
-            with self._one_at_a_time():
-                program = known.programs.get(key) or self._compile(known, key, args, kwargs)
+            program = self._made(known, key, args, kwargs)
             if program is None:
                 return self._f(*args, **kwargs)
         if not kwargs and not self._signatures.argnums and all(type(x) is np.ndarray for x in args):
@@ -158,8 +167,7 @@ class Jit:
         if self._known.around.moved():
             self.clear()
         known = self._known
-        with self._one_at_a_time():
-            program = None if arrays is None else known.programs.get(key) or self._compile(known, key, args, kwargs)
+        program = None if arrays is None else self._made(known, key, args, kwargs)
         if program is None:
             raise LeakError(
                 message(
@@ -205,9 +213,10 @@ class Jit:
 
     # -- compiling -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        """Of several threads that want a program one compiles it, and the others wait for that.
+    def _made(
+        self, known: _Known, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()
+    ) -> Any:
+        """The program of this signature. Of several threads that want it one compiles it, and the others wait for that.
 
         A thread that is compiling something itself does not wait but compiles: two that compile functions which call
         one another would wait for ever. After a fork nobody is left who would end what another thread had begun.
@@ -215,15 +224,12 @@ class Jit:
         if self._process != os.getpid():
             self._lock, self._process = threading.RLock(), os.getpid()
         compiling = getattr(_here, "compiling", 0)
-        lock = self._lock
-        taken = lock.acquire(blocking=not compiling)
-        _here.compiling = compiling + 1
-        try:
-            yield
-        finally:
-            _here.compiling = compiling
-            if taken:
-                lock.release()
+        with nullcontext() if compiling else self._lock:  # the lock itself: no key can be pressed between it and here
+            try:
+                _here.compiling = compiling + 1
+                return known.programs.get(key) or self._compile(known, key, args, kwargs, wanted)
+            finally:
+                _here.compiling = compiling
 
     def _compile(
         self, known: _Known, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Sequence[int] = ()
@@ -244,9 +250,10 @@ class Jit:
         trace.called = self._names_of_arguments(args, kwargs, self._signatures.static(len(args)))
         swept, masked, seeds = None, True, list[Any]()
         drawn = random_state(self._f)
-        debugging = DEBUG.set(None)  # nothing has a value yet
-        before = enter()
+        outside, scope, session, context = TRACING.get(), SCOPE.get(), DEBUG.get(), copy_context()
         try:
+            TRACING.set(outside + 1)
+            DEBUG.set(None)  # nothing has a value yet
             if wanted:
                 swept = called(call, tensors, wanted)
                 flat, tree = swept.flat, swept.tree
@@ -258,10 +265,21 @@ class Jit:
                 masked = any(y.shape for y in seeds)
                 for term in pulled(swept, tensors, wanted, seeds, masked):
                     _result(trace, draft, term)
+        except BaseException as error:
+            settle(error, context)
+            raise
         finally:
-            leave(before)
-            DEBUG.reset(debugging)
-            trace.close()
+            try:
+                TRACING.set(outside)
+            finally:
+                try:
+                    SCOPE.set(scope)
+                finally:
+                    try:
+                        DEBUG.set(session)
+                    finally:
+                        trace.close()
+        trace.whole()
         if trace.foreign:
             return None
         if random_state(self._f) != drawn and not any(op.name in DRAWING for op in draft.ops):
@@ -368,8 +386,7 @@ class Jit:
         if pair is None:
             outside: Any = (args, kwargs)
             plain: Any = optree.tree_map(held, outside, namespace="autodiff")
-            with self._one_at_a_time():
-                pair = known.programs.get(key) or self._compile(known, key, plain[0], plain[1], wanted)
+            pair = self._made(known, key, plain[0], plain[1], wanted)
         return self._f(*args, **kwargs) if pair is None else pair.run(arrays)
 
     def _pair(
@@ -472,7 +489,7 @@ def _result(trace: Recorder, draft: Draft, y: Any) -> Any:
                 )
         return y
     value = np.array(value)[()]
-    if not isinstance(value, (np.ndarray, np.generic)):  # what NumPy holds as it is
+    if not hasattr(value, "shape"):  # what NumPy holds as it is
         return y
     i = draft.add(CONSTANT, (LITERAL,), (value,), None, value.shape, value.dtype, Origin((), None, True))
     draft.outputs.append(i)
@@ -541,11 +558,12 @@ def jit(
 
     What f reads from around it is built in. The places that its code names are watched: variables, attributes (of
     objects among the arguments too), what stands in dicts and lists, and the same in the functions that it calls. When
-    another object stands in one of them in a later call, or an array there was written into, f is compiled again. Of
-    arrays that take more than 32 kB together only a sample is looked at, so that a write into a few elements of a large
-    one may not be seen. Not seen are a number in a list, what is added to a list, dict or object later, attributes
-    whose names are computed, and what comes
-    after the first 256 places: pass such things as arguments, in dicts, lists, tuples, named tuples or classes that are
+    another object or number stands in one of them in a later call, or an array there was written into, f is compiled
+    again: the arrays are compared with copies in every call, which takes half of the time of one multiplication of
+    them; not those that are read-only (``x.setflags(write=False)``, and no writable array below). Not seen are what is
+    added to a list, dict or object later, attributes whose names are computed, and what comes after the first 256
+    places: pass such things as arguments, in dicts, lists, tuples, named tuples or
+    classes that are
     registered as containers: ``optree.register_pytree_node(C, flatten, unflatten, namespace="autodiff")``.
 
     Examples
@@ -577,8 +595,8 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, passes=passes
         )
     callable_or_refused("ad.jit", f)
-    passes = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)  # type: ignore[assignment]
-    for name in passes:
+    names: tuple[Any, ...] = tuple(passes) if isinstance(passes, _SEVERAL) else (passes,)
+    for name in names:
         if not isinstance(name, str) or name not in KNOWN:
             near = ", ".join(nearest(str(name), KNOWN)) or "none"
             raise SettingError(
@@ -587,4 +605,4 @@ def jit(
     argnums = tuple(static_argnums) if isinstance(static_argnums, _SEVERAL) else (static_argnums,)
     argnames = frozenset(map(str, static_argnames if isinstance(static_argnames, _SEVERAL) else (static_argnames,)))
     check_static(f, argnums, argnames)
-    return Jit(f, argnums, argnames, passes)
+    return Jit(f, argnums, argnames, names)

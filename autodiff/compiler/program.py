@@ -13,11 +13,14 @@ import keyword
 import linecache
 import math
 import re
+import weakref
 from collections.abc import Sequence
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
 
+from ..faults import settle
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM
 from ..rules import add_at, gives_number, is_basic
@@ -402,7 +405,8 @@ class Program:
         namespace = dict(self.constants)
         exec(compile(self.source, self.filename, "exec"), namespace)
         linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
-        self.run = namespace["program"]
+        self.run = namespace.pop("program")  # which holds its namespace, and would be held by it
+        weakref.finalize(self.run, linecache.cache.pop, self.filename, None).atexit = False
 
     def _results(self) -> list[str]:
         """The results, each in memory that nothing else has: a copy where it is, or may be, somebody else's."""
@@ -452,14 +456,17 @@ class Program:
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run once; several threads may, each in an arena of its own."""
+        around = copy_context()
         try:
             arena = self.pools.pop()
         except IndexError:
             arena = self.arena()
         try:
             return self.run(*arguments, *arena)  # type: ignore[no-any-return]
-        except Exception as error:
-            self._explain(error)
+        except BaseException as error:
+            settle(error, around)
+            if isinstance(error, Exception):
+                self._explain(error)
             raise
         finally:
             self.pools.append(arena)

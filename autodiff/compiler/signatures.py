@@ -6,7 +6,6 @@ of everything else.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -116,9 +115,8 @@ def orders(x: Any, found: list[Any] | None = None) -> list[Any]:
     elif isinstance(x, dict):
         found.append(tuple(x))
         inside = x.values()
-    elif not isinstance(x, np.generic):
-        with contextlib.suppress(ValueError):  # a leaf
-            inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
+    elif not isinstance(x, (np.generic, Traced)) and not optree.tree_is_leaf(x, namespace="autodiff"):
+        inside = optree.tree_flatten_one_level(x, namespace="autodiff")[0]
     for part in inside:
         if type(part) not in _LEAVES:
             orders(part, found)

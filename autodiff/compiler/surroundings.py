@@ -67,7 +67,7 @@ class Surroundings:
         self.places += [x for x in places if (id(x.where), x.key) not in watched]
         known = {id(held.array) for held in self.contents}
         new = [x for x in arrays if id(x) not in known]
-        self.contents += held_by(new[: max(0, MOST - len(known))], sum(len(held.held) for held in self.contents))
+        self.contents += held_by(new[: max(0, MOST - len(known))])
 
 
 def _moved(places: Sequence[Place]) -> bool:
@@ -116,7 +116,7 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> tuple[list[Place], l
                 continue
             module = isinstance(value, types.ModuleType)
             plain = type(value) in _PLAIN
-            if where is not None and not module and (not plain or key in names):
+            if where is not None and not module and (not plain or key in names or isinstance(where, (list, deque))):
                 found.setdefault((id(where), key), Place(where, key, value))
             if isinstance(value, np.ndarray):
                 if value.dtype.kind in NUMBERS:
@@ -127,7 +127,7 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> tuple[list[Place], l
 
 
 _PLAIN = frozenset((float, int, complex, bool, str, bytes, type(None)))
-"""What leads nowhere, and is watched where the code names its place: rate, config["mode"]."""
+"""What leads nowhere, and is watched where the code names its place, or in a list: rate, config["mode"], rates[0]."""
 
 _IDLE = (types.BuiltinFunctionType, np.ufunc)
 """What stays as it is, and leads nowhere."""

@@ -80,13 +80,13 @@ def is_floating(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) and is_bare(x) and x.dtype.kind in "fc"
 
 
-def lean() -> Trace:
-    """The recorder of a call from which a gradient is wanted."""
+def lean(guarding: bool = False) -> Trace:
+    """The recorder of a call from which a gradient is wanted; it may guard large arrays where that follows at once."""
     session = DEBUG.get()
-    return Trace() if session is None else DebugTrace(session)
+    return Trace(guarding) if session is None else DebugTrace(session)
 
 
 def full(lines: bool = True) -> Trace:
     """The recorder of a call of which every value is wanted."""
     session = DEBUG.get()
-    return FullTrace(lines) if session is None else DebugTrace(session, whole=True)
+    return FullTrace(lines) if session is None else DebugTrace(session, complete=True)

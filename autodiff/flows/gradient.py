@@ -635,7 +635,7 @@ class GradientFlow:
         """
         if not isinstance(other, GradientFlow):
             raise ArgumentError(
-                message(f"compare: a {type(other).__name__} is not a flow", "the δ of two flows are compared node by node",
+                message(f"compare: a {type(other).__name__} is not a flow", "two flows are compared node by node",
                         "flow.compare(ad.flow(f)(x))")
             )  # fmt: skip
         return compare(
@@ -705,6 +705,8 @@ class GradientFlow:
             raise unreadable(path, "it has no values, which most rules read")
         try:
             return cls(graph, graph.values, [], {}, seeds)._scaled(scales)
+        except MemoryError:
+            raise
         except Exception as error:  # settings that no operation takes: whatever a rule raises, the file is wrong
             raise unreadable(path, f"its graph cannot be swept: {error}") from None
 

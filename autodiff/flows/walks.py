@@ -45,8 +45,8 @@ class TooFar(Exception):
 class Known(dict[int, "Stretch"]):
     """What is known of a graph: the stretches that were walked, by the node at which they end, and how far one may go.
 
-    Ways that lie inside of one another, as where each step reads what all before it did, would be walked again and again:
-    in all no more than a number of steps that grows with the graph.
+    Ways that lie inside of one another, as where each step reads what the first one read, would be walked again and
+    again; so many steps in all are taken at most, a number that grows with the graph.
     """
 
     def __init__(self, graph: Graph) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..apply import as_array
 from ..makers import at, composite, flat, refuse
 from ..recorders import CONSTANTS
-from ..traced import held, plain
+from ..traced import held, memory, plain
 
 # -- ufuncs ------------------------------------------------------------------------------------------------------------
 
@@ -57,7 +57,7 @@ def _of_one_shape(function: Any, op: Any) -> None:
 
     @composite(function)
     def compared(a1: Any, a2: Any, *equal_nan: Any, **settings: Any) -> Any:
-        settings |= {"equal_nan": given for given in equal_nan}
+        settings |= dict(zip(("equal_nan",), equal_nan, strict=False))
         try:
             a1, a2 = as_array(a1), as_array(a2)
         except ValueError:
@@ -135,7 +135,7 @@ def _told(function: Any, holds: Any) -> Any:
 
 _of_arrays: tuple[Any, ...] = (  # whatever their values are
     np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.isfortran, np.can_cast, np.result_type,
-    np.common_type, np.shares_memory, np.may_share_memory, np.diag_indices_from, np.tril_indices_from,
+    np.common_type, np.diag_indices_from, np.tril_indices_from,
     np.triu_indices_from,
 )  # fmt: skip
 _of_values: tuple[Any, ...] = (
@@ -146,6 +146,8 @@ for _function in _of_arrays:
     composite(_function)(_told(_function, held))
 for _function in _of_values:
     composite(_function)(_told(_function, plain))
+for _function in (np.shares_memory, np.may_share_memory):
+    composite(_function)(_told(_function, memory))
 
 
 # arrays like another one: they have no history of their own, and can be written into
@@ -156,7 +158,8 @@ def _like(fill: Any) -> Any:
         a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
     ) -> Any:
         if (order, subok, device) != ("K", True, None):
-            np.empty_like(np.empty(0), order=order, subok=subok, device=device)  # NumPy's errors
+            checked: Any = {"order": order, "subok": subok, "device": device}
+            np.empty_like(np.empty(0), **checked)  # NumPy's errors
         a = as_array(a)
         array = np.full(a.shape if shape is None else shape, fill, a.dtype if dtype is None else dtype)
         return CONSTANTS.record(None, (), (), None, array)

@@ -213,6 +213,7 @@ def _split_along(axis: int, plain: Any) -> Any:
     """np.vsplit and its kind; np.hsplit cuts a vector along its only axis."""
 
     def composition(ary: Any, indices_or_sections: Any) -> list[Any]:
+        ary = as_array(ary)
         where = 0 if axis == 1 and ary.ndim == 1 else axis
         if ary.ndim <= where or (axis == 0 and ary.ndim < 2):
             raise ValueError(f"{plain.__name__} only works on arrays of {(2, 1, 3)[axis]} or more dimensions")

@@ -287,7 +287,8 @@ def _set_operation(function: Any) -> Any:
     """What NumPy finds in one array or the other; all the elements of both that are equal to it share its δ."""
 
     def composition(ar1: Any, ar2: Any, *args: Any, **settings: Any) -> Any:
-        found = function(plain(as_array(ar1)), plain(as_array(ar2)), *args, **settings)
+        bare = (x if type(x) in (bool, int, float, complex) else plain(as_array(x)) for x in (ar1, ar2))
+        found = function(*bare, *args, **settings)
         chosen = found[0] if isinstance(found, tuple) else found
         both = np.unique(np.concatenate((ar1, ar2), axis=None))
         y = both[np.searchsorted(plain(both), chosen)]

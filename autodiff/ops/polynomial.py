@@ -94,8 +94,10 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
 
 def _sized(p: Any) -> None:
     """NumPy's own error where a number stands for a polynomial."""
-    if getattr(p, "ndim", 0 if isinstance(p, (int, float, complex)) else 1) == 0:
-        iter(np.asarray(plain(p)))
+    if isinstance(p, (int, float, complex)):
+        iter(np.asarray(p))
+    if getattr(p, "ndim", 1) == 0:
+        len(np.asarray(plain(p)))
 
 
 @composite(np.polyder)

@@ -16,7 +16,7 @@ from ..apply import apply, as_array
 from ..errors import DtypeError, KeywordError, message
 from ..makers import at, composite, linear, op, refuse, where_reached
 from ..rules import stretched
-from ..traced import Traced, every, is_compiled, leak
+from ..traced import Traced, every, held, is_compiled, leak
 from .blocks import each_block, shared
 
 
@@ -75,9 +75,8 @@ def guard_following(term: Any, rule: Any, k: int, d: Any, y: Any, args: tuple[An
 
 def given(**settings: Any) -> dict[str, Any]:
     """The settings that say something: a node keeps no defaults."""
-    return {
-        k: v for k, v in settings.items() if v is not None and v is not np._NoValue and (v is not False or k != "keepdims")
-    }
+    said = {k: v for k, v in settings.items() if v is not None and v is not np._NoValue}
+    return {k: v for k, v in said.items() if v is not False or k != "keepdims"}
 
 
 def everywhere(where: Any) -> bool:
@@ -101,8 +100,9 @@ def selected(a: Any, where: Any, neutral: Any) -> Any:
     """The argument with the neutral element wherever it is not selected."""
     if everywhere(where):
         return a
-    if isinstance(where, (np.ndarray, Traced)) and where.dtype.kind != "b":
-        raise TypeError(f"Cannot cast array data from {where.dtype!r} to dtype('bool') according to the rule 'safe'")
+    kind: Any = held(where).dtype if isinstance(where, (np.ndarray, Traced)) else np.dtype(bool)
+    if kind.kind != "b":
+        raise TypeError(f"Cannot cast array data from {kind!r} to dtype('bool') according to the rule 'safe'")
     chosen = np.where(where, a, neutral)
     if chosen.shape != a.shape:
         raise ValueError(f"where, of shape {np.shape(where)}, does not broadcast to the array's shape {a.shape}")
@@ -170,6 +170,8 @@ def _shifted(products: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def _prod(d: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """δ times the product of all other elements of the group: of those before, and of those after."""
+    if not x.ndim:
+        return d * np.ones((), x.dtype)
     rows = grouped(x, axis)
     others = _before(rows) * np.flip(_before(np.flip(rows, -1)), -1)
     order = _kept_first(x.ndim, axis)
@@ -349,6 +351,8 @@ def _accumulated(function: Any, simple: Any, neutral: float, combined: Any) -> N
         if out is not None:
             refuse(simple.name, out=out)
         y = apply(simple, (converted(selected(a, where, neutral), dtype),), given(axis=axis, keepdims=keepdims))
+        if dtype is not None:  # short integers are added up in long ones, unless they are asked for
+            y = converted(y, dtype)
         return y if initial is None or initial is np._NoValue else combined(y, _number(initial, y.dtype))
 
 
@@ -389,7 +393,8 @@ def running(function: Any, simple: Any, prepared: Any = None) -> Any:
     def called(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         refuse(function.__name__, out=out)
         a = a if prepared is None else prepared(a)
-        return apply(simple, (converted(a, dtype),), given(axis=axis))
+        y = apply(simple, (converted(a, dtype),), given(axis=axis))
+        return y if dtype is None else converted(y, dtype)
 
     return called
 

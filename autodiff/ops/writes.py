@@ -15,7 +15,7 @@ import numpy as np
 from ..apply import as_array
 from ..errors import LostHistoryError, message
 from ..makers import composite
-from ..traced import Traced, plain
+from ..traced import Traced, held, plain
 from .index import in_each_row
 
 
@@ -56,8 +56,9 @@ def _repeated(values: Any, places: Any) -> Any:
 
 def _fits(a: Any, values: Any) -> None:
     """NumPy's error where an array holds numbers that another cannot."""
-    if isinstance(values, (np.ndarray, Traced)) and not np.can_cast(values.dtype, a.dtype, "safe"):
-        raise TypeError(f"Cannot cast array data from {values.dtype!r} to {a.dtype!r} according to the rule 'safe'")
+    kind: Any = held(values).dtype if isinstance(values, (np.ndarray, Traced)) else a.dtype
+    if not np.can_cast(kind, a.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {kind!r} to {a.dtype!r} according to the rule 'safe'")
 
 
 def _write_flat(a: Any, positions: Any, values: Any) -> None:
@@ -77,8 +78,8 @@ def _where(mask: Any, a: Any, name: str) -> Any:
 
 @_writer(np.put)
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    ind = np.asarray(ind)
-    if ind.dtype.kind not in "iub" and (ind.size or ind.ndim != 1):
+    is_array, ind = isinstance(ind, np.ndarray), np.asarray(ind)
+    if is_array and ind.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {ind.dtype!r} to dtype('int64') according to the rule 'safe'")
     positions = np.ravel(np.take(np.arange(a.size), ind.astype(np.intp), mode=mode))
     _write_flat(a, positions, _repeated(v, np.arange(positions.size)))

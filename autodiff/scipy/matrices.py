@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from ..errors import unwarned
+from ..errors import DtypeError, message, unwarned
 from ..makers import at, linear, op
 from ..op import Op
 from ..ops.contract import transposed
@@ -224,7 +224,9 @@ def _matrix(a: Any) -> Any:
     """What a function of a matrix takes: a vector is none, though SciPy makes something of it."""
     _square(a)
     if a.dtype.char in "gG":
-        raise TypeError(f"functions of a matrix are computed in single or double precision, not in {a.dtype}")
+        raise DtypeError(
+            message(f"a matrix of {a.dtype}", "functions of it are computed in double precision", "x.astype(float)")
+        )
     return _native(a)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..call import Call
-from ..errors import CheckError, DegenerateWarning
+from ..errors import CheckError, DegenerateWarning, message
 from ..op import Op
 from ..recorders import FullTrace, Trace
 from ..sweep import deltas, tangents
@@ -52,7 +52,13 @@ def _check_read_only(case: Case, xs: Arrays, ws: Arrays, first: Arrays) -> None:
         again = call.sweep(ws)
         tangents(graph, values, along)
     except ValueError as error:
-        raise CheckError(f"{case.label}: law 'purity' is broken: a rule writes into its arguments: {error}") from error
+        raise CheckError(
+            message(
+                f"{case.label}: law 'purity' is broken: a rule writes into its arguments",
+                str(error),
+                "compute a new array: y = 2 * d, not d *= 2",
+            )
+        ) from error
     finally:
         for x in arrays:
             if x.base is None:

@@ -185,7 +185,8 @@ def check_grads(
     known = all(isinstance(mode, str) and mode in ("forward", "reverse") for mode in modes)
     if not modes or not known or isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 8:
         raise SettingError(
-            message(f"check_grads: order={order!r}, modes={modes!r}", "derivatives up to this order, from 1 to 8, in each mode",
+            message(f"check_grads: order={order!r}, modes={modes!r}",
+                    "derivatives up to this order, from 1 to 8, are checked in each mode",
                     'order=1 or 2, modes=("forward", "reverse")')
         )  # fmt: skip
     callable_or_refused("ad.testing.check_grads", f)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckError, DegenerateWarning
+from ..errors import CheckError, DegenerateWarning, message
 from ..traced import plain
 from .batches import batched
 from .cases import BOTH, COMPLEXES, FLOATS, REFUSALS, Case, Counts, cases, differentiable, floating
@@ -301,4 +301,10 @@ def judge(law: str, case: Case) -> Counts:
     except CheckError:
         raise
     except Exception as error:
-        raise CheckError(f"{case.label}: law {law!r} could not run: {type(error).__name__}: {error}") from error
+        raise CheckError(
+            message(
+                f"{case.label}: law {law!r} could not run: {type(error).__name__}: {error}",
+                "the operation or one of its rules raised it",
+                "the traceback above says where; mend the rule, or give examples at which it is defined",
+            )
+        ) from error

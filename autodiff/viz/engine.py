@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import dataclasses
 import importlib.util
 import json
@@ -13,6 +14,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import graphviz
@@ -95,11 +98,11 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             given.write(source.encode("utf-8"))
             given.seek(0)
-            child = subprocess.Popen(command, stdin=given, stdout=out, stderr=err, start_new_session=True)
-            try:
-                code = child.wait(seconds)
-            finally:
-                _end(child)
+
+            def start() -> subprocess.Popen[bytes]:
+                return subprocess.Popen(command, stdin=given, stdout=out, stderr=err, start_new_session=True)
+
+            code = _waited(start, seconds)
             out.seek(0)
             err.seek(0)
             answer, said = b"" if code else out.read(), err.read(65_536).decode("utf-8", "replace")
@@ -111,6 +114,52 @@ def run(engine: Engine, source: str, program: str, form: str, options: Options) 
     if not answer:
         raise _failure(engine, code, said, options)
     return answer
+
+
+def _waited(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
+    """Start a child and wait for its end: the code that it ends with. However this is left, it has ended by then.
+
+    All that is done with it is done in a thread. A key that is pressed is told to the main thread alone: it could come
+    after the child has begun and before anybody knows its number, or while a lock of the child's is held.
+    """
+    found: list[Any] = []  # the child, then its code, or what was raised
+    left: list[bool] = []  # whether nobody waits for it any more
+    over = threading.Lock()
+    over.acquire()
+
+    def serve() -> None:
+        try:
+            found.append(start())
+            try:
+                code = found[0].wait(0 if left else seconds)
+            finally:
+                _end(found[0])
+            found.append(code)
+        except BaseException as error:
+            found.append(error)
+        finally:
+            over.release()
+
+    try:
+        try:
+            _thread.start_new_thread(serve, ())
+        except RuntimeError:  # no further thread is to be had
+            serve()
+        over.acquire()
+    except BaseException:
+        left.append(True)
+        if not found:
+            over.acquire(timeout=1)  # it may not even have begun
+        elif len(found) == 1 and not isinstance(found[0], BaseException):
+            _kill(found[0])
+            over.acquire(timeout=10)
+        raise
+    try:
+        if isinstance(found[-1], BaseException):
+            raise found[-1]
+        return int(found[-1])
+    finally:
+        found.clear()  # this frame is in the traceback of what stands there: a cycle otherwise
 
 
 def _failure(engine: Engine, code: int, text: str, options: Options) -> EngineError:
@@ -127,6 +176,11 @@ def _failure(engine: Engine, code: int, text: str, options: Options) -> EngineEr
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End a child and whatever it started: it leads a process group of its own, which may outlive it."""
+    _kill(child)
+    child.wait()
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
     try:
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
@@ -134,7 +188,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.kill()
     except (ProcessLookupError, PermissionError):  # all of them have ended
         pass
-    child.wait()
 
 
 # -- layout ------------------------------------------------------------------------------------------------------------

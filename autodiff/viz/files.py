@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
@@ -12,15 +11,24 @@ from .options import refuse
 
 
 def write_whole(target: Path, data: bytes) -> None:
-    """Write a file beside its place, then into it: a failure or a key that is pressed leaves what was there before.
-
-    A link stays, and what it leads to is written; a file that is there keeps its mode. What is no ordinary file, such
-    as a pipe, is written into as it is.
+    """Write a picture as :func:`replaced` does.
 
     Raises
     ------
     PictureError
         Where it cannot be written; nothing is left of it.
+    """
+    try:
+        replaced(target, data)
+    except (OSError, ValueError) as error:  # a ValueError where the path is none: NUL, a surrogate
+        refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
+
+
+def replaced(target: Path, data: bytes) -> None:
+    """Write a file beside its place, then into it: a failure or a key that is pressed leaves what was there before.
+
+    A link stays, and what it leads to is written; a file that is there keeps its mode. What is no ordinary file, such
+    as a pipe, is written into as it is.
     """
     beside = ""
     try:
@@ -36,8 +44,8 @@ def write_whole(target: Path, data: bytes) -> None:
         if known is not None:
             os.chmod(beside, stat.S_IMODE(known))
         os.replace(beside, place)
-    except (OSError, ValueError) as error:  # a ValueError where the path is none: NUL, a surrogate
-        refuse(f"draw: {str(target)!r} cannot be written", str(error), "draw into a folder that you may write to")
     finally:
-        with contextlib.suppress(OSError, ValueError):
-            os.unlink(beside)  # not there any more where it was moved into its place
+        try:  # noqa: SIM105 - a key that is pressed in suppress() would leave the file
+            os.unlink(beside)
+        except (OSError, ValueError):  # it is not there any more where it was moved into its place
+            pass

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..flows import ENDS, GradientFlow, divide, scopes, statistics
 from ..errors import ArgumentError, message
+from ..flows import ENDS, GradientFlow, divide, scopes, statistics
 from ..graph import LITERAL, Graph, cell, setting
 
 FORMAT = "autodiff picture"
@@ -52,7 +52,7 @@ def document(source: Graph | GradientFlow, title: str | None = None, joins: bool
     graph = source.graph if isinstance(source, GradientFlow) else source
     if not isinstance(graph, Graph):
         raise ArgumentError(
-            message(f"viz: a {type(source).__name__} has no picture", "a graph is drawn, or a flow, which has δ as well",
+            message(f"viz: a {type(source).__name__} has no picture", "a graph is drawn, or a flow with its δ",
                     "ad.flow(f)(x).draw('flow.svg')")
         )  # fmt: skip
     values = graph.values.results if graph.values is not None else [None] * len(graph)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as command_line
-from tests.benchmarks import compare, curves, debugging, engines, memory, page, plots, reasons, timing, workers
+from tests.benchmarks import compare, copies, curves, debugging, engines, memory, page, plots, reasons, timing, workers
 from tests.benchmarks.engines import ENGINES, OURS, Engine, UnableError
 from tests.benchmarks.page import Findings
 from tests.benchmarks.timing import Row
@@ -428,3 +428,34 @@ def test_benchmarks_run_under_pytest():
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+# -- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_ways_are_what_they_are_called(monkeypatch):
+    for place, name in ((copies.recording, "LARGE"), (copies.door, "LARGE"), (copies.Trace, "guard")):
+        monkeypatch.setattr(place, name, getattr(place, name))  # put back at the end
+    constant, other = np.full(100_000, 3.0), np.full(100_000, 5.0)
+
+    def overwritten(x):
+        constant[:] = 3.0
+        y = np.sum(x * constant)
+        constant[:] = 5.0
+        return y
+
+    gradient = copies.ad.grad(overwritten)
+    with pytest.raises(copies.ad.errors.OverwrittenError):
+        gradient(other)
+    with monkeypatch.context() as patched:
+        patched.setattr(copies.Trace, "guard", copies.Trace.guard)
+        copies.nothing()
+        np.testing.assert_array_equal(gradient(other), 5.0)  # the wrong one
+    copies.copies()
+    np.testing.assert_array_equal(gradient(other), 3.0)
+
+
+@pytest.mark.parametrize("way", copies.WAYS)
+def test_each_way_is_measured_in_a_process_of_its_own(way):
+    rows = [work.name for work in copies.ROWS]
+    assert copies.measured(way, rows.index("Σ x·c, 100,000 numbers"), memory=False) > 0

@@ -712,6 +712,41 @@ def test_the_state_of_libraries_is_their_own_affair():
     assert not any(place.value is logging.root for place in program._known.around.places)
 
 
+@pytest.mark.parametrize("n", [8, 600, 100_000])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "g", "c8", "c16", "i4", "?"])
+def test_one_element_of_an_array_around_is_watched_whatever_its_size(dtype, n):
+    table = np.zeros(2 * n, dtype)[::2]
+    program = ad.jit(lambda x: x + np.sum(table).astype(float) if table.dtype.kind != "c" else x + np.sum(table.real))
+    for place, number in ((n - 1, 1), (n // 2, 1), (0, 1), (0, 0)):
+        table[place] = number
+        np.testing.assert_array_equal(program(X), X + np.sum(table).real)
+    if dtype in ("f4", "f8"):
+        before = program.lower(X)
+        table[n // 3] = -0.0
+        program(X)
+        assert program.lower(X) is not before
+
+
+def test_what_is_read_only_is_taken_at_its_word():
+    table = np.ones(5000)
+    table.setflags(write=False)
+    program = ad.jit(lambda x: x * table[3])
+    program(X)
+    (held,) = program._known.around.contents
+    assert held.held is None
+    table.setflags(write=True)
+    table[3] = 2.0
+    np.testing.assert_array_equal(program(X), X * 2.0)
+
+
+def test_numbers_in_lists_are_watched():
+    rates = {"by block": [0.5, 1.0]}
+    program = ad.jit(lambda x: x * sum(rates["by block"]))
+    np.testing.assert_array_equal(program(X), X * 1.5)
+    rates["by block"][1] = 4.0
+    np.testing.assert_array_equal(program(X), X * 4.5)
+
+
 def test_objects_among_the_arguments_are_watched():
     run, calls = counted(lambda model, x: x * model.scale)
     program = ad.jit(run)

@@ -1,7 +1,7 @@
 """Random wrong calls, each a line of code, and the judge of what they give.
 
-A case of NumPy's face is an expression and a mode. The expression is evaluated on plain arrays and, in that mode, on tensors:
-NumPy itself says what it gives or which exception it raises. A case of the package's own face is a statement alone.
+A case of NumPy's face is an expression and a mode. It is evaluated on plain arrays and, in that mode, on tensors: NumPy
+itself says what it gives or which exception it raises. Cases of the package's own face are in misuse_face.
 """
 
 import contextlib
@@ -9,10 +9,8 @@ import inspect
 import io
 import operator
 import os
-import random
 import re
 import signal
-import sys
 import threading
 import traceback
 import warnings
@@ -78,46 +76,75 @@ def at(a):
     return a.at if isinstance(a, ad.Tensor) else At(a)
 
 
-PLAIN = {"at": at, "operator": operator, "np": np, "ad": ad, "k": np.array([0, 2, 1]), "b": np.array([True, False, True]), "one": np.ones((4, 5))}
+PLAIN = {"at": at, "operator": operator, "np": np, "ad": ad, "k": np.array([0, 2, 1]),
+    "b": np.array([True, False, True]), "one": np.ones((4, 5))}
 
 WRONG = (
-    "None", "'text'", "object()", "{}", "{'a': 1}", "[]", "()", "99", "-99", "2**62", "-2**62", "-1", "0", "1", "2", "1.5", "True",
+    "None", "'text'", "object()", "{}", "{'a': 1}", "[]", "()", "99", "-99", "2**62", "-2**62", "-1", "0", "1", "2",
+    "1.5", "True",
     "False", "1j", "np.nan", "np.inf", "(0, 0)", "(0, 5)", "(0, -1)", "(1.5, 0)", "[v, 'a']", "[v, v]", "(v, x)",
-    "(i for i in range(3))", "float", "int", "np.float32", "lambda q: q", "lambda: 0", "'nonsense'", "'Z'", "'i4'", "'f4'", "complex",
-    "slice(1)", "slice(None, None, 0)", "...", "np.array(['a', 'b', 'c'])", "np.array([None, 1, 2])", "one", "np.array([1.5])",
+    "(i for i in range(3))", "float", "int", "np.float32", "lambda q: q", "lambda: 0", "'nonsense'", "'Z'", "'i4'",
+    "'f4'", "complex",
+    "slice(1)", "slice(None, None, 0)", "...", "np.array(['a', 'b', 'c'])", "np.array([None, 1, 2])", "one",
+    "np.array([1.5])",
     "x", "v", "m", "s", "z", "e", "t", "f", "k", "b", "v > 0", "x > 0", "np.int64(1)", "np.ma.array([1.0, 2.0, 3.0])",
-    "np.matrix([[1.0, 2.0, 3.0]])", "b'ab'", "np.datetime64('2020')", "range(3)", "{1, 2}", "[[1, 2], [3]]", "'ij'", "'C'", "'F'",
-    "np.zeros(3, [('a', float)])", "np.zeros(3, object)", "np.float16(2)", "np.uint8(3)", "np.array(7)", "v[0]", "x[0]", "x.T", "[0, 1]",
-    "(1, 2)", "(2, 3)", "(6,)", "(-1,)", "(3, -1, -1)", "'wrap'", "'reflect'", "'full'", "'valid'", "10**30", "-0.0", "print", "np", "NotImplemented",
-    "np.zeros((0, 3))", "np.zeros((3, 0))", "memoryview(b'ab')", "type", "'float64'", "np.dtype('f8')", "(2, 0, 1)", "'i,j->ij'", "'ij,jk'",
+    "np.matrix([[1.0, 2.0, 3.0]])", "b'ab'", "np.datetime64('2020')", "range(3)", "{1, 2}", "[[1, 2], [3]]", "'ij'",
+    "'C'", "'F'",
+    "np.zeros(3, [('a', float)])", "np.zeros(3, object)", "np.float16(2)", "np.uint8(3)", "np.array(7)", "v[0]",
+    "x[0]", "x.T", "[0, 1]",
+    "(1, 2)", "(2, 3)", "(6,)", "(-1,)", "(3, -1, -1)", "'wrap'", "'reflect'", "'full'", "'valid'", "10**30", "-0.0",
+    "print", "np", "NotImplemented",
+    "np.zeros((0, 3))", "np.zeros((3, 0))", "memoryview(b'ab')", "type", "'float64'", "np.dtype('f8')", "(2, 0, 1)",
+    "'i,j->ij'", "'ij,jk'",
 )  # fmt: skip
 
 GOOD = {
-    "axis": ("0", "-1", "1", "None", "(0,)", "(0, 1)"), "axes": ("(0,)", "(1, 0)", "None", "1"), "keepdims": ("True", "False"),
-    "dtype": ("None", "float", "np.float32", "'c16'"), "out": ("None",), "where": ("True", "v > 0", "b"), "shape": ("(2, 3)", "(3,)", "6"),
-    "newshape": ("(3, 2)", "-1"), "reps": ("2", "(2, 1)"), "repeats": ("2", "k"), "indices": ("k", "0", "[1]"), "n": ("1", "2", "3"),
-    "order": ("None", "'C'", "'F'"), "mode": ("'wrap'", "'clip'", "'same'"), "q": ("0.5", "[0.25, 0.5]"), "bins": ("3", "[0.0, 1.0, 2.0]"),
-    "condition": ("b", "v > 0", "x > 0"), "k": ("0", "1", "-1"), "offset": ("0", "1"), "axis1": ("0",), "axis2": ("1",), "ddof": ("0", "1"),
-    "decimals": ("0", "1"), "pad_width": ("1", "((0, 1), (1, 0))"), "sections": ("3",), "indices_or_sections": ("3", "1", "[1, 2]"),
-    "source": ("0",), "destination": ("-1", "1"), "shift": ("1", "-1"), "subscripts": ("'ij->ji'", "'i,i->'", "'ij,kj->ik'"), "fill_value": ("0.0", "s"),
-    "arrays": ("(v, v)", "[x, x]", "(s, s)"), "tup": ("(v, v)", "[x, x]"), "choices": ("[v, v]", "x"), "a_min": ("0.0", "None"), "a_max": ("1.0", "v"),
-    "func1d": ("np.sum", "lambda q: q * 2.0"), "func": ("np.sum",), "pyfunc": ("lambda q: q * 2.0",), "ord": ("None", "2", "'fro'", "1", "np.inf"), "UPLO": ("'L'",),
-    "start": ("0.0", "s"), "stop": ("1.0", "s"), "num": ("3",), "method": ("'linear'", "'nearest'"), "xp": ("np.array([0.0, 1.0, 2.0])",), "fp": ("v",),
-    "deg": ("1",), "condlist": ("[v > 0, v <= 0]",), "choicelist": ("[v, v * 2.0]",), "a_max": ("1.0",), "p": ("v",), "s": ("None", "(2, 2)"), "N": ("3",), "M": ("3",),
-    "norm": ("None", "'ortho'"), "kth": ("1", "[0, 1]"), "side": ("'left'",), "mask": ("b",), "vals": ("v", "s"), "values": ("v", "s"), "obj": ("1", "[0]"), "edge_order": ("1", "2"),
-    "dx": ("1.0", "s"), "varargs": ("1.0",), "correction": ("0",), "rcond": ("None", "1e-12"), "full_matrices": ("False", "True"), "compute_uv": ("True", "False"),
-    "rowvar": ("True",), "bias": ("False",), "weights": ("None", "v"), "nan": ("0.0",), "period": ("None", "1.0"), "signature": ("None",), "otypes": ("None",), "args": ("v",),
-    "array1": ("v",), "iterable": ("(s for _ in range(2))",), "buffer": ("v",), "object": ("v", "x"), "copy": ("None", "True"), "subok": ("False",), "ndmin": ("0",), "like": ("None",),
+    "axis": ("0", "-1", "1", "None", "(0,)", "(0, 1)"), "axes": ("(0,)", "(1, 0)", "None", "1"),
+    "keepdims": ("True", "False"),
+    "dtype": ("None", "float", "np.float32", "'c16'"), "out": ("None",), "where": ("True", "v > 0", "b"),
+    "shape": ("(2, 3)", "(3,)", "6"),
+    "newshape": ("(3, 2)", "-1"), "reps": ("2", "(2, 1)"), "repeats": ("2", "k"), "indices": ("k", "0", "[1]"),
+    "n": ("1", "2", "3"),
+    "order": ("None", "'C'", "'F'"), "mode": ("'wrap'", "'clip'", "'same'"), "q": ("0.5", "[0.25, 0.5]"),
+    "bins": ("3", "[0.0, 1.0, 2.0]"),
+    "condition": ("b", "v > 0", "x > 0"), "k": ("0", "1", "-1"), "offset": ("0", "1"), "axis1": ("0",),
+    "axis2": ("1",), "ddof": ("0", "1"),
+    "decimals": ("0", "1"), "pad_width": ("1", "((0, 1), (1, 0))"), "sections": ("3",),
+    "indices_or_sections": ("3", "1", "[1, 2]"),
+    "source": ("0",), "destination": ("-1", "1"), "shift": ("1", "-1"),
+    "subscripts": ("'ij->ji'", "'i,i->'", "'ij,kj->ik'"), "fill_value": ("0.0", "s"),
+    "arrays": ("(v, v)", "[x, x]", "(s, s)"), "tup": ("(v, v)", "[x, x]"), "choices": ("[v, v]", "x"),
+    "a_min": ("0.0", "None"),
+    "func1d": ("np.sum", "lambda q: q * 2.0"), "func": ("np.sum",), "pyfunc": ("lambda q: q * 2.0",),
+    "ord": ("None", "2", "'fro'", "1", "np.inf"), "UPLO": ("'L'",),
+    "start": ("0.0", "s"), "stop": ("1.0", "s"), "num": ("3",), "method": ("'linear'", "'nearest'"),
+    "xp": ("np.array([0.0, 1.0, 2.0])",), "fp": ("v",),
+    "deg": ("1",), "condlist": ("[v > 0, v <= 0]",), "choicelist": ("[v, v * 2.0]",), "a_max": ("1.0",), "p": ("v",),
+    "s": ("None", "(2, 2)"), "N": ("3",), "M": ("3",),
+    "norm": ("None", "'ortho'"), "kth": ("1", "[0, 1]"), "side": ("'left'",), "mask": ("b",), "vals": ("v", "s"),
+    "values": ("v", "s"), "obj": ("1", "[0]"), "edge_order": ("1", "2"),
+    "dx": ("1.0", "s"), "varargs": ("1.0",), "correction": ("0",), "rcond": ("None", "1e-12"),
+    "full_matrices": ("False", "True"), "compute_uv": ("True", "False"),
+    "rowvar": ("True",), "bias": ("False",), "weights": ("None", "v"), "nan": ("0.0",), "period": ("None", "1.0"),
+    "signature": ("None",), "otypes": ("None",), "args": ("v",),
+    "array1": ("v",), "iterable": ("(s for _ in range(2))",), "buffer": ("v",), "object": ("v", "x"),
+    "copy": ("None", "True"), "subok": ("False",), "ndmin": ("0",), "like": ("None",),
 }  # fmt: skip
 VALUES = ("x", "v", "m", "s", "z", "t", "f", "e", "x", "v", "m", "2.0", "k", "one", "[v, v]")
 
 LEFT_OUT = {
-    "save", "savez", "savez_compressed", "savetxt", "load", "loadtxt", "genfromtxt", "fromfile", "memmap", "DataSource", "test", "info", "get_include",
-    "show_config", "show_runtime", "seterr", "seterrcall", "setbufsize", "set_printoptions", "printoptions", "errstate", "open_memmap", "from_dlpack",
-    "fromregex", "getbufsize", "geterr", "geterrcall", "get_printoptions", "typename", "nditer", "nested_iters", "frompyfunc", "broadcast", "ndarray",
-    "recarray", "record", "void", "flatiter", "ufunc", "dtype", "ndenumerate", "ndindex", "busdaycalendar", "matrix", "chararray", "asmatrix", "bmat", "mat",
-    "set_numeric_ops", "lib", "finfo", "iinfo", "vectorize", "poly1d", "generic", "number", "inexact", "floating", "integer", "signedinteger", "unsignedinteger",
-    "complexfloating", "flexible", "character", "isdtype", "deprecate", "who", "source", "lookfor", "safe_eval", "require", "asfarray", "LinAlgError", "fromiter",
+    "save", "savez", "savez_compressed", "savetxt", "load", "loadtxt", "genfromtxt", "fromfile", "memmap",
+    "DataSource", "test", "info", "get_include",
+    "show_config", "show_runtime", "seterr", "seterrcall", "setbufsize", "set_printoptions", "printoptions",
+    "errstate", "open_memmap", "from_dlpack",
+    "fromregex", "getbufsize", "geterr", "geterrcall", "get_printoptions", "typename", "nditer", "nested_iters",
+    "frompyfunc", "broadcast", "ndarray",
+    "recarray", "record", "void", "flatiter", "ufunc", "dtype", "ndenumerate", "ndindex", "busdaycalendar", "matrix",
+    "chararray", "asmatrix", "bmat", "mat",
+    "set_numeric_ops", "lib", "finfo", "iinfo", "vectorize", "poly1d", "generic", "number", "inexact", "floating",
+    "integer", "signedinteger", "unsignedinteger",
+    "complexfloating", "flexible", "character", "isdtype", "deprecate", "who", "source", "lookfor", "safe_eval",
+    "require", "asfarray", "LinAlgError", "fromiter",
 }  # fmt: skip
 """Of files, of settings, of types; what has no array to differentiate."""
 
@@ -134,7 +161,8 @@ def _functions():
 
 
 FUNCTIONS = _functions()
-METHODS = [name for name in dir(np.ndarray) if not name.startswith("_") and name not in {"tofile", "dump", "ctypes", "data"}]
+METHODS = [name for name in dir(np.ndarray) if not name.startswith("_") and name not in {"tofile", "dump", "ctypes",
+    "data"}]
 MODES = ("vjp", "vjp", "jvp", "trace", "jit", "vmap", "grad", "second", "checkpoint")
 
 
@@ -162,6 +190,13 @@ def parameters(function):
 
 
 SIGNATURES = {name: parameters(function) for name, function in FUNCTIONS.items()}
+
+
+SETTINGS = ("axis", "dtype", "out", "keepdims", "order", "where", "mode", "ddof", "initial", "nonsense")
+BUILTINS = ("len", "abs", "list", "iter", "bool", "repr", "hash", "sum", "max", "float", "tuple", "sorted", "dir")
+WRITES = ("set", "add", "multiply", "max", "nonsense")
+UFUNCS = ("add", "multiply", "maximum", "subtract")
+OF_UFUNCS = ("reduce", "accumulate", "outer", "at", "reduceat")
 
 
 def value(rng, name, wrong):
@@ -195,7 +230,7 @@ def method(rng):
         return f"{thing}.{name}" if rng.random() < 0.6 else f"setattr({thing}, '{name}', {rng.choice(WRONG)})"
     given = [value(rng, rng.choice(list(GOOD)), 0.5) for _ in range(rng.choice((0, 1, 1, 2)))]
     if rng.random() < 0.4:
-        given.append(f"{rng.choice(('axis', 'dtype', 'out', 'keepdims', 'order', 'where', 'mode', 'ddof', 'initial', 'nonsense'))}={rng.choice(WRONG)}")
+        given.append(f"{rng.choice(SETTINGS)}={rng.choice(WRONG)}")
     return f"{thing}.{name}({', '.join(given)})"
 
 
@@ -205,12 +240,15 @@ def operator_of(rng):
     return rng.choice((
         f"{a} {rng.choice(('+', '-', '*', '/', '//', '%', '**', '@', '<', '==', '!=', '&', '|', '<<', '>='))} {w}",
         f"{w} {rng.choice(('+', '-', '*', '/', '//', '%', '**', '@', '<', '=='))} {a}",
-        f"{a}[{w}]", f"{a}[{w}]", f"{a}[{w}, {w2}]", f"{a}[..., {w}]", f"(operator.setitem({a}, {w}, {w2}), {a})[1]", f"(operator.setitem({a}, 0, {w}), {a})[1]",
+        f"{a}[{w}]", f"{a}[{w}]", f"{a}[{w}, {w2}]", f"{a}[..., {w}]", f"(operator.setitem({a}, {w}, {w2}), {a})[1]",
+        f"(operator.setitem({a}, 0, {w}), {a})[1]",
         f"operator.{rng.choice(('iadd', 'imul', 'isub', 'itruediv', 'ipow', 'imatmul', 'ifloordiv'))}({a}, {w})",
-        f"{rng.choice(('divmod', 'pow'))}({a}, {w})", f"round({a}, {w})", f"{rng.choice(('len', 'abs', 'list', 'iter', 'bool', 'repr', 'hash', 'sum', 'max', 'float', 'tuple', 'sorted', 'dir'))}({a})",
-        f"at({a})[{w}].{rng.choice(('set', 'add', 'multiply', 'max', 'nonsense'))}({w2})" if rng.random() < 0.3 else f"{w} in {a}",
-        f"np.{rng.choice(('add', 'multiply', 'maximum', 'subtract'))}.{rng.choice(('reduce', 'accumulate', 'outer', 'at', 'reduceat'))}({a}, {w})",
-        f"np.vectorize({rng.choice(('lambda q: q * 2.0', 'np.sum', w))})({a})", f"isinstance({a}, {w})", f"f'{{{a}:{rng.choice(('', '.3f', 'd', 'x', '>10'))}}}'",
+        f"{rng.choice(('divmod', 'pow'))}({a}, {w})", f"round({a}, {w})",
+        f"{rng.choice(BUILTINS)}({a})",
+        f"at({a})[{w}].{rng.choice(WRITES)}({w2})" if rng.random() < 0.3 else f"{w} in {a}",
+        f"np.{rng.choice(UFUNCS)}.{rng.choice(OF_UFUNCS)}({a}, {w})",
+        f"np.vectorize({rng.choice(('lambda q: q * 2.0', 'np.sum', w))})({a})", f"isinstance({a}, {w})",
+        f"f'{{{a}:{rng.choice(('', '.3f', 'd', 'x', '>10'))}}}'",
     ))  # fmt: skip
 
 
@@ -260,6 +298,11 @@ def outcome(act):
         return "error", error
 
 
+def is_floating(a):
+    """Whether a result is one that has a derivative."""
+    return isinstance(a, (np.ndarray, np.generic, ad.Tensor)) and a.dtype.kind in "fc"
+
+
 def traced(f, given, mode):
     """What f gives in a mode, without its tensors."""
     if mode == "vjp":
@@ -289,7 +332,7 @@ def traced(f, given, mode):
     def scalar(*given):
         y = f(*given)
         kept[:] = [ad.stop_gradient(y)]
-        parts = [np.sum(np.real(a)) for a in optree.tree_leaves(y, namespace="autodiff") if hasattr(a, "dtype") and a.dtype.kind in "fc"]
+        parts = [np.sum(np.real(a)) for a in optree.tree_leaves(y, namespace="autodiff") if is_floating(a)]
         return sum(parts, given[0].reshape(-1).sum().real * 0.0)
 
     if mode == "grad":
@@ -312,7 +355,7 @@ def traced(f, given, mode):
 def delta(pullback, y, given):
     """δ of each argument has its shape and dtype."""
     leaves, tree = optree.tree_flatten(y, namespace="autodiff")
-    if not all(hasattr(a, "dtype") and a.dtype.kind in "fc" for a in leaves):
+    if not all(map(is_floating, leaves)):
         return
     found = pullback(optree.tree_unflatten(tree, [np.ones_like(a) for a in leaves]))
     for d, a in zip(found, given, strict=True):
@@ -323,7 +366,8 @@ def delta(pullback, y, given):
 def same(y, wanted, exact):
     """Whether two results are the same containers of the same numbers; what holds no numbers is not compared."""
     if isinstance(wanted, (tuple, list)):
-        return isinstance(y, (tuple, list)) and len(y) == len(wanted) and all(same(a, b, exact) for a, b in zip(y, wanted, strict=True))
+        return isinstance(y, (tuple, list)) and len(y) == len(wanted) and all(same(a, b, exact) for a,
+            b in zip(y, wanted, strict=True))
     if isinstance(wanted, dict):
         return isinstance(y, dict) and y.keys() == wanted.keys() and all(same(y[k], wanted[k], exact) for k in wanted)
     if not isinstance(wanted, (np.ndarray, np.generic, int, float, complex)):
@@ -334,11 +378,14 @@ def same(y, wanted, exact):
     if a.shape != b.shape or (a.dtype != b.dtype and (exact or isinstance(wanted, (np.ndarray, np.generic)))):
         return False
     if exact:
-        return a.tobytes() == b.tobytes() or (np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a.real)[a == a], np.signbit(b.real)[a == a]))
-    return np.allclose(a, b, rtol=1e-5 if b.dtype.itemsize <= 4 or b.dtype == np.complex64 else 1e-9, atol=1e-12, equal_nan=True)
+        return a.tobytes() == b.tobytes() or (np.array_equal(a, b,
+            equal_nan=True) and np.array_equal(np.signbit(a.real)[a == a], np.signbit(b.real)[a == a]))
+    return np.allclose(a, b, rtol=1e-5 if b.dtype.itemsize <= 4 or b.dtype == np.complex64 else 1e-9, atol=1e-12,
+        equal_nan=True)
 
 
-NEVER = (AttributeError, KeyError, AssertionError, RecursionError, UnboundLocalError, NameError, StopIteration, SystemError, HangError)
+NEVER = (AttributeError, KeyError, AssertionError, RecursionError, UnboundLocalError, NameError, StopIteration,
+    SystemError, HangError)
 """What comes from inside; KeyError and AttributeError may be NumPy's own word for the same call."""
 
 
@@ -367,7 +414,8 @@ def judged(mode, code):
         if name in names and not np.array_equal(a, before[name]) and not writes(f, names):
             return "WRITTEN", "the user's own array was written into"
     if kind == "error" and isinstance(y, AutodiffError):
-        return None if all(part in str(y) for part in ("why:", "instead:")) else ("PARTS", f"a message without its parts: {y}")
+        return None if all(part in str(y) for part in ("why:", "instead:")) else ("PARTS",
+            f"a message without its parts: {y}")
     found = None
     for scalar in (lambda a: np.array(a)[()], np.array):  # a tensor without axes stands for a number and for an array
         plain = outcome(lambda scalar=scalar: f(*map(scalar, given)))
@@ -381,17 +429,26 @@ def judged(mode, code):
 
 
 ACCIDENT = re.compile(
-    r"object is not (iterable|subscriptable|callable)|values to unpack|has no len|has no attribute|'NoneType'|index out of range$|"
+    r"object is not (iterable|subscriptable|callable)|values to unpack|has no len|has no attribute|'NoneType'|"
+    r"index out of range$|"
     r"tuple index|unsupported operand|unhashable|bad operand|_NoValueType"
 )  # fmt: skip
 """What a program says that fell over its own argument."""
 
+STRICTER = re.compile(
+    r"cannot be interpreted as an integer|Cannot cast array data|integer argument expected|index must be integer"
+)  # fmt: skip
+"""NumPy's words for what is no whole number and no mask, said in places where NumPy itself makes something of it."""
+
 KNOWN = (
-    (r"Cannot construct a dtype from an array", "a tensor where a dtype is meant stands for its own, as what has that attribute does"),
-    (r"unsupported format string|Unknown format code", "a tensor whose value is not known prints what it is, however it is formatted"),
+    (r"Cannot construct a dtype from an array",
+    "a tensor where a dtype is meant stands for its own, as what has that attribute does"),
+    (r"unsupported format string|Unknown format code",
+    "a tensor whose value is not known prints what it is, however it is formatted"),
     (r"reshape\(\S*None|reshape\(.*shape=None", "NumPy takes None for no change, and says that it will not for long"),
     (r"\.fill\(", "NumPy's numbers have a fill that does nothing; a tensor without axes is refused as x[...] = v is"),
-    (r"dtype=\S*complex|'complex'|complex128'\) to|ComplexWarning|np\.interp\(z", "NumPy warns that it discards imaginary parts; that is refused"),
+    (r"dtype=\S*complex|'complex'|complex128'\) to|ComplexWarning|np\.interp\(z",
+    "NumPy warns that it discards imaginary parts; that is refused"),
     (r"Booleans unacceptable|\((True|False)", "True and False are 1 and 0, where NumPy takes them for no number"),
     (r"attribute '(dtype|ndim|shape)'", "NumPy itself falls over a list"),
     (r"outer\(.*matrix", "a matrix is an array"),
@@ -399,6 +456,9 @@ KNOWN = (
     (r"^(?!.*(value|jit)).*keepdims=None", "None for no"),
     (r"\.add\(", "x + 0.0 makes 0.0 of -0.0"),
     (r"polydiv|common_type", "polynomials are vectors of coefficients; a type is no number"),
+    (r"isscalar", "a tensor is no scalar, see the limits"),
+    (r"tensorsolve\(e|pow\(e, None|axes=\(i for",
+    "of nothing there is nothing to solve; None is no number; a generator is read once"),
     (r"np\.dtype\('f8'\) ", "asked of the dtype, before the tensor"),
     (r"overwrite_input|subok", "nothing of a tensor is overwritten, and it has no subclasses"),
 )  # fmt: skip
@@ -414,8 +474,11 @@ def writes(f, names):
 
 def compared(mode, code, kind, y, kind_of_plain, plain):
     """What is wrong with an outcome beside that of NumPy on plain arrays."""
-    said = f"{type(plain).__name__}: {str(plain)[:120]!r}" if kind_of_plain == "error" else f"gives {str(plain)[:80]!r} {getattr(plain, 'dtype', type(plain))}"
-    if any(re.search(known, f"{said} {code} {y if kind == 'error' else ''}") for known, _ in KNOWN) and not isinstance(y, NEVER):
+    said = f"gives {str(plain)[:80]!r} {getattr(plain, 'dtype', type(plain))}"
+    if kind_of_plain == "error":
+        said = f"{type(plain).__name__}: {str(plain)[:120]!r}"
+    if any(re.search(known, f"{said} {code} {y if kind == 'error' else ''}") for known,
+        _ in KNOWN) and not isinstance(y, NEVER):
         return None
     if kind == "error":
         place, at_the_call = frame_of(y)
@@ -426,8 +489,10 @@ def compared(mode, code, kind, y, kind_of_plain, plain):
         if isinstance(y, NEVER):
             return "NEVER", what
         if kind_of_plain == "error":  # of two mistakes in one call another may be told first, but by name
-            return ("TYPE", what) if ACCIDENT.search(str(y)) and not at_the_call else None
-        return None if at_the_call and isinstance(y, TypeError) else ("ACCIDENT", what)
+            return ("TYPE",
+                what) if ACCIDENT.search(str(y)) and "site-packages" not in place and not at_the_call else None
+        stricter = isinstance(y, TypeError) and STRICTER.search(str(y))
+        return None if stricter or (at_the_call and isinstance(y, TypeError)) else ("ACCIDENT", what)
     if kind_of_plain == "error":
         return "LENIENT", f"gives {str(y)[:80]!r}, NumPy {said}"
     if UNKNOWN.search(code):

@@ -1,4 +1,4 @@
-"""The catalogue of errors: each class has a program that raises it and one that does not, and a message of four parts."""
+"""The catalogue of errors: for each class a program that raises it, one that does not, a message of four parts."""
 
 import ast
 import contextlib
@@ -8,12 +8,14 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import autodiff as ad
 from autodiff import errors
-from autodiff.cli import catalogue
+from autodiff.cli import catalogue, operations
 from autodiff.graph import OPERATIONS
+from tests.trust import raises
 
 HOUSE = Path(ad.__file__).parent
 ENTRIES = {entry.name: entry for entry in catalogue.entries()}
@@ -107,3 +109,89 @@ def test_a_program_that_does_not_raise_is_seen():
     assert catalogue.said(ENTRIES["SeedError"]._replace(wrong=">>> 1 + 1\n2")) is None
     other = catalogue.said(ENTRIES["SeedError"]._replace(wrong=ENTRIES["DtypeError"].wrong))
     assert type(other) is errors.DtypeError
+
+
+# -- every place that raises -------------------------------------------------------------------------------------------
+
+WORDS_OF_NUMPY = ("ops/", "batching/", "numpy/", "tensor.py", "compiler/tiles.py")
+"""Where NumPy's functions are written out: they refuse in its words; test_misuse compares the types."""
+
+WORDS_OF_SCIPY = ("scipy/",)
+"""The same of SciPy's."""
+
+OTHERS = {
+    ("archive.py", "decode"): "caught where a file is read, and told as a LoadError",
+    ("viz/engine.py", "_read"): "caught where a layout is read; the next way of laying out is taken",
+    ("tensor.py", "_like"): "caught where NumPy would be asked",
+    ("graph.py", "Graph._load_node"): "caught where a graph is read, and told as a LoadError",
+    ("op.py", "Op.bind"): "Python's own word for too many arguments",
+    ("op.py", "register"): "who adds an operation to the package sees it when it is imported",
+    ("makers.py", "_accepted"): "who declares an operation of the package sees it when it is imported",
+    ("op.py", "_unreachable"): "an end of a graph: no program comes here",
+    ("recorders.py", "Trace.compute"): "what only the trace of a batch does",
+    ("__main__.py", "_count"): "argparse tells it, with the usage",
+    ("__main__.py", "_natural"): "argparse tells it, with the usage",
+    ("viz/engine.py", "run"): "caught where the next way of laying out is taken",
+    ("viz/engine.py", "arrange_with"): "caught where the next way of laying out is taken",
+    ("viz/raster.py", "check_letters"): "caught where the next way of laying out is taken",
+}
+"""Raised without the four parts, and why."""
+
+
+def test_every_place_that_raises_gives_the_four_parts_or_has_its_reason(tried):
+    places, used = list(raises.sites()), set()
+    assert len(places) > 200
+    for site in places:
+        key = (site.file, site.function)
+        ours = site.raises.rpartition(".")[2] in ENTRIES
+        made_elsewhere = not site.raises.endswith(("Error", "Iteration"))  # a helper makes it: `raise _refused(…)`
+        if site.has_parts or made_elsewhere:
+            continue
+        if key in OTHERS:
+            used.add(key)
+            continue
+        assert not ours, f"{site.file}:{site.line} {site.raises} without its four parts"
+        assert site.of_python, f"{site.file}:{site.line} {site.raises}"
+        assert site.file.startswith((*WORDS_OF_NUMPY, *WORDS_OF_SCIPY)), f"{site.file}:{site.line} {site.raises}"
+    assert used == set(OTHERS)
+    tried("places in the package that raise", len(places))
+
+
+# -- what is advised exists --------------------------------------------------------------------------------------------
+
+NAME = re.compile(r"\b(ad|np|autodiff|graph|flow)((?:\.[A-Za-z_]\w*)+)")
+OBJECTS = {"graph": ad.Graph, "flow": ad.GradientFlow}
+
+
+def stands(root, dotted):
+    """Whether a name that a message advises leads to something public."""
+    thing = {"ad": ad, "autodiff": ad, "np": np, **OBJECTS}[root]
+    for part in dotted.strip(".").split("."):
+        if part in FILES:
+            return True
+        if isinstance(thing, type) and part in getattr(thing, "__annotations__", {}):
+            return True
+        if not hasattr(thing, part):
+            return False
+        thing = getattr(thing, part)
+    return True
+
+
+FILES = {"json", "svg", "npz", "html", "py", "dtype"}
+"""Suffixes of files, and an attribute of what is meant by np.array."""
+
+
+def test_what_messages_advise_exists(tried):
+    operations.load()
+    found = [(file, line, *name) for file, line, text in raises.advice() for name in NAME.findall(text)]
+    assert len(found) > 80
+    missing = [f"{file}:{line} {root}{dotted}" for file, line, root, dotted in found if not stands(root, dotted)]
+    assert missing == []
+    tried("names that messages advise", len(found))
+
+
+def test_a_name_that_is_not_there_is_seen():
+    assert stands("ad", ".grad")
+    assert stands("np", ".linalg.norm")
+    assert not stands("ad", ".gradient")
+    assert not stands("flow", ".nonsense")

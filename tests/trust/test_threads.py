@@ -27,6 +27,7 @@ import autodiff as ad
 from autodiff import recorders, threads
 from autodiff.compiler import program as program_module
 from autodiff.errors import ClosedTraceError, GraphError, LeakError, LostHistoryError
+from autodiff.ops import ufuncs
 from autodiff.recorders import SCOPE, TRACING, Trace
 from tests.trust import shipped
 from tests.trust.scale import times
@@ -574,21 +575,18 @@ def test_a_thread_that_goes_on_after_the_function_has_returned():
 def test_nothing_is_written_after_a_part_has_failed():
     """What the parts write into has another user right after: the arena of a program."""
     ad.set_threads(4)
-    inside, left = threading.Semaphore(0), []
+    inside, left = threading.Barrier(4), []
 
     def part(number, thread):
-        if number == 3:
-            for _ in range(3):  # all others are inside of theirs
-                assert inside.acquire(timeout=TIMEOUT)
+        inside.wait(TIMEOUT)
+        if thread == 1:  # the first that is waited for
             raise ZeroDivisionError
-        if number < 3:
-            inside.release()
-            time.sleep(0.1)
-            left.append(number)
+        time.sleep(0.1)
+        left.append(thread)
 
     with pytest.raises(ZeroDivisionError):
         threads.spread(part, 4, 1 << 40)
-    assert sorted(left) == [0, 1, 2]
+    assert sorted(left) == [0, 2, 3]
 
 
 def test_an_interrupt_while_others_are_at_work_waits_for_them(monkeypatch):
@@ -690,19 +688,31 @@ def raising(x):
         raise Stop
 
 
-def test_the_filters_of_warnings_stay_as_they_are(busy, tried):
+def test_the_filters_of_warnings_stay_as_they_are(busy, monkeypatch, tried):
     """Python has one list of them for all threads; two that change it in turns leave one's for good."""
+    pytest.importorskip("scipy")
+    from autodiff.scipy import linalg
+
     each, before = times(30, 200, 3000), list(warnings.filters)
 
     def work():
         for _ in range(each):
             ad.grad(lambda x: np.fmax.reduce(x))(X)
-            ad.grad(lambda x: np.sum(ad.scipy.linalg.sqrtm(np.outer(x, x) + 3 * np.eye(6))))(X)
+            ad.grad(lambda x: np.sum(linalg.sqrtm(np.outer(x, x) + 3 * np.eye(6))))(X)
 
-    import autodiff.scipy.linalg
-
-    assert autodiff.scipy.linalg is ad.scipy.linalg
     in_threads(*[work] * 4)
+    assert list(warnings.filters) == before
+
+    def slowly(x, **settings):
+        time.sleep(0.1)
+        return np.nanmax(x, **settings)
+
+    def later():
+        time.sleep(0.04)  # inside while the first one is, and there still when that one leaves
+        return ad.grad(lambda x: np.fmax.reduce(x))(X)
+
+    monkeypatch.setitem(ufuncs.SAME, np.fmax, slowly)
+    in_threads(lambda: ad.grad(lambda x: np.fmax.reduce(x))(X), later)
     assert list(warnings.filters) == before
     tried("operations that keep a warning of NumPy's or SciPy's quiet, in four threads", 8 * each)
 
@@ -974,6 +984,34 @@ def test_a_function_that_is_made_is_a_function_still():
     assert repr(ad.grad(shipped.loss)) == "<grad of loss>"
     assert ad.grad(shipped.loss).__module__ == shipped.loss.__module__
     assert ad.grad(lambda self, x: self * x)(2.0, x=3.0) == 3.0  # no name is taken
+
+
+def test_an_operation_that_is_taken_by_its_code_is_the_one_that_is_known():
+    """Where it is the same: so that graphs that come back can be saved. Another one stays apart from it."""
+    spaces = []
+    for factor in (3.0, 3.0, 5.0):
+        space = {"__name__": "__main__", "ad": ad}
+        exec(textwrap.dedent(f"""
+            @ad.primitive
+            def scaled_in_main(x):
+                return x * {factor}
+
+            scaled_in_main.defvjp(lambda d, y, x: d * {factor})
+        """), space)  # fmt: skip
+        spaces.append(space["scaled_in_main"])
+    one, again, other = spaces
+    sent = cloudpickle.dumps([one, again, other])
+    known = ad.graph.OPERATIONS.pop("__main__.scaled_in_main")
+    assert known is other.op
+    try:
+        ad.graph.OPERATIONS["__main__.scaled_in_main"] = one.op
+        first, second, third = pickle.loads(sent)
+        assert first is second is one
+        assert third not in (one, again)
+        assert [float(ad.grad(f)(1.0)) for f in (first, second, third)] == [3.0, 3.0, 5.0]
+        assert ad.graph.OPERATIONS["__main__.scaled_in_main"] is one.op
+    finally:
+        del ad.graph.OPERATIONS["__main__.scaled_in_main"]
 
 
 SCRIPT = """
