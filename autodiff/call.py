@@ -255,7 +255,7 @@ class Call:
         for index in graph.arguments:
             graph.names.setdefault(index, next(names))  # a name given with ad.name comes first
         graph.title = name_of(self.f)
-        if isinstance(self.trace, DebugTrace) and not self.trace.whole:
+        if isinstance(self.trace, DebugTrace) and not self.trace.complete:
             return
         self.out = [
             y if isinstance(y, Traced) and y.recorder is self.trace

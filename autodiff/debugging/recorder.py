@@ -29,21 +29,21 @@ class DebugTrace(FullTrace):
         For each node that was recorded while an inner sweep ran a rule: which one.
     named : list of str
         What to call the arguments, where their function is not the user's own.
-    whole : bool
+    complete : bool
         Whether every result gets a node, as in a full trace, or is left as what it is, as in a lean one.
     judges : bool
         Whether results of inner calls are left to this one: where a derivative is wanted of them.
     """
 
-    __slots__ = ("judges", "named", "origins", "session", "views", "whole")
+    __slots__ = ("complete", "judges", "named", "origins", "session", "views")
 
     debugging = True
 
     def __init__(
-        self, session: Any, judges: bool = True, named: Sequence[str] = (), whole: bool = False
+        self, session: Any, judges: bool = True, named: Sequence[str] = (), complete: bool = False
     ) -> None:
         super().__init__()
-        self.whole = whole
+        self.complete = complete
         self.session, self.judges, self.named = session, judges, named
         self.origins: dict[int, Origin] = {}
         self.views: dict[bool, Graph] = {}
@@ -100,7 +100,7 @@ class DebugTrace(FullTrace):
 
     def leaves_plain(self, y: Any) -> bool:
         """What can be neither nan nor infinite is left plain, as in a lean trace."""
-        return not self.whole and getattr(y, "dtype", np.dtype(bool)).kind not in "fc"
+        return not self.complete and getattr(y, "dtype", np.dtype(bool)).kind not in "fc"
 
     def is_active(self, tensor: Traced) -> bool:
         """Whether a derivative can pass through this tensor at all; through none where none is wanted."""

@@ -89,4 +89,4 @@ def lean(guarding: bool = False) -> Trace:
 def full(lines: bool = True) -> Trace:
     """The recorder of a call of which every value is wanted."""
     session = DEBUG.get()
-    return FullTrace(lines) if session is None else DebugTrace(session, whole=True)
+    return FullTrace(lines) if session is None else DebugTrace(session, complete=True)

@@ -893,11 +893,10 @@ def test_a_batch_without_floating_arrays_is_as_outside():
             ad.vmap(lambda: 1.0)()
 
 
-def test_watch_tells_and_raises():
+def test_watch_raises():
     step = ad.watch(lambda w: np.sum(np.sqrt(w)), every=1)
     with ad.debug(), pytest.raises(NonFiniteError):
         step(np.zeros(2))
-    assert step.history[0]["value"] == 0.0
 
 
 # -- exceptions in between ---------------------------------------------------------------------------------------------
@@ -931,7 +930,7 @@ def test_an_exception_of_numpy_in_a_rule_is_told_as_well():
     with ad.debug(), pytest.raises(np.linalg.LinAlgError) as caught:
         ad.grad(lambda a: np.sum(solved(np.log(a))))(np.array([[1.0, -1.0], [2.0, 1.0]]))
     notes = "\n".join(caught.value.__notes__)
-    assert "the rule of solved for argument 0" in notes
+    assert "of solved for argument 0" in notes
     assert "log made nan in the forward run" in notes
 
 
@@ -1127,7 +1126,7 @@ def test_a_reverse_rule_that_breaks_its_word_is_named(rule, tried):
     said = "\n".join((str(caught.value), *getattr(caught.value, "__notes__", ())))
     assert said.startswith(f"doubled: {REVERSE_MUTANTS[rule]}")
     assert f"{__file__}:{line}" in said
-    if rule is not part_of_it:  # whose shape is refused outside as well
+    if rule not in (part_of_it, another_tensor):  # which are refused outside as well
         assert f"written in {__file__}:{rule.__code__.co_firstlineno}" in said
     tried("rules of users that break their word, named", 1)
 
