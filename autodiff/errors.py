@@ -493,16 +493,18 @@ class NonFiniteError(AutodiffError, FloatingPointError):
 class ViewWriteError(AutodiffError, TypeError):
     """A write would, in NumPy, have shown through another live tensor (a view, or the base of one).
 
-    Where the two are a slice of one another the write does show; where one was turned or reshaped it is refused.
+    It does show through every view whose way from its base is known: slices, transposed and reshaped ones. Not known is
+    the way of a view that a checkpointed function returned.
 
     Wrong
     -----
     >>> import numpy as np
     >>> import autodiff as ad
+    >>> turned = ad.checkpoint(np.transpose)
     >>> def f(x):
-    ...     turned = x.T
+    ...     y = turned(x)
     ...     x[0] = 0.0
-    ...     return np.sum(turned)
+    ...     return np.sum(y)
     >>> ad.grad(f)(np.ones((2, 2)))
     Traceback (most recent call last):
     autodiff.errors.ViewWriteError: x[i] = v, where another live tensor is a view of x (or its base)
@@ -511,10 +513,10 @@ class ViewWriteError(AutodiffError, TypeError):
     Right
     -----
     >>> def g(x):
-    ...     turned = x.T
+    ...     y = turned(x)
     ...     x = x.copy()
     ...     x[0] = 0.0
-    ...     return np.sum(turned) + np.sum(x)
+    ...     return np.sum(y) + np.sum(x)
     >>> ad.grad(g)(np.ones((2, 2)))
     array([[1., 1.],
            [2., 2.]])
@@ -549,7 +551,23 @@ class LeakError(AutodiffError, RuntimeError):
 class NestingError(AutodiffError, RecursionError):
     """Containers of arguments or results are nested a thousand deep, as no model is.
 
-    Wrong: ``grad(f)`` of a list in a list in a list …. Right: ``grad(f)({"layer0.weight": w})``.
+    Wrong
+    -----
+    >>> import numpy as np
+    >>> import autodiff as ad
+    >>> layers = []
+    >>> for _ in range(2000):
+    ...     layers = [np.ones(2), layers]
+    >>> ad.grad(lambda layers: np.sum(layers[0]))(layers)
+    Traceback (most recent call last):
+    autodiff.errors.NestingError: an argument of <lambda> is nested too deep
+    ...
+
+    Right
+    -----
+    >>> layers = [np.ones(2) for _ in range(2000)]
+    >>> len(ad.grad(lambda layers: np.sum(layers[0]))(layers))
+    2000
     """
 
 
@@ -627,7 +645,8 @@ class OverwrittenError(AutodiffError, RuntimeError):
     ...     return y
     >>> ad.grad(loss)(np.ones(100_000))
     Traceback (most recent call last):
-    autodiff.errors.OverwrittenError: ...
+    autodiff.errors.OverwrittenError: a constant of multiply (float64[100000]) was overwritten while the gradient ran
+    ...
 
     Right
     -----

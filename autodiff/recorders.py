@@ -138,7 +138,7 @@ class Trace:
                 what = where(reader) if isinstance(reader, int) else f"a constant of {reader.name}"
                 raise OverwrittenError(
                     message(
-                        f"{what} ({x.dtype}{list(x.shape)}) was overwritten while the gradient was computed",
+                        f"{what} ({x.dtype}{list(x.shape)}) was overwritten while the gradient ran",
                         "arrays of this size are not copied, and the reverse sweep reads what it finds",
                         "give the function a copy of what it overwrites: x.copy(); ad.vjp copies everything",
                     )

@@ -29,6 +29,7 @@ from .errors import (
     SettingError,
     callable_or_refused,
     message,
+    too_deep,
 )  # fmt: skip
 from .flows import GradientFlow
 from .graph import LITERAL, Graph
@@ -36,7 +37,6 @@ from .made import made
 from .op import DEBUG, NUMBERS, Op
 from .ops.flat import stop_gradient as _stop
 from .recorders import SCOPE, Trace
-from .rules import Stand
 from .traced import Traced, every, is_batched, is_compiled, memory
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -316,7 +316,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents_in: Sequence[Any
     _in_a_tuple("jvp", primals=primals, tangents_in=tangents_in)
     primals = tuple(primals)
     directions: Any = tuple(tangents_in)
-    directions = optree.tree_map(owned, directions, namespace="autodiff")  # f may write into them
+    try:
+        directions = optree.tree_map(owned, directions, namespace="autodiff")  # f may write into them
+    except RecursionError:
+        raise too_deep("jvp: a tangent") from None
     call = Call(f, None, primals).run(full(lines=False), primals, {})
     tangent = forward_sweep(call, directions)
     taken: set[int] = set()
@@ -810,9 +813,9 @@ class _Checkpoint(Op):
     seen: dict[int, _Fingerprint]
 
 
-def _checksum(given: Sequence[Any]) -> int:
+def _checksum(given: Sequence[Any], before: int = 0) -> int:
     """One number for all the numbers in these tensors, arrays, settings and containers of them."""
-    waiting, found = list(given), 0
+    waiting, found = list(given), before
     for x in waiting:  # what containers hold is added to its end
         if isinstance(x, Traced):
             x = memory(x)
@@ -834,20 +837,29 @@ def _fingerprint(trace: Trace) -> _Fingerprint:
 
     Equal results do not: x·c is 0 at x = 0 for every c, and its derivative is c.
     """
-    graph, results = trace.graph, trace.values.results
-    waiting: list[Any] = []
-    seen: set[int] = set()  # what many nodes read is looked at once
-    for v, (inputs, row) in enumerate(zip(graph.inputs, trace.values.arguments, strict=True)):
+    graph, contents = trace.graph, 0
+    known: dict[int, int] = {}  # what many nodes read is looked at once
+    for v, (op, inputs, row, result) in enumerate(
+        zip(graph.ops, graph.inputs, trace.values.arguments, trace.values.results, strict=True)
+    ):
+        node = zlib.crc32(op.name.encode())
         for i, x in zip(inputs, row, strict=True):
-            if x is not None and (i == LITERAL or (i not in seen and type(results[i]) in (Stand, type(None)))):
-                seen.add(i)
-                waiting.append(x)
-        waiting += sorted((graph.params[v] or {}).items())
-    waiting += results
-    waiting += [list(op.seen.values()) for op in graph.ops if type(op) is _Checkpoint]  # those inside of this one
+            if i == LITERAL:
+                node = _checksum((x,), node)
+            elif x is not None:
+                if i not in known:
+                    known[i] = _checksum((x,))
+                node = zlib.crc32(known[i].to_bytes(4), node)
+        node = _checksum(sorted((graph.params[v] or {}).items()), node)
+        if result is not None:
+            known.setdefault(v, _checksum((result,)))
+            node = zlib.crc32(known[v].to_bytes(4), node)
+        if type(op) is _Checkpoint:  # one inside of this one
+            node = _checksum(list(op.seen.values()), node)
+        contents += node  # a sum: threads that compute parts record them in another order each time
     return _Fingerprint(
-        hash((tuple([op.name for op in graph.ops]), tuple(graph.inputs))),
-        _checksum(waiting),
+        hash(tuple(sorted([op.name for op in graph.ops]))),
+        contents,
         tuple([op for op in graph.ops if op.name.startswith("jit(")]),
     )
 

@@ -21,8 +21,8 @@ HOUSE = Path(ad.__file__).parent
 ENTRIES = {entry.name: entry for entry in catalogue.entries()}
 GROUPS = {"AutodiffError"}
 """What is raised only through what is made from it."""
-INSIDE = {"EngineError", "SlowError", "UntoldError"}
-"""What is caught where it is raised for: the next way of laying out a picture is taken, NumPy is not asked."""
+INSIDE = {"EngineError", "SlowError", "TooFar", "UntoldError"}
+"""What is caught where it is raised for: another way of laying out is taken, NumPy is not asked, a search gives up."""
 CASES = [entry for entry in ENTRIES.values() if entry.name not in GROUPS]
 PARTS = ["where", "why", "instead"]
 
@@ -120,6 +120,7 @@ WORDS_OF_SCIPY = ("scipy/",)
 """The same of SciPy's."""
 
 OTHERS = {
+    ("archive.py", "_ordinary"): "caught where a file is read, and told as a LoadError",
     ("archive.py", "decode"): "caught where a file is read, and told as a LoadError",
     ("viz/engine.py", "_read"): "caught where a layout is read; the next way of laying out is taken",
     ("tensor.py", "_like"): "caught where NumPy would be asked",

@@ -352,19 +352,19 @@ def test_where_an_interrupt_is_caught_inside_of_the_function_its_result_is_right
 
 
 def test_a_write_whose_views_cannot_be_read_anew_changes_nothing(monkeypatch):
-    read = ad.ops.index.read
+    seen = ad.ops.writes.seen
 
     def f(x):
         y = x * 1.0
         whole = y[...]
         one, two = whole[1:], whole[:2]
-        monkeypatch.setattr(ad.ops.index, "read", fails)
+        monkeypatch.setattr(ad.ops.writes, "seen", fails)
         with pytest.raises(MemoryError):
             one *= 3.0
-        monkeypatch.setattr(ad.ops.index, "read", read)
+        monkeypatch.setattr(ad.ops.writes, "seen", seen)
         return np.sum(y * x) + np.sum(two * x[:2]) + np.sum(one)
 
-    def fails(x, index):
+    def fails(base, kin):
         raise MemoryError
 
     def same(x):

@@ -43,7 +43,7 @@ def test_wrong_calls_of_numpys_functions(part, tried):
         elif wrong:
             found.append((f"misuse.judged({mode!r}, {code!r})", *wrong))
     assert not found, told(found)
-    assert taken <= NUMPY / 200
+    assert taken <= 1 + NUMPY / 200
     tried("random calls of NumPy's functions on tensors", NUMPY)
     if taken:
         tried("of those: taken where NumPy refuses", taken)
