@@ -330,6 +330,7 @@ class Jit:
         free: Any = self._signatures.split(args, kwargs)[:2]
         leaves, tree = optree.tree_flatten(free, namespace="autodiff")
         template = [RESULT if _is_given(x) else x for x in leaves]
+        f, count = self._f, len(args)  # a program keeps the call: neither this object, which has the program, nor arrays
 
         def call(given: Sequence[Any]) -> Any:
             rest = iter(given)
@@ -337,8 +338,8 @@ class Jit:
             unflattened: Any = optree.tree_unflatten(tree, filled)
             positional, settings = unflattened
             places = iter(positional)
-            every = [held_args[n] if n in held_args else next(places) for n in range(len(args))]
-            return unhidden(self._f, every, {**held_settings, **settings})
+            every = [held_args[n] if n in held_args else next(places) for n in range(count)]
+            return unhidden(f, every, {**held_settings, **settings})
 
         return call, [x for x in leaves if _is_given(x)], [x for x in leaves if not _is_given(x)]
 

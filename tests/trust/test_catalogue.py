@@ -120,6 +120,8 @@ WORDS_OF_SCIPY = ("scipy/",)
 """The same of SciPy's."""
 
 OTHERS = {
+    ("archive.py", "_array"): "caught where a file is read, and told as a LoadError",
+    ("archive.py", "_arrays"): "caught where a file is read, and told as a LoadError",
     ("archive.py", "_ordinary"): "caught where a file is read, and told as a LoadError",
     ("archive.py", "decode"): "caught where a file is read, and told as a LoadError",
     ("viz/engine.py", "_read"): "caught where a layout is read; the next way of laying out is taken",
