@@ -114,13 +114,16 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 
 @_writer(np.copyto)
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
-    held = src if type(src) in (bool, int, float, complex) else plain(as_array(src))
-    np.copyto(np.empty(dst.shape, dst.dtype), held, casting=casting)  # NumPy's errors, where it has any
+    number = type(src) in (bool, int, float, complex)
+    src = src if number else as_array(src)
+    stand = src if number else np.broadcast_to(np.zeros((), src.dtype), src.shape)
+    np.copyto(np.empty(dst.shape, dst.dtype), stand, casting=casting)  # NumPy's errors, where it has any
     if where is True:
         dst[...] = src
     else:
         mask = np.broadcast_to(np.asarray(where).astype(bool), dst.shape)
-        dst[mask] = np.broadcast_to(as_array(src), dst.shape)[mask]
+        shape = np.shape(src)[max(0, np.ndim(src) - dst.ndim) :]  # more axes in front are of length one
+        dst[mask] = np.broadcast_to(np.reshape(src, shape), dst.shape)[mask]
 
 
 @_writer(np.fill_diagonal)
