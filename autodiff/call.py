@@ -178,8 +178,7 @@ class Call:
         """Call the function with its chosen arguments traced.
 
         With `own` the arrays are copied, or guarded where the trace does that, because they may be written into, now or
-        later; with `lenient` what has no
-        derivative stays as it is instead of being refused.
+        later; with `lenient` what has no derivative stays as it is instead of being refused.
         """
         self.trace = trace
         chosen: Any = tuple(args[n] for n in self.argnums)
