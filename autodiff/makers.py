@@ -163,8 +163,11 @@ def guard_pointwise(term: Any, rule: Rule, k: int, d: Any, y: Any, args: tuple[A
         return where_reached(term, lambda: d != 0)
     if is_finite(term):
         return term
-    slope = rule(np.ones_like(d), y, *args, **params)
-    still = np.where(np.isfinite(slope), d * OPERATIONS["shield"](slope), np.zeros((), term.dtype))
+    one = np.ones_like(d)
+    still: Any = 0
+    for part, unit in ((d.real, one), (d.imag, one * 1j)) if d.dtype.kind == "c" else ((d, one),):
+        slope = rule(unit, y, *args, **params)  # of a real result: linear in the two parts of d, each by itself
+        still = still + np.where(np.isfinite(slope), part * OPERATIONS["shield"](slope), np.zeros((), term.dtype))
     return np.where(d == 0, still, term)
 
 

@@ -68,7 +68,7 @@ class Watch:
     def _go_on(self, path: Path) -> None:
         """Take up the history of a training that was interrupted, and make sure that the file can be written."""
         try:
-            if path.exists():
+            if path.exists() and not path.is_dir():
                 self.history = load(path)
                 text = path.read_bytes()
                 whole = b"".join(line + b"\n" for line in _lines(text))

@@ -71,7 +71,8 @@ def members():
         for key, thing in vars(cls).items():
             if key.startswith("_") or key.endswith("_hook") or isinstance(thing, types.MemberDescriptorType):
                 continue
-            if (cls is ad.Tensor and (hasattr(np.ndarray, key) or hasattr(np.float64, key))) or key not in INSIDE.get(cls, {key}):
+            numpys = cls is ad.Tensor and (hasattr(np.ndarray, key) or hasattr(np.float64, key))
+            if numpys or key not in INSIDE.get(cls, {key}):
                 continue
             if isinstance(thing, (types.FunctionType, classmethod, staticmethod, property, functools.cached_property)):
                 yield f"{name}.{key}", thing

@@ -330,7 +330,7 @@ class Jit:
         free: Any = self._signatures.split(args, kwargs)[:2]
         leaves, tree = optree.tree_flatten(free, namespace="autodiff")
         template = [RESULT if _is_given(x) else x for x in leaves]
-        f, count = self._f, len(args)  # a program keeps the call: neither this object, which has the program, nor arrays
+        f, count = self._f, len(args)  # a program keeps the call: not this object, which has the program, nor arrays
 
         def call(given: Sequence[Any]) -> Any:
             rest = iter(given)
