@@ -63,15 +63,15 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     >>> ad.grad(f)(np.array([-1.0, 3.0]))
     array([-1.,  6.])
     """
-    x = as_array(x)
+    x, functions = as_array(x), len(funclist)  # asked first, as NumPy does
     found = [plain(c) for c in condlist] if isinstance(condlist, (list, tuple)) else plain(condlist)
     if np.isscalar(found) or (not isinstance(found[0], (list, np.ndarray)) and np.ndim(x) != 0):
         found = [found]
     conditions = list(np.array(found, bool))
     n = len(conditions)
-    if n == len(funclist) - 1:
+    if n == functions - 1:
         conditions.append(~np.any(conditions, axis=0))
-    elif n != len(funclist):
+    elif n != functions:
         raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
     y: Any = np.zeros(x.shape, x.dtype)
     for condition, function in zip(conditions, funclist, strict=True):
