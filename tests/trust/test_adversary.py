@@ -39,3 +39,14 @@ def test_the_page_shows_every_case_and_what_ours_does():
     shown = dict(re.findall(r"^\| (.*?) \| (\**\w+\**) \|", rows, re.MULTILINE))
     for given in CASES:
         assert shown[given.text] == outcome(OURS, given)[0], given.text
+
+
+def test_what_readme_says_of_the_peers_is_on_the_page():
+    page = MARKS.search(PAGE.read_text(encoding="utf-8"))[0]
+    names = re.search(r"^\| program \|(.*)\|$", page, re.MULTILINE)[1].split("|")
+    wrong = re.search(r"^\| \*\*wrong without a word\*\* \|(.*)\|$", page, re.MULTILINE)[1].split("|")
+    found = dict(zip((name.strip() for name in names), map(int, wrong), strict=True))
+    said = re.sub(r"\s+", " ", (PAGE.parents[1] / "README.md").read_text(encoding="utf-8"))
+    assert f"of {len(CASES)} small programs" in said
+    assert f"PyTorch gives {found['PyTorch']}, JAX {found['JAX']}" in said
+    assert found["autodiff"] == 0
