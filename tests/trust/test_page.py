@@ -20,3 +20,7 @@ def test_cases_of_one_kind_are_added_up_and_put_between_the_marks():
     assert "old" not in done
     assert "kept" in done
     assert filled(done, figures(notes)) == done
+    more = filled(done, {"test_a": {"other graphs": 1500}}, keep=True)
+    assert "| graphs | 2,000 |" in more
+    assert "| other graphs | 1,500 |" in more
+    assert "| graphs" not in filled(done, {"test_a": {"other graphs": 1500}})
