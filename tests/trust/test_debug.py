@@ -1248,9 +1248,9 @@ def held(case):
     rng = case.rng("debug")
     ws, vs = case.seeds(rng), tuple(draw_like(rng, x) for x in case.xs)
     with np.errstate(all="ignore"):
-        np.random.seed(0)  # SciPy's logm estimates norms by vectors that it draws
+        np.random.seed(0)  # noqa: NPY002 SciPy's logm estimates norms by vectors that it draws from there
         wanted = *pull(case.f, case.xs, ws), *push(case.f, case.xs, vs)
-        np.random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
         with ad.debug() as session:
             if all(np.isfinite(d).all() for d in wanted):
                 found = *pull(case.f, case.xs, ws), *push(case.f, case.xs, vs)
