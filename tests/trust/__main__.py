@@ -36,7 +36,7 @@ def table(rows):
 
 
 def filled(text, found, keep=False):
-    """The page with the tables of the files that ran; what did not run stays, with `keep` the other rows of a table too."""
+    """The page with the tables of the files that ran; what did not stays, with `keep` other rows of a table too."""
 
     def place(mark):
         rows = found.get(mark[2])
