@@ -13,7 +13,6 @@ import math
 import operator
 import os
 import sys
-import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn
@@ -31,6 +30,7 @@ from .errors import (
     is_inside,
     message,
     said,
+    unwarned,
     user_frame,
 )  # fmt: skip
 from .graph import OPERATIONS
@@ -812,14 +812,20 @@ def _like(x: Any) -> Any:
 def _numpys_own(function: Any, args: Any, kwargs: Any, error: Exception) -> Exception | None:
     """What NumPy itself says of a call, or of a method's, that failed here; None where it says the same, or nothing.
 
-    A composition checks what it needs, in its own order, and may fall over what NumPy would have refused by name.
+    A composition checks what it needs, in its own order, and may fall over what NumPy would have refused by name. It is
+    not asked where there was no memory.
     """
+    if isinstance(error, MemoryError):
+        return None
+    if isinstance(function, str) and not hasattr(np.ndarray, function):  # an operator, by the name of its ufunc
+        function = getattr(np, function, None)
+        if function is None:
+            return None
     try:
         given, settings = _like(tuple(args)), _like(kwargs)
     except UntoldError:
         return None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"), unwarned():
         try:
             if isinstance(function, str):
                 function, given = getattr(given[0], function), given[1:]

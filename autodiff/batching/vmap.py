@@ -12,16 +12,7 @@ import numpy as np
 import optree
 
 from ..apply import is_bare, still
-from ..errors import (
-    BatchError,
-    BatchWarning,
-    callable_or_refused,
-    message,
-    registered,
-    too_deep,
-    unhidden,
-    warn,
-)  # fmt: skip
+from ..errors import BatchError, BatchWarning, callable_or_refused, message, registered, too_deep, unhidden, warn
 from ..faults import settle
 from ..made import made
 from ..op import DEBUG, NUMBERS, locked
