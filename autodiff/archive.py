@@ -135,6 +135,14 @@ def write(path: str | os.PathLike[str], document: dict[str, Any], arrays: dict[s
     Where the process itself ends between the two, the document does not say the mark of the arrays, and :func:`read`
     refuses the pair.
     """
+    if beside(path) == Path(path):
+        raise GraphError(
+            message(
+                f"{os.fspath(path)!r} is where the arrays go",
+                "what is saved is two files, a document and its arrays beside it",
+                "graph.save('graph.json')",
+            )
+        )
     target, document = Path(path), {**document, "arrays": mark(arrays)}
     before = target.with_name(target.name + ".before")
     staged = target.with_name(target.name + ".part")

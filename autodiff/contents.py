@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -94,7 +95,11 @@ def held_by(arrays: Sequence[np.ndarray[Any, Any]]) -> list[Held]:
     >>> written(noted)
     True
     """
-    return [Held(x, None if _is_sealed(x) else x.tobytes() if x.nbytes <= _SMALL else x.copy("K")) for x in arrays]
+    return [Held(x, None if _is_sealed(x) else x.tobytes() if _is_brief(x) else x.copy("K")) for x in arrays]
+
+
+def _is_brief(x: Any) -> bool:
+    return x.nbytes <= _SMALL and not x.dtype.hasobject
 
 
 def _is_sealed(x: Any) -> bool:
@@ -134,6 +139,8 @@ def _same_bits(x: Any, y: Any) -> bool:
     if x.shape != y.shape or x.dtype != y.dtype:  # both can be set
         return False
     kind, size = x.dtype.kind, x.dtype.itemsize
+    if kind == "O":
+        return all(map(operator.is_, x.flat, y.flat))
     if kind == "c":
         return _same_bits(x.real, y.real) and _same_bits(x.imag, y.imag)
     if kind == "f" and size in (2, 4, 8):

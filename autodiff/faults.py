@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from types import FrameType
@@ -21,7 +22,7 @@ TOLD = "autodiff: "
 """What the notes of this module begin with."""
 
 _WHEN = "_autodiff_told"
-_count = [0]
+_count = itertools.count(1)
 
 END = ")"
 """What nothing is added to any more."""
@@ -41,7 +42,7 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 def so_far() -> int:
     """How often something was told until now: what :func:`tell` takes as `since`."""
-    return _count[0]
+    return next(_count)
 
 
 def tell(error: BaseException, text: str, since: int | None = None) -> None:
@@ -58,8 +59,7 @@ def tell(error: BaseException, text: str, since: int | None = None) -> None:
         if known:
             known[:] = [note for note in known if not note.startswith(TOLD)]
         error.add_note(TOLD + text)
-        _count[0] += 1
-        setattr(error, _WHEN, _count[0])
+        setattr(error, _WHEN, next(_count))
 
 
 def tell_more(error: BaseException, text: str) -> None:

@@ -22,7 +22,7 @@ FORMAT, VERSION = "autodiff-graph", 1
 
 LARGE = 2**22
 """So many numbers settings of a file may ask for, whatever it holds."""
-HARMLESS = ("index", "shift")
+HARMLESS = ("index", "indices", "shift")
 """Settings that may be large numbers though nothing is."""
 
 LITERAL = -1
@@ -768,6 +768,8 @@ def seal(x: Any) -> None:
     """
     waiting = [x]
     for part in waiting:  # which grows
+        if part is None or type(part) is float:
+            continue
         if isinstance(part, np.ndarray):
             part.setflags(write=False)
         elif isinstance(part, (tuple, list)):

@@ -8,6 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .errors import printable
+
 R = TypeVar("R")
 
 
@@ -37,7 +39,7 @@ class Made:
         return stored(self, *self._made)
 
     def __repr__(self) -> str:
-        return f"<{self._made[0].__name__} of {self.__name__}>"
+        return f"<{self._made[0].__name__} of {printable(self.__name__)}>"
 
 
 def made(

@@ -119,11 +119,12 @@ class Trace:
         False where it must be copied instead.
         """
         assert self.guarded is not None
-        if id(x) not in self.guarded:
+        known = self.guarded.get(id(x))
+        if known is None:
             if not x.flags.forc:  # to look at it would take a copy
                 return False
             self.guarded[id(x)] = (x, checksum(x), reader)
-        return True
+        return known is None or checksum(x) == known[1]  # another one by now: a copy of its own
 
     def check_guarded(self, where: Callable[[int], str]) -> None:
         """See that all that was guarded still holds what it held; `where` says an argument's number in words.
@@ -195,7 +196,8 @@ class Trace:
     ) -> Any:
         """Append one node and return the tensor of its result. `args` and `kept` are what its rules will read.
 
-        From `index` on nothing but lists is touched: the interpreter changes to no other thread in between.
+        From `index` on nothing but lists is touched: the interpreter changes to no other thread in between, as long as
+        nobody traces or profiles it. See :func:`watched`.
         """
         shape, dtype = y.shape, y.dtype
         ops = self.ops
@@ -361,3 +363,17 @@ CONSTANTS = _Constants()
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():  # Python without its lock changes threads anywhere
     Trace.record = in_turn(Trace.record)  # type: ignore[method-assign]
+
+
+class _InTurn(Trace):
+    """The lean recorder where the interpreter may change to another thread in the midst of a node."""
+
+    __slots__ = ()
+
+    record = in_turn(Trace.record)
+
+
+def watched(guarding: bool = False) -> Trace:
+    """A lean recorder; one whose nodes are recorded in turns where a tracer or a profiler is set when it begins."""
+    seen = sys.gettrace() or sys.getprofile() or threading.gettrace() or threading.getprofile()
+    return (_InTurn if seen else Trace)(guarding)

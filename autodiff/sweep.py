@@ -693,7 +693,7 @@ def _push(op: Op, incoming: list[Any], y: Any, args: tuple[Any, ...], params: di
                 continue
             term = rule(t, y, *args, **params)
             if op.kind == "elementwise":
-                _like(op, term, y)
+                term = _like(op, term, y)
             if op.kind == "elementwise" and op.guard is not None:
                 term = op.guard(term, rule, k, t, y, args, params)
             terms.append(term)
@@ -713,6 +713,8 @@ def _like(op: Op, t: Any, y: Any) -> Any:
     RuleError
         Where it cannot be one: it is no array of numbers, is larger, or would lose its imaginary part.
     """
+    if getattr(t, "dtype", None) is y.dtype and t.shape == y.shape:
+        return t
     kind = getattr(getattr(t, "dtype", None), "kind", "")
     said = _described(t) if kind not in ("f", "c") else ""
     if not said and t.dtype != y.dtype:

@@ -264,6 +264,30 @@ def _lies_otherwise(x: Traced, fresh: Any) -> bool:
     return isinstance(mine, np.ndarray) and isinstance(other, np.ndarray) and mine.strides != other.strides
 
 
+def _lay(fresh: Any, x: Traced) -> None:
+    """Let what was written lie in memory in the order of x, as in NumPy: that decides what is a view of it."""
+    new, old = memory(fresh), memory(x)
+    if not isinstance(new, np.ndarray) or not isinstance(old, np.ndarray) or new.ndim < 2 or new.shape != old.shape:
+        return
+    if new.strides == old.strides:
+        return
+    laid = np.empty_like(old, new.dtype, subok=False)
+    if laid.strides == new.strides:
+        return
+    laid[...] = new
+    holder = fresh
+    while True:
+        held_by = holder.value if holder.recorder.batching else holder
+        inner = held_by.array if held_by is not holder else holder.value
+        if not isinstance(inner, Traced):
+            break
+        holder = inner
+    if holder.recorder.batching:
+        holder.value = type(holder.value)(laid)
+    else:
+        holder.value = laid
+
+
 def _taken_anew(kin: Kin, new: dict[int, Any]) -> Any:
     """What a relative stands for after a write: what `new` says, or read from the one that it is a view of."""
     steps: list[Kin] = []
@@ -623,6 +647,7 @@ class Tensor(Traced):
         there every other view is taken anew. Where that way is not known it is refused before anything has changed.
         """
         if self.family is None:
+            _lay(fresh, self)
             self._become(fresh)
             return
         family, mine = self.family
@@ -636,6 +661,7 @@ class Tensor(Traced):
         live = [(kin, tensor) for kin in family.members if (tensor := kin.tensor()) is not None]
         if len(live) == 1 and not (chain and _lies_otherwise(self, fresh)):
             self.family = None
+            _lay(fresh, self)
             self._become(fresh)
             return
         if any(step.op is None for step in chain) or any(kin.op is None and kin.up is not None for kin, _ in live):
@@ -647,6 +673,7 @@ class Tensor(Traced):
         for step in chain:
             fresh = ops.writes.shown(bases.pop(), fresh, step)
             new[id(step.up)] = fresh
+        _lay(fresh, family.root)
         for step in reversed(chain):  # anew as well: as a view it lies in memory as NumPy's does
             new[id(step)] = ops.writes.seen(new[id(step.up)], step)
         taken: list[tuple[Any, Any]] = [(tensor, _taken_anew(kin, new)) for kin, tensor in live]

@@ -36,7 +36,7 @@ from .graph import LITERAL, Graph
 from .made import made
 from .op import DEBUG, NUMBERS, Op
 from .ops.flat import stop_gradient as _stop
-from .recorders import SCOPE, Trace
+from .recorders import SCOPE, Trace, watched
 from .traced import Traced, every, is_batched, is_compiled, memory
 
 # -- reverse mode ------------------------------------------------------------------------------------------------------
@@ -937,7 +937,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         given: Any = args
         flat, tree = optree.tree_flatten(given, namespace="autodiff")
         if DEBUG.get() is not None:  # node by node, so that what is made inside has its own line
-            return f(*optree.tree_unflatten(tree, list(map(owned, flat))), **kwargs)
+            out = f(*optree.tree_unflatten(tree, list(map(owned, flat))), **kwargs)
+            for part, x in itertools.product(optree.tree_leaves(out, namespace="autodiff"), flat):
+                if part is not x and isinstance(part, Traced) and isinstance(x, Traced):
+                    relate(part, x)  # as below
+            return out
         places = [
             i for i, x in enumerate(flat)
             if isinstance(x, Traced) and not ((is_batched(x) or is_compiled(x)) and x.value.dtype.kind not in "fc")
@@ -958,7 +962,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*optree.tree_unflatten(tree, filled), **kwargs)
 
         def run(*arrays: Any) -> Call:
-            return Call(rebuilt, None, arrays).run(Trace(), arrays, {}, own=False)
+            return Call(rebuilt, None, arrays).run(watched(), arrays, {}, own=False)
 
         def forward(*arrays: Any) -> tuple[Any, ...]:
             call = run(*arrays)  # traced, as in the reverse sweep: a write into an argument must not reach the array
@@ -1063,15 +1067,16 @@ def debug(*, nan: bool = True, inf: bool = True, rules: bool = True) -> Iterator
     ...
     """
     session = Session(nan, inf, rules, _watched)
-    outside, token = DEBUG.get(), None
+    session.outside = DEBUG.get()
     try:
-        token = DEBUG.set(session)
+        DEBUG.set(session)
         yield session
     finally:
-        if token is None:  # a key was pressed as it was entered
-            DEBUG.set(outside)
-        else:
-            DEBUG.reset(token)
+        session.over = True
+        now = DEBUG.get()
+        while now is not None and now.over:  # generators leave in another order than they came in, or elsewhere
+            now = now.outside
+        DEBUG.set(now)
 
 
 def _watched(session: Session, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

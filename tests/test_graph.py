@@ -581,6 +581,19 @@ def test_a_damaged_file_is_refused(graph, name, tmp_path):
         ad.Graph.load(path)
 
 
+def test_a_graph_does_not_go_where_its_arrays_go(graph, tmp_path):
+    graph.save(tmp_path / "g.json")
+    with pytest.raises(ad.errors.GraphError, match="where the arrays go"):
+        graph.save(tmp_path / "g.npz")
+    assert ad.Graph.load(tmp_path / "g.json") == graph
+
+
+def test_large_places_are_read_again(tmp_path):
+    graph = ad.trace(lambda x: np.sum(np.take(x, [10**9], mode="wrap")))(np.ones(3))
+    graph.save(tmp_path / "g.json")
+    assert ad.Graph.load(tmp_path / "g.json") == graph
+
+
 def test_a_missing_file_is_a_missing_file(graph, tmp_path):
     with pytest.raises(FileNotFoundError):
         ad.Graph.load(tmp_path / "no.json")

@@ -17,7 +17,7 @@ from ..apply import apply
 from ..errors import RuleError, message
 from ..graph import LITERAL
 from ..op import CONSTANT, INPUT, ITEM, Op
-from ..recorders import CONSTANTS, Trace
+from ..recorders import CONSTANTS, Trace, watched
 from ..sweep import deltas
 from ..traced import Traced, held, recorders
 from .draft import Draft, Recorder, weak_nodes
@@ -45,7 +45,7 @@ class Swept(NamedTuple):
 
 def called(call: Callable[[Sequence[Any]], Any], given: Sequence[Any], wanted: Collection[int]) -> Swept:
     """Call a function with these of its arguments traced."""
-    trace = Trace()
+    trace = watched()
     tensors = [trace.leaf(x) if k in wanted else x for k, x in enumerate(given)]
     try:
         flat, tree = optree.tree_flatten(call(tensors), namespace="autodiff")

@@ -22,7 +22,6 @@ import numpy as np
 
 from ..contents import Held, held_by, written
 from ..errors import is_inside
-from ..op import NUMBERS
 from ..randomness import codes_of
 from ..traced import Traced
 
@@ -111,16 +110,17 @@ def _walk(f: Any, given: Sequence[Any], names: set[Any]) -> tuple[list[Place], l
         if id(x) in seen:
             continue
         seen.add(id(x))
+        gone_through = not isinstance(x, dict) or (names.isdisjoint(("values", "items")) and not names.isdisjoint(x))
         for where, key, value in itertools.islice(_around(x, names), MOST):
             if isinstance(value, _IDLE):
                 continue
             module = isinstance(value, types.ModuleType)
             plain = type(value) in _PLAIN
-            if where is not None and not module and (not plain or key in names or isinstance(where, (list, deque))):
+            told = key in names or isinstance(where, (list, deque)) or (x is where and not gone_through)
+            if where is not None and not module and (not plain or told):
                 found.setdefault((id(where), key), Place(where, key, value))
             if isinstance(value, np.ndarray):
-                if value.dtype.kind in NUMBERS:
-                    arrays.setdefault(id(value), value)
+                arrays.setdefault(id(value), value)
             elif not plain and not isinstance(value, (np.generic, Traced)):
                 waiting.append(value)
     return list(found.values())[:MOST], list(arrays.values())
@@ -140,8 +140,7 @@ def _is_users_class(x: type) -> bool:
 def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     """What can be reached from an object in one step: (where it stands, or None where that is for good, key, what)."""
     if isinstance(x, types.FunctionType):
-        x = inspect.unwrap(x)
-    if isinstance(x, types.FunctionType):
+        yield None, None, getattr(x, "__wrapped__", None)  # and what a decorator's own function names
         if _is_users(x.__code__.co_filename):
             yield from _named(x, names)
     elif isinstance(x, types.MethodType):
@@ -163,7 +162,9 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
     elif isinstance(x, (tuple, set, frozenset)):
         yield from ((None, None, part) for part in x)
     elif isinstance(x, types.ModuleType):
-        inside = vars(x) if _is_users(getattr(x, "__file__", None)) else {}
+        file = getattr(x, "__file__", None)
+        made = file is None and x.__name__ not in sys.builtin_module_names  # by hand, or __main__
+        inside = vars(x) if made or _is_users(file) else {}
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
     else:
         attributes = getattr(x, "__dict__", None)
@@ -171,6 +172,9 @@ def _around(x: Any, names: set[Any]) -> Iterator[tuple[Any, Any, Any]]:
         call = inspect.getattr_static(type(x), "__call__", None)
         yield from ((None, None, part) for part in (inside.get("__wrapped__"), call, type(x)))
         yield from ((inside, key, inside[key]) for key in names & inside.keys())
+        if isinstance(attributes, dict) and _is_users_class(type(x)):  # what its class has, it may have itself later
+            classes = {key for one in type(x).__mro__[:-1] for key in vars(one)}
+            yield from ((inside, key, None) for key in (names & classes) - inside.keys())
         if hasattr(type(x), "tocsr"):  # a sparse matrix of SciPy: its code names what the user's does not
             yield from ((None, None, part) for part in inside.values() if isinstance(part, np.ndarray))
         for one in type(x).__mro__[:-1] if _is_users_class(type(x)) else ():

@@ -10,7 +10,7 @@ import numpy as np
 from ..apply import is_bare
 from ..graph import Graph, Values
 from ..op import DEBUG, Op, locked, locked_in
-from ..recorders import FullTrace, Trace
+from ..recorders import FullTrace, Trace, watched
 from ..traced import Traced, memory
 from .recorder import DebugTrace, judge_deltas, swept, view
 from .rules import run_forward
@@ -34,6 +34,8 @@ class Session:
         self.nan, self.inf, self.rules, self._watch = nan, inf, rules, watch
         self.nodes = self.sweeps = self.checked = 0
         self.ops: dict[Op, Any] = {}
+        self.outside: Session | None = None
+        self.over = False
 
     def bad(self, x: Any) -> Any:
         """Where an array has what this session looks for, as an array of booleans."""
@@ -83,7 +85,7 @@ def is_floating(x: Any) -> bool:
 def lean(guarding: bool = False) -> Trace:
     """The recorder of a call from which a gradient is wanted; it may guard large arrays where that follows at once."""
     session = DEBUG.get()
-    return Trace(guarding) if session is None else DebugTrace(session)
+    return watched(guarding) if session is None else DebugTrace(session)
 
 
 def full(lines: bool = True) -> Trace:

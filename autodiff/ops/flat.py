@@ -161,7 +161,12 @@ def _like(fill: Any) -> Any:
             checked: Any = {"order": order, "subok": subok, "device": device}
             np.empty_like(np.empty(0), **checked)  # NumPy's errors
         a = as_array(a)
-        array = np.full(a.shape if shape is None else shape, fill, a.dtype if dtype is None else dtype)
+        lies: Any = memory(a)  # in memory in the order of a, which decides what is a view
+        if shape is not None or not isinstance(lies, np.ndarray) or lies.shape != a.shape:
+            lies = np.empty(a.shape if shape is None else shape)
+        kept: Any = order
+        array: Any = np.empty_like(lies, a.dtype if dtype is None else dtype, order=kept, subok=False)
+        array[...] = fill
         return CONSTANTS.record(None, (), (), None, array)
 
     return made

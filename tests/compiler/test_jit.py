@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import logging
 import math
 import operator
@@ -10,6 +11,7 @@ import random
 import sys
 import threading
 import traceback
+import types
 import warnings
 
 import numpy as np
@@ -745,6 +747,45 @@ def test_numbers_in_lists_are_watched():
     np.testing.assert_array_equal(program(X), X * 1.5)
     rates["by block"][1] = 4.0
     np.testing.assert_array_equal(program(X), X * 4.5)
+
+
+class Weighted:
+    w = 1.0
+
+
+def wrapped(f, rates):
+    @functools.wraps(f)
+    def inner(x):
+        return f(x) * rates[0]
+
+    return inner
+
+
+def _around():
+    """Functions of x, what their surroundings are changed by, and the factor before and after."""
+    rates, table, item = [1.0], {"a": 1.0}, Weighted()
+    module, things = types.ModuleType("made"), np.array([1.0, None], dtype=object)
+    rows = np.ones(2, [("u", float)])
+    module.k = 1.0
+    return {
+        "what a decorator's function names": (wrapped(lambda x: x, rates), lambda: rates.__setitem__(0, 7.0)),
+        "values of a dict": (lambda x: x * sum(table.values()), lambda: table.update(a=7.0)),
+        "a dict that is gone through": (lambda x: x * sum(table[k] for k in table), lambda: table.update(a=7.0)),
+        "a default of a class": (lambda x: x * item.w, lambda: setattr(item, "w", 7.0)),
+        "a module made by hand": (lambda x: x * module.k, lambda: setattr(module, "k", 7.0)),
+        "an array of objects": (lambda x: x * things[0], lambda: things.__setitem__(0, 7.0)),
+        "an array of records": (lambda x: x * rows["u"][1], lambda: rows["u"].__setitem__(1, 7.0)),
+    }
+
+
+@pytest.mark.parametrize("name", _around())
+def test_more_of_what_is_around_is_watched(name):
+    f, change = _around()[name]
+    program = ad.jit(f)
+    np.testing.assert_array_equal(program(X), X)
+    change()
+    np.testing.assert_array_equal(program(X), X * 7.0)
+    np.testing.assert_array_equal(program(X), f(X))
 
 
 def test_objects_among_the_arguments_are_watched():

@@ -183,6 +183,49 @@ def test_a_write_is_followed_through_a_reversed_view_and_a_new_shape():
             assert found[place] == np.arange(1.0, 1.0 + y.size) @ (f(x + step) - f(x))
 
 
+def _summed(x):
+    y = x.T * 1.0
+    y += np.ones(y.shape)  # laid out otherwise
+    v = y.ravel()
+    y[0] = 9.0
+    return np.sum(v * np.arange(v.size))
+
+
+def _turned(x):
+    y = x.T
+    y[0] = 1.0
+    y.reshape(-1)[0] = 9.0
+    return np.sum(y * np.arange(y.size).reshape(y.shape))
+
+
+def _whole(x):
+    x += x.sum(axis=0)
+    v = x.ravel(order="F")
+    x[0] = 9.0
+    return np.sum(v * np.arange(v.size))
+
+
+def _like(x):
+    z = np.zeros_like(x.T)
+    z[0] = x[:, 0]
+    z.reshape(-1)[0] = 9.0
+    return np.sum(z * x.T)
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("f", [_summed, _turned, _whole, _like])
+def test_what_is_written_lies_in_memory_as_numpys(f, order):
+    """It decides whether what is read next is a view or a copy."""
+    x = np.asarray(np.arange(1.0, 7.0).reshape(2, 3), order=order)
+    value, found = ad.value_and_grad(f)(x)
+    assert value == f(x.copy("K"))
+    for place in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[place] = 0.5
+        assert found[place] == f(x + step) - f(x - step)  # of degree two at most
+    assert ad.jit(f)(x) == ad.vjp(f, x)[0] == value
+
+
 def test_a_write_whose_way_is_not_known_is_refused():
     turned = ad.checkpoint(np.flip)
 

@@ -1,6 +1,7 @@
 """`ad.debug()`: what it names, what it leaves alone, which rules it catches, and what it costs in calls."""
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import linecache
@@ -17,6 +18,7 @@ import autodiff as ad
 from autodiff import debugging
 from autodiff.call import Call
 from autodiff.errors import BatchError, NonFiniteError, RuleError
+from autodiff.op import DEBUG
 from autodiff.testing.probe import draw_like, pull, push
 from tests.laws.registry import SHARP
 from tests.trust.scale import times
@@ -1260,6 +1262,30 @@ def held(case):
                 with pytest.raises(NonFiniteError, match=f"the reverse rule of {case.op.name} made nan"):
                     pull(case.f, case.xs, ws)
     return session.checked
+
+
+def test_generators_leave_nothing_behind():
+    def inside():
+        with ad.debug():
+            yield
+
+    first, second = inside(), inside()
+    next(first)
+    next(second)
+    next(first, None)
+    next(second, None)
+    assert DEBUG.get() is None
+
+
+def test_a_view_of_a_checkpointed_function_is_refused_as_without():
+    def f(x):
+        v = ad.checkpoint(lambda t: t[1:])(x)
+        x[1] = 5.0
+        return np.sum(v)
+
+    for around in (contextlib.nullcontext(), ad.debug()):
+        with around, pytest.raises(ad.errors.ViewWriteError):
+            ad.grad(f)(np.ones(3))
 
 
 # -- programs that were made by chance ---------------------------------------------------------------------------------
