@@ -730,6 +730,8 @@ def test_a_file_whose_writing_fails_anywhere_is_the_old_one_and_no_rubbish_is_le
         error = kind("mine")
         failing = Interrupts(at, error, counting.only)
         found = raised(lambda failing=failing: failing.run(lambda: write(second, room)), error)
+        if "__del__" in failing.where and found is None:
+            continue  # Python prints what is raised there, and goes on
         if isinstance(error, OSError) and "pathlib" in failing.where:
             continue  # a file that is not there is an answer to pathlib
         if isinstance(error, OSError) and ("_double" in failing.where or not found):
