@@ -5,6 +5,7 @@ The script of the page unpacks it again; the whole document, with every digit, i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import decimal
 import json
@@ -155,7 +156,10 @@ def _full(name: str) -> list[str]:
 
 def _line(file: str, number: int, lines: dict[Any, int], texts: Texts) -> int:
     """The number of a line of the user's: its file's name, its number, and what stands there."""
-    said = linecache.getline(file, number).strip()
+    said = ""
+    if file in linecache.cache or file.endswith(".py"):  # a graph of a stranger's may name any file of this machine
+        with contextlib.suppress(ValueError):  # a name that no file can have
+            said = linecache.getline(file, number).strip()
     return lines.setdefault((texts(file_name(file)), number, texts(said, 120)), len(lines))
 
 

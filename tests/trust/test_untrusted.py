@@ -181,6 +181,14 @@ def quiet():
         yield
 
 
+@pytest.mark.parametrize("named", ["secret.txt", "\ud800.py", "nul\0.py"])
+def test_a_page_shows_no_line_of_a_file_that_a_stranger_names(named, tmp_path):
+    (tmp_path / "secret.txt").write_text("a line of somebody's\n", encoding="utf-8")
+    graph = ad.trace(lambda x: np.sum(x * x))(np.ones(2))
+    graph.lines[:] = [(str(tmp_path / named), 1)] * len(graph.lines)
+    assert "somebody's" not in ad.viz.picture(graph, "html", engine="builtin")
+
+
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("part", range(4))
 def test_documents_that_were_tampered_with(part, sound, tmp_path, tried):
