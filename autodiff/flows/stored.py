@@ -53,4 +53,4 @@ def restore(path: str | os.PathLike[str]) -> tuple[Graph, dict[int, Any] | None,
             raise unreadable(path, f"the seed of node {v} is not a δ of an output")
     if not scales.keys() <= {(w, k) for _, w, k in graph.edges}:
         raise unreadable(path, "it scales an edge that its graph does not have")
-    return graph, {v: seed if np.shape(seed) else seed[()] for v, seed in seeds.items()}, scales
+    return graph, {v: np.asarray(seed)[()] for v, seed in seeds.items()}, scales

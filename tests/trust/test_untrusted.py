@@ -501,7 +501,7 @@ WATCHED = """
     from autodiff.errors import LoadError
     from autodiff.training import load
 
-    codecs.lookup("cp437"), codecs.lookup("utf-8"), codecs.lookup("latin-1")
+    codecs.lookup("cp437"), codecs.lookup("utf-8"), codecs.lookup("latin-1"), codecs.lookup("unicode_escape")
     ad.GradientFlow.load(sys.argv[1])  # what the standard library loads when it is first used
     found = []
 
